@@ -1,0 +1,1 @@
+"""The services behind the edge, each with its own database."""

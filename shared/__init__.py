@@ -1,0 +1,1 @@
+"""What more than one process of the shop must agree on."""

@@ -1,0 +1,113 @@
+"""Reads plain data into a contract type and names every bad field at once, not just the first."""
+
+from __future__ import annotations
+
+import math
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import UnsetType
+
+from shared.contracts.refusals import InvalidRequest
+
+T = TypeVar("T", bound=msgspec.Struct)
+Faults = list[dict[str, str]]
+
+MISSING = "This field is required."
+UNKNOWN = "This field is not known here."
+MAX_FAULTS = 100
+
+
+def read(kind: type[T], data: Any, *, strict: bool = True) -> T:
+    """Turn ``data`` (an object of plain JSON values) into ``kind``.
+
+    ``strict=False`` also takes numbers and booleans written as strings, as in a query string.
+    Raises :class:`InvalidRequest` with one entry per bad field, each named by a JSON pointer (RFC 6901).
+    """
+    try:
+        value = msgspec.convert(data, kind, strict=strict)
+    except (msgspec.ValidationError, OverflowError):
+        raise InvalidRequest(errors=_faults_of_struct(kind, data, "", strict=strict)[:MAX_FAULTS]) from None
+    if _has_surrogates(data):
+        raise InvalidRequest(errors=[{"pointer": "", "detail": "Text holds a lone surrogate."}])
+    return value
+
+
+def _faults_of_struct(kind: type[msgspec.Struct], data: Any, pointer: str, *, strict: bool) -> Faults:
+    if not isinstance(data, dict):
+        return [{"pointer": pointer, "detail": "An object is expected here."}]
+    hints = get_type_hints(kind, include_extras=True)
+    faults: Faults = []
+    for field in msgspec.structs.fields(kind):
+        at = f"{pointer}/{_escape(field.encode_name)}"
+        if field.encode_name in data:
+            faults += _faults_of_value(hints[field.name], data[field.encode_name], at, strict=strict)
+        elif field.required:
+            faults.append({"pointer": at, "detail": MISSING})
+    known = {field.encode_name for field in msgspec.structs.fields(kind)}
+    if kind.__struct_config__.forbid_unknown_fields:
+        faults += [
+            {"pointer": f"{pointer}/{_escape(str(name))}", "detail": UNKNOWN} for name in data if name not in known
+        ]
+    return faults
+
+
+def _faults_of_value(kind: Any, value: Any, pointer: str, *, strict: bool) -> Faults:
+    try:
+        msgspec.convert(value, kind, strict=strict)
+    except msgspec.ValidationError as fault:
+        return _inner_faults(kind, value, pointer, strict=strict) or [
+            {"pointer": pointer, "detail": _sentence(str(fault))}
+        ]
+    except OverflowError:
+        return [{"pointer": pointer, "detail": "The number is out of range."}]
+    if isinstance(value, float) and not math.isfinite(value):
+        return [{"pointer": pointer, "detail": "A finite number is expected here."}]
+    return []
+
+
+def _inner_faults(kind: Any, value: Any, pointer: str, *, strict: bool) -> Faults:
+    """Look inside lists and objects, so that the fault names the field itself."""
+    for part in _alternatives(kind):
+        if isinstance(part, type) and issubclass(part, msgspec.Struct) and isinstance(value, dict):
+            return _faults_of_struct(part, value, pointer, strict=strict)
+        if get_origin(part) is list and isinstance(value, list):
+            (item,) = get_args(part)
+            return [
+                fault
+                for index, inner in enumerate(value[: MAX_FAULTS * 10])
+                for fault in _faults_of_value(item, inner, f"{pointer}/{index}", strict=strict)
+            ]
+    return []
+
+
+def _alternatives(kind: Any) -> list[Any]:
+    """The plain types behind ``Annotated`` and unions."""
+    if hasattr(kind, "__metadata__"):
+        return _alternatives(kind.__origin__)
+    if get_origin(kind) in {Union, UnionType}:
+        return [
+            part for inner in get_args(kind) if inner not in {type(None), UnsetType} for part in _alternatives(inner)
+        ]
+    return [kind]
+
+
+def _sentence(message: str) -> str:
+    text = message.partition(" - at `")[0].replace("`", "'")
+    return text if text.endswith(".") else f"{text}."
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _has_surrogates(data: Any) -> bool:
+    match data:
+        case str():
+            return not data.isascii() and any("\ud800" <= char <= "\udfff" for char in data)
+        case dict():
+            return any(_has_surrogates(part) for pair in data.items() for part in pair)
+        case list():
+            return any(_has_surrogates(part) for part in data)
+    return False

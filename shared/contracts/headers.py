@@ -1,0 +1,27 @@
+"""Names of what travels beside a call. On the wire each carries Nameko's ``nameko.`` prefix."""
+
+PREFIX = "nameko."
+
+REQUEST_ID = "request_id"
+"""The id that finds every log line of one HTTP request in every process."""
+
+DEADLINE = "deadline"
+"""Absolute, milliseconds since the epoch (int). After it nobody works for the caller."""
+
+OPERATION_ID = "operation_id"
+"""Identifies one intended effect: ``<caller>/<Idempotency-Key>`` or ``request/<uuid>``."""
+
+OPERATION_FINGERPRINT = "operation_fingerprint"
+"""SHA-256 (hex) of what was asked; another fingerprint under one operation id is refused."""
+
+USER_ID = "user_id"
+"""The authenticated user on whose behalf the call is made; absent for guests and operators."""
+
+TRACEPARENT = "traceparent"
+"""W3C trace context."""
+
+CALL_ID_STACK = "call_id_stack"
+"""Nameko's list of ``<service>.<method>.<uuid>`` strings, outermost call first."""
+
+REPLAYED = "replayed"
+"""On a reply: the answer was stored by an earlier run of the same operation."""

@@ -1,0 +1,184 @@
+"""Contract of the identity service: users, sessions, tokens and signing keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from shared.contracts.method import Answer, Methods, Nothing, Request
+from shared.contracts.refusals import Refusal
+
+METHODS = Methods("identity")
+
+Username = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(?!\n)$")]
+EmailAddress = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s\x00]{1,64}@[^@\s\x00]{1,189}(?!\n)$")]
+ShortText = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f]*(?!\n)$")]
+PhoneNumber = Annotated[str, Meta(max_length=32, pattern=r"^[0-9+() .-]*(?!\n)$")]
+AnyPassword = Annotated[str, Meta(max_length=1024)]
+
+ADMIN_SCOPES = ("catalog:write", "orders:manage", "edge:admin")
+"""What the shop's own administrator may do."""
+
+
+class RegisterUser(Request, frozen=True, kw_only=True):
+    """Open an account. Passwords must agree and be at least 12 characters, and not a common one."""
+
+    username: Username
+    password: AnyPassword
+    password2: AnyPassword
+    email: EmailAddress
+    first_name: ShortText = ""
+    last_name: ShortText = ""
+    phone_number: PhoneNumber = ""
+
+
+class User(Answer, frozen=True, kw_only=True):
+    """A person who shops here, as they may see themselves."""
+
+    id: str
+    username: str
+    email: str
+    first_name: str
+    last_name: str
+    phone_number: str
+
+
+class GetUser(Request, frozen=True, kw_only=True):
+    """Ask for one user."""
+
+    user_id: str
+
+
+class GetUsers(Request, frozen=True, kw_only=True):
+    """Ask for many users at once; unknown ids are left out of the answer."""
+
+    user_ids: Annotated[list[str], Meta(max_length=1000)]
+
+
+class IssueTokens(Request, frozen=True, kw_only=True):
+    """Log in. ``client_address`` is what throttling counts besides the account."""
+
+    username: Annotated[str, Meta(max_length=256)]
+    password: AnyPassword
+    client_address: str = ""
+
+
+class TokenPair(Answer, frozen=True, kw_only=True):
+    """An access token (JWS, ``typ: at+jwt``), and the opaque refresh token that continues the session."""
+
+    access: str
+    refresh: str
+    token_type: str
+    expires_in: int
+    scope: str
+    user_id: str
+
+
+class RefreshTokens(Request, frozen=True, kw_only=True):
+    """Exchange a refresh token for a new pair (rotation with reuse detection, 30 s grace)."""
+
+    refresh: Annotated[str, Meta(max_length=512)]
+
+
+class RevokeSession(Request, frozen=True, kw_only=True):
+    """End one session: its refresh family and every access token that names it."""
+
+    session_id: Annotated[str, Meta(max_length=64)]
+    user_id: Annotated[str, Meta(max_length=64)]
+
+
+class ListRevokedSessions(Request, frozen=True, kw_only=True):
+    """Sessions ended recently enough that an access token of theirs could still be alive."""
+
+
+class RevokedSessions(Answer, frozen=True, kw_only=True):
+    """Ended sessions with the time (seconds since the epoch) after which they may be forgotten."""
+
+    sessions: dict[str, int]
+
+
+class GetJwks(Request, frozen=True, kw_only=True):
+    """Ask for the public signing keys: current, next and retiring."""
+
+
+class Jwks(Answer, frozen=True, kw_only=True):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[dict[str, Any]]
+
+
+class EnsureStaff(Request, frozen=True, kw_only=True):
+    """Create a user with scopes, or set the password and scopes of the one who has that name."""
+
+    username: Username
+    password: AnyPassword
+    email: EmailAddress
+    scopes: list[str]
+
+
+class MintAccessToken(Request, frozen=True, kw_only=True):
+    """An access token without a password, for the operator's own terminal."""
+
+    username: Username
+
+
+class AccessToken(Answer, frozen=True, kw_only=True):
+    """A bare access token and its life in seconds."""
+
+    access: str
+    expires_in: int
+
+
+class UsernameTaken(Refusal):
+    """Another account has this username."""
+
+    code = "identity.username_taken"
+    sentence = "This username is already taken."
+
+
+class EmailTaken(Refusal):
+    """Another account has this e-mail address."""
+
+    code = "identity.email_taken"
+    sentence = "This e-mail address already belongs to an account."
+
+
+class InvalidCredentials(Refusal):
+    """Wrong password or unknown user: the same answer in the same time."""
+
+    code = "identity.invalid_credentials"
+    sentence = "The username or the password is wrong."
+
+
+class TooManyAttempts(Refusal):
+    """Logins are throttled by account and by address. ``details['retry_after']`` is in seconds."""
+
+    code = "identity.too_many_attempts"
+    sentence = "Too many attempts to log in. Wait before trying again."
+
+
+class InvalidRefreshToken(Refusal):
+    """Unknown, expired, revoked or replayed refresh token."""
+
+    code = "identity.invalid_refresh_token"
+    sentence = "This refresh token is not valid. Log in again."
+
+
+class UserNotFound(Refusal):
+    """No such user."""
+
+    code = "identity.user_not_found"
+    sentence = "There is no such user."
+
+
+REGISTER_USER = METHODS.changes("register_user", RegisterUser, User)
+GET_USER = METHODS.reads("get_user", GetUser, User)
+GET_USERS = METHODS.reads("get_users", GetUsers, list[User])
+ISSUE_TOKENS = METHODS.changes("issue_tokens", IssueTokens, TokenPair)
+REFRESH_TOKENS = METHODS.changes("refresh_tokens", RefreshTokens, TokenPair)
+REVOKE_SESSION = METHODS.changes("revoke_session", RevokeSession, Nothing)
+LIST_REVOKED_SESSIONS = METHODS.reads("list_revoked_sessions", ListRevokedSessions, RevokedSessions)
+GET_JWKS = METHODS.reads("get_jwks", GetJwks, Jwks)
+ENSURE_STAFF = METHODS.changes("ensure_staff", EnsureStaff, User, operator_only=True)
+MINT_ACCESS_TOKEN = METHODS.changes("mint_access_token", MintAccessToken, AccessToken, operator_only=True)

@@ -1,0 +1,86 @@
+"""A callable of a service as both sides know it: its name, what it takes and what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of everything a method takes. Its fields, in order, are the method's parameters."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of everything a method gives. Only plain JSON types cross the wire."""
+
+
+class Nothing(Answer, frozen=True, kw_only=True):
+    """The answer of a method that has nothing to say but that it is done."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """One RPC method.
+
+    ``mutating`` methods carry an operation id, so that a repetition has one effect.
+    ``operator_only`` methods are closed to the edge by the broker's topic permissions.
+    """
+
+    service: str
+    name: str
+    request: type[Request]
+    answer: Any
+    mutating: bool = False
+    operator_only: bool = False
+
+    @property
+    def routing_key(self) -> str:
+        """Where Nameko binds the method: ``<service>.<method>``."""
+        return f"{self.service}.{self.name}"
+
+
+class Health(Answer, frozen=True, kw_only=True):
+    """What a service says of itself: ``ok`` only when every dependency answers."""
+
+    service: str
+    ok: bool
+    dependencies: dict[str, str]
+
+
+class CheckHealth(Request, frozen=True, kw_only=True):
+    """Ask a service whether it can do its work."""
+
+
+class Methods:
+    """All methods of one service, by name; the edge's route table is checked against it."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self._methods: dict[str, Method] = {}
+        self.CHECK_HEALTH = self.reads("check_health", CheckHealth, Health)
+
+    def reads(self, name: str, request: type[Request], answer: Any, *, operator_only: bool = False) -> Method:
+        """Declare a method without effects: it may be retried freely."""
+        return self._declare(Method(self.service, name, request, answer, operator_only=operator_only))
+
+    def changes(self, name: str, request: type[Request], answer: Any, *, operator_only: bool = False) -> Method:
+        """Declare a mutating method: it honours operation ids."""
+        return self._declare(Method(self.service, name, request, answer, mutating=True, operator_only=operator_only))
+
+    def _declare(self, method: Method) -> Method:
+        self._methods[method.name] = method
+        return method
+
+    def __getitem__(self, name: str) -> Method:
+        return self._methods[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._methods
+
+    def __iter__(self) -> Iterator[Method]:
+        return iter(self._methods.values())

@@ -1,0 +1,1 @@
+"""Settings come from the environment, are checked once, and report every fault at once."""

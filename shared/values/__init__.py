@@ -1,0 +1,1 @@
+"""Small values that mean the same in every process: money and identifiers."""
