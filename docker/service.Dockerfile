@@ -1,0 +1,24 @@
+# One image for the five services: docker build -f docker/service.Dockerfile -t kirana/service .
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS wheels
+WORKDIR /build
+COPY pyproject.toml setup.py README.md LICENSE ./
+COPY shared shared
+COPY edge edge
+COPY rpc_services rpc_services
+COPY kirana kirana
+RUN python3 -m venv /opt/kirana && /opt/kirana/bin/pip install --no-cache-dir .
+
+FROM ${PYTHON_IMAGE}
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin kirana \
+    && install -d -o 10001 /var/lib/kirana
+COPY --from=wheels /opt/kirana /opt/kirana
+ENV PATH=/opt/kirana/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
+USER 10001
+VOLUME ["/var/lib/kirana"]
+# The service asks itself over the broker, so a process that turns but does not consume is unhealthy.
+HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 \
+    CMD ["python3", "-m", "rpc_services", "--healthy"]
+ENTRYPOINT ["python3", "-m", "rpc_services"]
+CMD ["--help"]
