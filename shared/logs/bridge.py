@@ -19,6 +19,7 @@ _CHATTY = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "kombu": logging.WARNING,
+    "mail.log": logging.WARNING,  # aiosmtpd's transcript of every session
     "urllib3": logging.WARNING,
     "sanic.access": logging.CRITICAL,  # the canonical line says it
     "sqlalchemy.engine": logging.WARNING,  # at info it logs parameters, which are person data

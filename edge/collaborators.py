@@ -1,0 +1,64 @@
+"""What the pipeline's stages and targets work with: one instance of each per worker, handed in by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from edge.revocations import Revocations
+    from edge.rpc.calls import Rpc
+    from edge.settings import Settings
+    from shared.values.times import Clock
+
+
+class KeySource(Protocol):
+    """The public keys that access tokens are verified with."""
+
+    async def open(self) -> None:
+        """Load the keys, as far as identity answers; never raises because it is away."""
+        ...
+
+    async def close(self) -> None:
+        """Stop refreshing."""
+        ...
+
+
+class Discovery(Protocol):
+    """What Consul said last about who is there. Never waits."""
+
+    def instances(self) -> dict[str, list[dict[str, Any]]]:
+        """Per service: its instances with id, address, port and status."""
+        ...
+
+
+class Health(Protocol):
+    """The state of what this worker depends on."""
+
+    def ready(self) -> bool:
+        """Whether requests should be sent here at all."""
+        ...
+
+    def dependencies(self) -> dict[str, str]:
+        """Per dependency: ``ok``, ``degraded`` or ``down``."""
+        ...
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        """Per service: breaker state, calls in flight and waiting, consumers seen on its queue."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collaborators:
+    """Everything a stage or a target may ask for."""
+
+    settings: Settings
+    rpc: Rpc
+    redis: Redis
+    clock: Clock
+    revocations: Revocations
+    keys: Any
+    discovery: Discovery
+    health: Health

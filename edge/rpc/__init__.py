@@ -1,0 +1,1 @@
+"""Calls to the services over AMQP, in the protocol that Nameko speaks."""

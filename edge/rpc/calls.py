@@ -1,0 +1,56 @@
+"""What a call carries and gives, as the edge's stages and targets see it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from shared.contracts.method import Method
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment after which nobody waits: the wall clock's for other processes, the monotonic one's for this."""
+
+    epoch_ms: int
+    monotonic: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """The moment ``seconds`` from now."""
+        return cls(epoch_ms=int((time.time() + seconds) * 1000), monotonic=time.monotonic() + seconds)
+
+    def remaining(self) -> float:
+        """Seconds left; zero or less when it has passed."""
+        return self.monotonic - time.monotonic()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallContext:
+    """What travels beside the arguments. ``route`` names the route that caused the call, for the logs."""
+
+    request_id: str
+    deadline: Deadline
+    route: str
+    operation_id: str | None = None
+    fingerprint: str | None = None
+    user_id: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RpcReply:
+    """A service's answer as plain JSON; ``replayed`` when an earlier run of the same operation gave it."""
+
+    result: Any
+    replayed: bool = False
+
+
+class Rpc(Protocol):
+    """Whatever can call a service: the client, the guard around it, a fake in a test."""
+
+    async def call(self, method: Method, arguments: dict[str, Any], *, context: CallContext) -> RpcReply:
+        """Call ``method``. Raises ``RemoteRefusal``, ``NotExecuted`` or ``OutcomeUnknown``."""
+        ...

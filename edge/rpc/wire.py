@@ -1,0 +1,93 @@
+"""Nameko's wire format, to the letter: what a call and its answer look like as bytes, properties and headers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from pamqp.commands import Basic
+
+from edge.rpc.calls import RpcReply
+from edge.rpc.failures import Blame, OutcomeUnknown, RemoteRefusal
+from shared.contracts import headers
+from shared.contracts.refusals import Internal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pamqp.common import FieldTable
+
+    from edge.rpc.calls import CallContext
+    from shared.contracts.method import Method
+
+EXCHANGE = "nameko-rpc"
+CONTENT_TYPE = "application/json"
+TRANSIENT = 1
+_OUR_ERRORS = "kirana."
+
+
+def queue_of(service: str) -> str:
+    """The queue that every instance of a service takes its calls from."""
+    return f"rpc-{service}"
+
+
+def encode_call(arguments: dict[str, Any]) -> bytes:
+    """The body of a call: always keyword arguments, since contracts name their fields."""
+    return orjson.dumps({"args": (), "kwargs": arguments})
+
+
+def headers_of(method: Method, context: CallContext) -> FieldTable:
+    """The context of a call as headers. Only mutating calls carry an operation id."""
+    values = {
+        headers.REQUEST_ID: context.request_id,
+        headers.DEADLINE: context.deadline.epoch_ms,
+        headers.OPERATION_ID: context.operation_id if method.mutating else None,
+        headers.OPERATION_FINGERPRINT: context.fingerprint if method.mutating else None,
+        headers.USER_ID: context.user_id,
+        headers.TRACEPARENT: context.traceparent,
+        headers.CALL_ID_STACK: [f"edge.{context.route}.{context.request_id}"],
+    }
+    return {headers.PREFIX + name: value for name, value in values.items() if value is not None}  # type: ignore[misc]  # a comprehension loses the union of header types
+
+
+def properties_of(method: Method, context: CallContext, *, correlation_id: str, reply_to: str) -> Basic.Properties:
+    """What travels with a call. It expires with its deadline, so that nobody works for a caller who has gone."""
+    return Basic.Properties(
+        content_type=CONTENT_TYPE,
+        content_encoding="utf-8",
+        delivery_mode=TRANSIENT,
+        correlation_id=correlation_id,
+        message_id=correlation_id,
+        reply_to=reply_to,
+        expiration=str(max(1, int(context.deadline.remaining() * 1000))),
+        headers=headers_of(method, context),
+    )
+
+
+def decode_reply(body: bytes, reply_headers: Mapping[str, Any] | None) -> RpcReply:
+    """Read an answer.
+
+    Raises ``RemoteRefusal`` for an error of ours and for any error a stock Nameko service reports, and
+    ``OutcomeUnknown`` when the answer cannot be read: something ran, nobody knows with which result.
+    """
+    try:
+        reply = orjson.loads(body)
+        error = reply["error"]
+        result = reply["result"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise OutcomeUnknown("unreadable reply", blame=Blame.SERVICE) from None
+    if error is not None:
+        raise _refusal_of(error)
+    return RpcReply(result, replayed=bool((reply_headers or {}).get(headers.PREFIX + headers.REPLAYED)))
+
+
+def _refusal_of(error: Any) -> RemoteRefusal:
+    """Only our own errors carry a text for callers; what Python says of other exceptions stays inside."""
+    match error:
+        case {"exc_path": str(path), "exc_args": [str(code), str(sentence), dict(details), *_]} if path.startswith(
+            _OUR_ERRORS
+        ):
+            return RemoteRefusal(code, sentence, details)
+        case {"exc_type": str(kind)}:
+            return RemoteRefusal(Internal.code, Internal.sentence, {}, remote_type=kind)
+    return RemoteRefusal(Internal.code, Internal.sentence, {}, remote_type="unknown")

@@ -1,0 +1,53 @@
+"""Stands between the supervisor and a program: clears away what a killed predecessor left behind, then becomes it.
+
+When the head of a family of processes is killed outright, its children may live on and hold its port or its data
+(the Erlang machine under RabbitMQ's script, the workers of the edge), and every restart would fail. It uses the standard library alone,
+since it runs before every start.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+_IDENTITY = ("KIRANA_STACK", "SUPERVISOR_PROCESS_NAME")
+
+
+def predecessors() -> list[int]:
+    """Processes of the same program of the same stack, but not this one."""
+    mine = [f"{name}={os.environ[name]}".encode() for name in _IDENTITY]
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            try:
+                theirs = (folder / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if all(entry in theirs for entry in mine):
+                found.append(int(folder.name))
+    return found
+
+
+def clear_away(seconds: float = 5.0) -> None:
+    """Kill the predecessors and wait until they are gone."""
+    give_up = time.monotonic() + seconds
+    while (old := predecessors()) and time.monotonic() < give_up:
+        for pid in old:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.02)
+
+
+def main() -> None:
+    """``launch.py {keep|drop} COMMAND…``: drop the standard output of programs that write the log spool themselves."""
+    clear_away()
+    if sys.argv[1] == "drop":
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - becoming the program is the point
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Finds what belongs to a stack among the machine's processes, and ends just that."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from kirana.stack.home import MARK
+
+PROGRAM = "SUPERVISOR_PROCESS_NAME"
+"""Set by the supervisor in what it starts, and so in what that starts."""
+
+
+@dataclass(frozen=True)
+class StackProcess:
+    """A live process that carries a stack's mark. ``program`` is empty for the supervisor and for helpers of ``up``."""
+
+    pid: int
+    program: str
+    is_leader: bool
+
+
+def of_stack(root: Path) -> list[StackProcess]:
+    """Every live process of the stack in ``root``, whoever its parent is now."""
+    return list(_marked(str(root)))
+
+
+def _marked(root: str) -> Iterator[StackProcess]:
+    for pid in psutil.pids():
+        environment = _environment(pid)
+        if environment.get(MARK) == root and pid != os.getpid():
+            yield StackProcess(pid, environment.get(PROGRAM, ""), is_leader=_leads_its_group(pid))
+
+
+def _environment(pid: int) -> dict[str, str]:
+    try:
+        raw = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # gone, or another user's
+        return {}
+    pairs = (entry.partition("=") for entry in os.fsdecode(raw).split("\0"))
+    return {name: value for name, _, value in pairs}
+
+
+def _leads_its_group(pid: int) -> bool:
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
+def end(root: Path, *, grace: float = 25.0, log: Callable[[str], None] = lambda _: None) -> int:
+    """Ask every process of the stack to end, insist after ``grace`` seconds, and return how many there were."""
+    found = of_stack(root)
+    if not found:
+        return 0
+    log(f"ending {len(found)} left-over processes")
+    _terminate(process.pid for process in found)
+    _gone_within(root, grace)
+    for process in of_stack(root):
+        _signal(process.pid, kill=True)
+    _gone_within(root, 10.0)
+    return len(found)
+
+
+def _terminate(pids: Iterable[int]) -> None:
+    for pid in pids:
+        _signal(pid, kill=False)
+
+
+def _signal(pid: int, *, kill: bool) -> None:
+    try:
+        process = psutil.Process(pid)
+        if kill:
+            process.kill()
+        elif process.name() == "postgres":
+            process.send_signal(2)  # a fast shutdown; SIGTERM would wait for every client to leave
+        else:
+            process.terminate()
+    except psutil.NoSuchProcess:
+        return
+
+
+def _gone_within(root: Path, seconds: float) -> None:
+    give_up = time.monotonic() + seconds
+    while of_stack(root) and time.monotonic() < give_up:
+        time.sleep(0.1)

@@ -1,0 +1,90 @@
+"""What is true of accounts and sessions: who somebody is, what they may do, and when they must log in again."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.errors import MessageError
+from email.headerregistry import Address
+from uuid import UUID
+
+ACCESS_LIFE = timedelta(minutes=15)
+SESSION_LIFE = timedelta(days=30)
+REFRESH_GRACE = timedelta(seconds=30)
+"""A client whose answer got lost, or whose second tab was late, gets the same successor this long."""
+
+REVOCATION_MEMORY = ACCESS_LIFE + timedelta(minutes=1)
+"""After this no access token of an ended session can be alive; the minute is for clocks that differ."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """A person (or the shop's own staff) who can log in."""
+
+    id: str
+    username: str
+    email: str = field(repr=False)
+    first_name: str = ""
+    last_name: str = ""
+    phone_number: str = field(default="", repr=False)
+    scopes: tuple[str, ...] = ()
+    password_hash: str = field(repr=False)
+
+    @property
+    def scope(self) -> str:
+        """Scopes as RFC 9068 writes them."""
+        return " ".join(self.scopes)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One login and everything that was refreshed from it: the family of its refresh tokens."""
+
+    id: str
+    user_id: str
+    expires_at: datetime
+    revoked_at: datetime | None = None
+
+    def has_ended(self, at: datetime) -> bool:
+        """Whether nothing may be had from this session any more."""
+        return self.revoked_at is not None or at >= self.expires_at
+
+
+@dataclass(frozen=True)
+class SpentToken:
+    """A refresh token that was exchanged at ``spent_at``; ``salt`` leads to its one successor."""
+
+    session: Session
+    spent_at: datetime
+    salt: bytes = field(repr=False)
+
+    def is_replayed(self, at: datetime) -> bool:
+        """Whether this comes too late to be an honest repetition."""
+        return at - self.spent_at > REFRESH_GRACE
+
+
+def new_session(session_id: str, user_id: str, at: datetime) -> Session:
+    """A session that starts now."""
+    return Session(session_id, user_id, at + SESSION_LIFE)
+
+
+def sameness(name: str) -> str:
+    """Two usernames or e-mail addresses with the same sameness are the same one, whatever their case."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def is_id(text: str) -> bool:
+    """Whether this can be the id of anything here; asking the database about other text would be a fault."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def is_mailable(address: str) -> bool:
+    """Whether a message can be addressed to it (RFC 5322), beyond the pattern of the contract."""
+    try:
+        return bool(Address(addr_spec=address).domain)
+    except (ValueError, IndexError, MessageError):
+        return False

@@ -1,0 +1,61 @@
+"""How often one may try to log in: so many tries at once, then a slow trickle that never stops altogether."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from rpc_services.identity.domain import sameness
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """``burst`` tries at once, one more ``every`` so often (the generic cell rate algorithm)."""
+
+    burst: int
+    every: timedelta
+
+    @property
+    def depth(self) -> timedelta:
+        """How far ahead of the clock the paid-for time may run."""
+        return self.every * self.burst
+
+    def scaled(self, by: int) -> Allowance:
+        """So many times as generous."""
+        return Allowance(self.burst * by, self.every / by)
+
+
+PER_ACCOUNT = Allowance(burst=10, every=timedelta(minutes=1))
+PER_ADDRESS = Allowance(burst=30, every=timedelta(seconds=5))
+"""An office behind one address logs in together in the morning; a guessing machine does so all day."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """One counter that a try is taken from. The key is a digest: who tried what is nobody's reading."""
+
+    key: bytes
+    allowance: Allowance
+
+
+def counts_of(username: str, client_address: str, *, scale: int) -> list[Count]:
+    """What this try counts against: the address first and the account last, so that rows are locked in one order."""
+    by_account = Count(_digest("account", sameness(username)), PER_ACCOUNT.scaled(scale))
+    if not client_address:
+        return [by_account]
+    return [Count(_digest("address", _network(client_address)), PER_ADDRESS.scaled(scale)), by_account]
+
+
+def _network(address: str) -> str:
+    """An IPv6 client owns a whole /64; anything else counts as itself."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else address
+
+
+def _digest(kind: str, text: str) -> bytes:
+    return sha256(f"{kind}\0{text}".encode()).digest()

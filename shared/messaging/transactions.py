@@ -1,0 +1,161 @@
+"""One transaction per message: opened by the door, bounded by the caller's deadline, checked just before COMMIT."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from shared.contracts.refusals import (
+    DeadlinePassed,
+    Internal,
+    OutcomeUnknown,
+    Refusal,
+    StillRunning,
+    Unavailable,
+)
+from shared.messaging import operations
+from shared.messaging.call import Call, current
+from shared.messaging.outbox import WROTE_EVENTS
+from shared.persistence.engine import DEFAULT_LOCK_LIMIT, DEFAULT_STATEMENT_LIMIT, milliseconds
+from shared.persistence.faults import committing, is_conflict, working
+
+T = TypeVar("T")
+
+NOT_ANSWERS = (Unavailable, DeadlinePassed, StillRunning, OutcomeUnknown, Internal)
+"""Refusals that say "not now": they are never remembered as the answer of an operation."""
+
+ATTEMPTS = 3
+WAIT_STEP_SECONDS = 0.1
+
+_OPEN: ContextVar[Session | None] = ContextVar("kirana_open_session", default=None)
+
+
+def _nothing() -> None:
+    """Nobody waits for commits."""
+
+
+class Scope:
+    """Hands out sessions. A block within another block of the same greenlet joins its transaction.
+
+    Raises :class:`Unavailable` when the database is away or a lock is not to be had (nothing was changed),
+    :class:`DeadlinePassed` when the caller has gone, :class:`OutcomeUnknown` when a COMMIT got no answer.
+    """
+
+    operations = operations
+
+    def __init__(self, engine: Engine, *, on_events_written: Callable[[], None] = _nothing) -> None:
+        self.engine = engine
+        self._on_events_written = on_events_written
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that cannot write."""
+        if (open_session := _OPEN.get()) is not None:
+            yield open_session
+            return
+        with Session(self.engine, expire_on_commit=False) as session, working(_has_gone):
+            _limit(session, "SET TRANSACTION READ ONLY; ")
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session that is committed at the end of the block, unless the deadline has passed by then."""
+        if (open_session := _OPEN.get()) is not None:
+            yield open_session
+            return
+        with Session(self.engine, expire_on_commit=False) as session:
+            with working(_has_gone):
+                _limit(session)
+                token = _OPEN.set(session)
+                try:
+                    yield session
+                finally:
+                    _OPEN.reset(token)
+                session.flush()
+            _check_deadline()
+            with committing():
+                session.commit()
+            if session.info.pop(WROTE_EVENTS, False):
+                self._on_events_written()
+
+    def once(self, work: Callable[[Session], T]) -> T | Any:
+        """Run ``work`` in one transaction with the record of its operation.
+
+        A repetition gives the first answer as plain JSON, or raises the first refusal. Work that loses against another
+        transaction (deadlock, serialization) is run again. Raises also :class:`KeyReused` and :class:`StillRunning`.
+        """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._once(work)
+            except Unavailable as refusal:
+                if not is_conflict(refusal.__cause__) or _OPEN.get() is not None:
+                    raise
+                time.sleep(random.uniform(0.005, 0.05))  # noqa: S311  # jitter, not a secret
+        return self._once(work)
+
+    def wait_for_first_run(self, call: Call, *, patience_seconds: float = 1.0) -> operations.Replay | None:
+        """The replay of an operation that another run began and may be finishing; ``None`` if nobody began it.
+
+        Raises :class:`StillRunning` when it takes longer than the patience, :class:`KeyReused`.
+        """
+        give_up_at = time.monotonic() + patience_seconds
+        while True:
+            with self.reading() as session:
+                found = operations.find(session, call.operation_id) if call.operation_id else None
+            if found is None:
+                return None
+            if found.replay is not None or time.monotonic() >= give_up_at:
+                return operations.replay_for(found, call)
+            time.sleep(WAIT_STEP_SECONDS)
+
+    def _once(self, work: Callable[[Session], T]) -> T | Any:
+        call = current()
+        with self.writing() as session:
+            replay = operations.begin(session, call)
+            if replay is None:
+                try:
+                    with session.begin_nested():
+                        answer = work(session)
+                except NOT_ANSWERS:
+                    raise
+                except Refusal as refusal:
+                    replay = operations.finish(session, call.operation_id, refusal=refusal)
+                    replay = replay or operations.Replay(refusal=refusal)
+                else:
+                    operations.finish(session, call.operation_id, answer=answer)
+                    replay = operations.Replay(answer=answer)
+        return replay.give()
+
+
+def _limit(session: Session, before: str = "") -> None:
+    """Bound every statement of the transaction by what is left of the deadline."""
+    _check_deadline()
+    deadline = current().deadline
+    statement, lock = DEFAULT_STATEMENT_LIMIT, DEFAULT_LOCK_LIMIT
+    if deadline is not None:
+        statement = min(statement, deadline.remaining())
+        lock = min(lock, statement)
+    session.connection().exec_driver_sql(
+        f"{before}SET LOCAL statement_timeout = {milliseconds(statement)};"
+        f" SET LOCAL lock_timeout = {milliseconds(lock)}"
+    )
+
+
+def _has_gone() -> bool:
+    deadline = current().deadline
+    return deadline is not None and deadline.has_passed()
+
+
+def _check_deadline() -> None:
+    if _has_gone():
+        raise DeadlinePassed
+
+
+__all__ = ["NOT_ANSWERS", "Scope"]

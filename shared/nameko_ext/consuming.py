@@ -1,0 +1,103 @@
+"""Taking messages from one queue over as many connections as it takes, and settling each exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from shared.nameko_ext.link import Link, LinkDown, WriteFailed
+
+log = structlog.get_logger()
+
+
+class Delivery:
+    """A message in our hands. Settling it when its connection has gone does nothing: the broker took it back."""
+
+    __slots__ = ("_channel", "_link", "_settled", "_tag", "body", "properties", "redelivered", "routing_key")
+
+    def __init__(self, link: Link, channel: Any, message: Any) -> None:
+        self._link = link
+        self._channel = channel
+        self._tag: int = message.delivery_info["delivery_tag"]
+        self._settled = False
+        self.redelivered = bool(message.delivery_info["redelivered"])
+        self.routing_key: str = message.delivery_info["routing_key"]
+        self.properties: dict[str, Any] = message.properties
+        self.body = message.body
+
+    def ack(self) -> None:
+        """Done with it, for good."""
+        self._settle(lambda: self._channel.basic_ack(self._tag))
+
+    def requeue(self) -> None:
+        """Let another replica have it."""
+        self._settle(lambda: self._channel.basic_reject(self._tag, requeue=True))
+
+    def _settle(self, frames: Callable[[], Any]) -> None:
+        if self._settled:
+            return
+        self._settled = True
+        if self._channel.connection is None:
+            return
+        try:
+            self._link.write(frames)
+        except (LinkDown, WriteFailed) as fault:
+            log.info("message.not_settled", reason=str(fault))
+
+
+class Consumer:
+    """Consumes one queue. ``on_delivery`` runs in the reading greenlet: it must neither block nor raise."""
+
+    def __init__(
+        self,
+        url: str,
+        queue: str,
+        *,
+        prefetch: int,
+        declare: Callable[[Any], None],
+        on_delivery: Callable[[Delivery], None],
+        name: str = "",
+    ) -> None:
+        self._queue = queue
+        self._prefetch = prefetch
+        self._declare = declare
+        self._on_delivery = on_delivery
+        self._cancelled = False
+        self._channel: Any = None
+        self._tag = ""
+        self.link = Link(url, name or queue, on_open=self._open)
+
+    @property
+    def is_consuming(self) -> bool:
+        """Whether messages can arrive."""
+        return self.link.is_open and not self._cancelled
+
+    def cancel(self) -> None:
+        """Take no more; what arrives on the way is given back. The connection stays for what is still running."""
+        self._cancelled = True
+        channel = self._channel
+        if channel is None or not self.link.is_open:
+            return
+        try:
+            self.link.write(lambda: channel.basic_cancel(self._tag, nowait=True))
+        except (LinkDown, WriteFailed) as fault:
+            log.info("consumer.not_cancelled", reason=str(fault))
+
+    def _open(self, connection: Any) -> None:
+        channel = connection.channel()
+        channel.auto_decode = False
+        self._channel = channel
+        if self._cancelled:
+            return
+        self._declare(channel)
+        channel.basic_qos(0, self._prefetch, a_global=False)
+        self._tag = channel.basic_consume(self._queue, callback=lambda message: self._deliver(channel, message))
+
+    def _deliver(self, channel: Any, message: Any) -> None:
+        delivery = Delivery(self.link, channel, message)
+        if self._cancelled:
+            delivery.requeue()
+        else:
+            self._on_delivery(delivery)

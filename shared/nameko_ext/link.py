@@ -1,0 +1,190 @@
+"""A connection to the broker that heals itself: one greenlet reads, any greenlet writes, nothing it meets is fatal."""
+
+from __future__ import annotations
+
+import random
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from amqp.exceptions import AMQPError, FrameSyntaxError
+from amqp.method_framing import frame_handler
+from eventlet import GreenletExit, Timeout, sleep
+from eventlet.event import Event
+from kombu import Connection
+
+log = structlog.get_logger()
+
+HEARTBEAT_SECONDS = 10
+CONNECT_SECONDS = 3
+OPENING_SECONDS = 10
+WRITE_SECONDS = 5
+LONGEST_PAUSE_SECONDS = 2.0  # the shop must be back within 10 s of the broker
+HEADER_FRAME = 2
+PROPERTIES_START = 12  # after class, weight and body size
+NO_PROPERTIES = b"\x00\x00"
+
+UNREADABLE = (UnicodeDecodeError, FrameSyntaxError, ValueError, OverflowError, struct.error, IndexError)
+
+
+class LinkDown(Exception):
+    """There is no connection to the broker: nothing was written."""
+
+
+class WriteFailed(Exception):
+    """The connection broke while writing: the broker may or may not have it."""
+
+
+class _Stalled(Exception):
+    """The broker did not take or give bytes in time."""
+
+
+class Link:
+    """Keeps one connection. ``on_open`` declares and consumes on it before anything is read.
+
+    ``on_lost`` hears of every loss of an open connection. Neither may block on the broker outside ``on_open``.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        *,
+        on_open: Callable[[Any], None],
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self._url = url
+        self._on_open = on_open
+        self._on_lost = on_lost
+        self._connection: Any = None
+        self._closed = False
+        self._opened = Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the broker is there and everything is declared."""
+        return self._connection is not None
+
+    def wait_open(self, seconds: float) -> bool:
+        """Wait until it is open, so long at most."""
+        if self._connection is None:
+            with Timeout(seconds, exception=False):
+                self._opened.wait()
+        return self.is_open
+
+    def run(self) -> None:
+        """Connect, read and connect again until :meth:`close`. Never raises but when killed."""
+        attempt = 0
+        while not self._closed:
+            try:
+                connection = self._connect()
+                attempt = 0
+                self._read(connection)
+            except GreenletExit:
+                raise
+            except Exception as fault:
+                if not self._closed:
+                    log.warning("broker.away", link=self.name, reason=f"{type(fault).__name__}: {fault}"[:300])
+            finally:
+                self.drop()
+            if not self._closed:
+                sleep(_pause(attempt))
+                attempt += 1
+
+    def write(self, frames: Callable[[], Any]) -> None:
+        """Run ``frames``, which writes to this link's connection.
+
+        Raises :class:`LinkDown` before anything was written, :class:`WriteFailed` when that is not known.
+        """
+        connection = self._connection
+        if connection is None:
+            raise LinkDown(self.name)
+        try:
+            with Timeout(WRITE_SECONDS, _Stalled("the broker takes no bytes")):
+                frames()
+        except (AMQPError, OSError, _Stalled, AttributeError, TypeError) as fault:
+            if self._connection is connection:
+                self.drop()
+            raise WriteFailed(str(fault)) from fault
+
+    def drop(self) -> None:
+        """Close the socket at once; :meth:`run` will connect again."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        _abandon(connection)
+        self._on_lost()
+
+    def close(self) -> None:
+        """Leave for good, politely if the broker listens."""
+        self._closed = True
+        self.drop()
+
+    def _connect(self) -> Any:
+        parameters = Connection(
+            self._url,
+            heartbeat=HEARTBEAT_SECONDS,
+            connect_timeout=CONNECT_SECONDS,
+            transport_options={
+                "frame_handler": forgiving_frame_handler,
+                "client_properties": {"connection_name": self.name},
+            },
+        )
+        with Timeout(OPENING_SECONDS, _Stalled("the broker does not answer")):
+            connection = parameters.transport.establish_connection()
+            try:
+                self._on_open(connection)
+            except BaseException:
+                _abandon(connection)
+                raise
+        self._connection = connection
+        log.info("broker.connected", link=self.name)
+        opened, self._opened = self._opened, Event()
+        opened.send(None)
+        return connection
+
+    def _read(self, connection: Any) -> None:
+        beat_at = time.monotonic() + 1
+        while self._connection is connection:
+            try:
+                connection.drain_events(timeout=1.0)
+            except TimeoutError:
+                pass
+            if time.monotonic() >= beat_at:
+                self.write(connection.heartbeat_tick)
+                beat_at = time.monotonic() + 1
+
+
+def forgiving_frame_handler(connection: Any, callback: Any) -> Callable[[Any], Any]:
+    """Like py-amqp's, but a message whose properties cannot be read arrives without properties.
+
+    Otherwise one message with a broken header would cut the connection each time it is delivered, for ever.
+    """
+    on_frame = frame_handler(connection, callback)
+
+    def forgiving(frame: Any) -> Any:
+        kind, channel, payload = frame
+        if kind != HEADER_FRAME:
+            return on_frame(frame)
+        try:
+            return on_frame(frame)
+        except UNREADABLE:
+            return on_frame((kind, channel, bytes(payload[:PROPERTIES_START]) + NO_PROPERTIES))
+
+    return forgiving
+
+
+def _abandon(connection: Any) -> None:
+    """Close the socket without a word; py-amqp's polite close would wait for an answer that we are reading."""
+    try:
+        connection.collect()
+    except Exception as fault:  # noqa: BLE001  # a socket that will not close must not stop the healing
+        log.debug("broker.abandoned", reason=str(fault))
+
+
+def _pause(attempt: int) -> float:
+    longest = min(LONGEST_PAUSE_SECONDS, 0.1 * 2 ** min(attempt, 10))
+    return random.uniform(longest / 2, longest)  # noqa: S311  # jitter, not a secret

@@ -1,0 +1,136 @@
+"""Publishing that tells the truth: a message is confirmed, returned, refused, or its fate is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from amqp import spec
+from amqp.basic_message import Message
+from eventlet import Timeout
+from eventlet.event import Event
+from eventlet.semaphore import Semaphore
+
+from shared.nameko_ext.link import Link, LinkDown, WriteFailed
+
+CONFIRM_SECONDS = 3.0
+PUBLISH_SIGNATURE = "Bssbb"
+
+CONFIRMED = "confirmed"
+UNROUTABLE = "unroutable"
+NACKED = "nacked"
+LOST = "lost"
+
+
+class NotConfirmed(Exception):
+    """The broker did not say that it has the message: it may have it nevertheless."""
+
+
+class Confirmation:
+    """The fate of one message, known once the broker speaks."""
+
+    def __init__(self) -> None:
+        self._fate = Event()
+
+    def settle(self, fate: str) -> None:
+        """The first word counts: a return comes before its ack."""
+        if not self._fate.ready():
+            self._fate.send(fate)
+
+    def wait(self, seconds: float = CONFIRM_SECONDS) -> str:
+        """One of the four fates; silence counts as lost."""
+        with Timeout(seconds, exception=False):
+            return str(self._fate.wait())
+        return LOST
+
+
+class Confirms:
+    """Pairs the publishes of one channel in confirm mode with what the broker says of them."""
+
+    def __init__(self) -> None:
+        self._writing = Semaphore(1)
+        self._channel: Any = None
+        self._tag = 0
+        self._pending: dict[int, Confirmation] = {}
+        self._by_message_id: dict[str, Confirmation] = {}
+
+    def attach(self, channel: Any) -> None:
+        """Start over on a fresh channel; call it while the link opens."""
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._on_ack)
+        channel.events["basic_nack"].add(self._on_nack)
+        channel.events["basic_return"].add(self._on_return)
+        self._channel, self._tag = channel, 0
+
+    def forget(self) -> None:
+        """The channel is gone, and with it every answer that is still due."""
+        pending, self._pending = self._pending, {}
+        self._by_message_id.clear()
+        self._channel = None
+        for confirmation in pending.values():
+            confirmation.settle(LOST)
+
+    def publish(self, link: Link, message: Message, *, exchange: str, routing_key: str) -> Confirmation:
+        """Write it, mandatory. Raises :class:`LinkDown` when nothing was written, else :class:`WriteFailed`."""
+        confirmation = Confirmation()
+        with self._writing:
+            channel = self._channel
+            if channel is None:
+                raise LinkDown(link.name)
+            self._tag += 1
+            self._pending[self._tag] = confirmation
+            if message_id := message.properties.get("message_id"):
+                self._by_message_id[message_id] = confirmation
+            link.write(lambda: send(channel, message, exchange=exchange, routing_key=routing_key, mandatory=True))
+        return confirmation
+
+    def _settle(self, tag: int, *, multiple: bool, fate: str) -> None:
+        tags = [due for due in self._pending if due <= tag] if multiple else [tag]
+        for due in tags:
+            confirmation = self._pending.pop(due, None)
+            if confirmation is not None:
+                confirmation.settle(fate)
+
+    def _on_ack(self, delivery_tag: int, multiple: bool) -> None:  # noqa: FBT001  # py-amqp's callback
+        self._settle(delivery_tag, multiple=multiple, fate=CONFIRMED)
+
+    def _on_nack(self, delivery_tag: int, multiple: bool) -> None:  # noqa: FBT001  # py-amqp's callback
+        self._settle(delivery_tag, multiple=multiple, fate=NACKED)
+
+    def _on_return(self, fault: Any, exchange: str, routing_key: str, message: Any) -> None:
+        del fault, exchange, routing_key
+        confirmation = self._by_message_id.pop(message.properties.get("message_id", ""), None)
+        if confirmation is not None:
+            confirmation.settle(UNROUTABLE)
+
+
+def send(channel: Any, message: Message, *, exchange: str, routing_key: str, mandatory: bool) -> None:
+    """Write the frames and nothing else: py-amqp's ``basic_publish`` would read, which is the link's business."""
+    channel.send_method(spec.Basic.Publish, PUBLISH_SIGNATURE, (0, exchange, routing_key, mandatory, False), message)
+
+
+class Publisher:
+    """A link of its own for messages that must arrive: events, retries, parked messages."""
+
+    def __init__(self, url: str, name: str, *, declare: Callable[[Any], None] = lambda channel: None) -> None:
+        self._declare = declare
+        self._confirms = Confirms()
+        self.link = Link(url, name, on_open=self._open, on_lost=self._confirms.forget)
+
+    def publish(self, message: Message, *, exchange: str, routing_key: str) -> Confirmation:
+        """Write it; see :meth:`Confirms.publish`."""
+        return self._confirms.publish(self.link, message, exchange=exchange, routing_key=routing_key)
+
+    def deliver(self, message: Message, *, exchange: str, routing_key: str) -> None:
+        """Write it and wait until a queue has it. Raises :class:`NotConfirmed`."""
+        try:
+            fate = self.publish(message, exchange=exchange, routing_key=routing_key).wait()
+        except (LinkDown, WriteFailed) as fault:
+            raise NotConfirmed(str(fault)) from fault
+        if fate != CONFIRMED:
+            raise NotConfirmed(fate)
+
+    def _open(self, connection: Any) -> None:
+        channel = connection.channel()
+        self._declare(channel)
+        self._confirms.attach(channel)

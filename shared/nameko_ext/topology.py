@@ -1,0 +1,92 @@
+"""Names and arguments of what services declare on the broker: stock Nameko's, and parking and retries beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+RPC_EXCHANGE = "nameko-rpc"
+PARKING_EXCHANGE = "kirana.parking"
+RETRY_DELAYS_MS = (1_000, 5_000, 30_000)
+
+REASON_HEADER = "x-parked-reason"
+FROM_HEADER = "x-parked-from"
+ATTEMPT_HEADER = "x-kirana-attempt"
+
+
+@dataclass(frozen=True)
+class EventQueue:
+    """The queue of one event handler, named as stock Nameko names it."""
+
+    exchange: str
+    routing_key: str
+    name: str
+    service: str
+
+    def retry_name(self, delay_ms: int) -> str:
+        """Where a failed event waits."""
+        return f"retry.{delay_ms}.{self.name}"
+
+
+def rpc_queue(service: str) -> str:
+    """Requests to the service."""
+    return f"rpc-{service}"
+
+
+def parking_queue(service: str) -> str:
+    """What the service could not take in."""
+    return f"parking.{service}"
+
+
+def event_queue(source: str, event_type: str, service: str, method: str) -> EventQueue:
+    """The queue of the service's handler ``method`` for the source's events of this type."""
+    return EventQueue(f"{source}.events", event_type, f"evt-{source}-{event_type}--{service}.{method}", service)
+
+
+def declare_parking(channel: Any, service: str) -> None:
+    """Where messages go that must not be lost but cannot be handled."""
+    channel.exchange_declare(PARKING_EXCHANGE, "direct", durable=True, auto_delete=False)
+    _declare_queue(
+        channel,
+        parking_queue(service),
+        {"x-queue-type": "quorum", "x-max-length": 10_000, "x-overflow": "drop-head"},
+    )
+    channel.queue_bind(parking_queue(service), PARKING_EXCHANGE, service)
+
+
+def declare_rpc(channel: Any, service: str) -> None:
+    """The request queue, exactly as stock Nameko declares it."""
+    channel.exchange_declare(RPC_EXCHANGE, "topic", durable=True, auto_delete=False)
+    _declare_queue(channel, rpc_queue(service), {})
+    channel.queue_bind(rpc_queue(service), RPC_EXCHANGE, f"{service}.*")
+    declare_parking(channel, service)
+
+
+def declare_events(channel: Any, queue: EventQueue) -> None:
+    """The handler's queue, its retry ladder and its parking."""
+    declare_parking(channel, queue.service)
+    channel.exchange_declare(queue.exchange, "topic", durable=True, auto_delete=False)
+    _declare_queue(
+        channel,
+        queue.name,
+        {
+            "x-queue-type": "quorum",
+            "x-delivery-limit": 5,
+            "x-dead-letter-exchange": PARKING_EXCHANGE,
+            "x-dead-letter-routing-key": queue.service,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+            "x-max-length": 50_000,
+        },
+    )
+    channel.queue_bind(queue.name, queue.exchange, queue.routing_key)
+    for delay_ms in RETRY_DELAYS_MS:
+        _declare_queue(
+            channel,
+            queue.retry_name(delay_ms),
+            {"x-message-ttl": delay_ms, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue.name},
+        )
+
+
+def _declare_queue(channel: Any, name: str, arguments: dict[str, Any]) -> None:
+    channel.queue_declare(name, durable=True, exclusive=False, auto_delete=False, arguments=arguments)

@@ -1,0 +1,44 @@
+"""A deadline is a moment on the wall clock, so that it means the same in every process a call passes through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+WallClock = Callable[[], float]
+"""Seconds since the epoch."""
+
+_LATEST_MS = 2**53
+
+
+class NotADeadline(ValueError):
+    """What came as a deadline is not milliseconds since the epoch."""
+
+
+@dataclass(frozen=True, order=True)
+class Deadline:
+    """Milliseconds since the epoch after which nobody works for the caller."""
+
+    epoch_ms: int
+
+    @classmethod
+    def after(cls, span: timedelta, *, clock: WallClock = time.time) -> Deadline:
+        """So much time from now."""
+        return cls(int((clock() + span.total_seconds()) * 1000))
+
+    @classmethod
+    def read(cls, value: object) -> Deadline:
+        """Read a header's value. Raises :class:`NotADeadline`."""
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LATEST_MS:
+            raise NotADeadline("A deadline is a whole number of milliseconds since the epoch.")
+        return cls(value)
+
+    def remaining(self, *, clock: WallClock = time.time) -> timedelta:
+        """How long is left; negative when it has passed."""
+        return timedelta(seconds=self.epoch_ms / 1000 - clock())
+
+    def has_passed(self, *, clock: WallClock = time.time) -> bool:
+        """Whether the caller has gone."""
+        return clock() * 1000 >= self.epoch_ms

@@ -1,0 +1,95 @@
+"""A customer, an administrator and a broker's intruder, as tests need them: each says only what matters."""
+
+import itertools
+import secrets
+import time
+from collections.abc import Callable
+
+import httpx
+
+PASSWORD = "correct horse battery staple"
+
+_numbers = itertools.count()
+
+
+def unique(word="t"):
+    return f"{word}{next(_numbers)}-{secrets.token_hex(4)}"
+
+
+class Client(httpx.Client):
+    """An HTTP client of the edge, perhaps with a token; ``key=`` sends an Idempotency-Key."""
+
+    def __init__(self, stack, *, token=None, **options):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        super().__init__(base_url=stack.edge_url, headers=headers, timeout=30, **options)
+
+    def ordering(self, *lines, key=None, **body):
+        """POST /api/orders with ``(product_id, quantity)`` lines."""
+        items = [{"product_id": product_id, "quantity": quantity} for product_id, quantity in lines]
+        return self.post(
+            "/api/orders", json={"items": items, **body}, headers={"Idempotency-Key": key or unique("key")}
+        )
+
+    def checkout(self, *, key=None, **body):
+        return self.post("/api/cart/checkout", json=body, headers={"Idempotency-Key": key or unique("key")})
+
+
+def registered(stack):
+    """A new user's registration body, done."""
+    name = unique("user")
+    body = {"username": name, "password": PASSWORD, "password2": PASSWORD, "email": f"{name}@example.com"}
+    with Client(stack) as client:
+        answer = client.post("/api/users", json=body)
+    assert answer.status_code == 201, answer.text
+    return body | answer.json()
+
+
+def logged_in(stack, user=None, **body):
+    """The token pair of a user (a new one, when none is given)."""
+    user = user or registered(stack)
+    with Client(stack) as client:
+        answer = client.post("/api/token", json={"username": user["username"], "password": user["password"], **body})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def a_customer(stack):
+    return Client(stack, token=logged_in(stack)["access"])
+
+
+def an_admin(stack):
+    who = {"username": stack.admin_username, "password": stack.admin_password}
+    return Client(stack, token=logged_in(stack, who)["access"])
+
+
+def a_product(admin, **fields):
+    """A new product; ``stock=1`` and so on are what matters."""
+    category = admin.get("/api/categories").json()[0]["id"]
+    body = {"name": unique("Thing "), "description": "", "price": "9.50", "category_id": category, "stock": 100}
+    answer = admin.post("/api/products", json=body | fields)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def eventually(look: Callable, *, within=20.0, every=0.1):
+    """The first truthy thing that ``look`` sees; fails with its last answer when there is none in time."""
+    deadline = time.monotonic() + within
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"not seen within {within} s: {seen!r}"
+        time.sleep(every)
+    return seen
+
+
+def assert_problem(answer, status, code=None):
+    """The documented problem document, whole, and nothing from inside."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    problem = answer.json()
+    assert {"type", "title", "status", "detail", "instance", "code", "request_id", "retryable"} <= problem.keys()
+    assert problem["status"] == status
+    assert problem["type"].startswith("/problems/")
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert "Traceback" not in answer.text
+    if code:
+        assert problem["code"] == code, answer.text
+    return problem

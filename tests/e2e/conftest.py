@@ -1,0 +1,23 @@
+import pytest
+
+from tests.builders.shop import Client, a_customer, an_admin
+
+pytest_plugins = []
+
+
+@pytest.fixture
+def client(stack):
+    with Client(stack) as client:
+        yield client
+
+
+@pytest.fixture
+def customer(stack):
+    with a_customer(stack) as client:
+        yield client
+
+
+@pytest.fixture
+def admin(stack):
+    with an_admin(stack) as client:
+        yield client

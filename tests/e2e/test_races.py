@@ -1,0 +1,84 @@
+"""Twenty clicks, fifty buyers: what happens at once still happens once."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.builders.shop import Client, a_customer, a_product, eventually, logged_in, registered, unique
+from tests.e2e.test_journey import mails
+
+
+def at_once(calls):
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return [future.result() for future in [threads.submit(call) for call in calls]]
+
+
+def test_the_same_checkout_twenty_times_is_one_order_one_mail_and_one_decrement(stack, admin, client):
+    product = a_product(admin, stock=50)
+    user = registered(stack)
+    key = unique("key")
+    with Client(stack, token=logged_in(stack, user)["access"]) as customer:
+        customer.post("/api/cart/items", json={"product_id": product["id"], "quantity": 2})
+
+        answers = at_once([lambda: customer.checkout(key=key)] * 20)
+
+        assert {answer.status_code for answer in answers} <= {201, 409}
+        assert all(a.json()["code"] == "idempotency.still_running" for a in answers if a.status_code == 409)
+        assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
+        settled = customer.checkout(key=key)
+        assert settled.status_code == 201
+        assert len(customer.get("/api/orders").json()) == 1
+    assert client.get(f"/api/products/{product['id']}").json()["stock"] == 48
+    assert len(eventually(lambda: mails(stack, user["email"]))) == 1
+
+
+def test_the_last_one_goes_to_one_of_fifty_buyers(stack, admin, client):
+    product = a_product(admin, stock=1)
+    token = logged_in(stack)["access"]
+    buyers = [Client(stack, token=token) for _ in range(50)]
+
+    answers = at_once([lambda buyer=buyer: buyer.ordering((product["id"], 1)) for buyer in buyers])
+
+    assert sorted(answer.status_code for answer in answers) == [201] + [409] * 49
+    assert {a.json()["code"] for a in answers if a.status_code == 409} == {"catalog.out_of_stock"}
+    assert client.get(f"/api/products/{product['id']}").json()["stock"] == 0
+
+
+def test_a_key_belongs_to_its_caller_and_to_its_request(stack, admin):
+    product = a_product(admin, stock=50)
+    key = unique("key")
+    with a_customer(stack) as one, a_customer(stack) as other:
+        first = one.ordering((product["id"], 1), key=key)
+        foreign = other.ordering((product["id"], 1), key=key)
+        changed = one.ordering((product["id"], 2), key=key)
+
+    assert first.status_code == foreign.status_code == 201
+    assert first.json()["id"] != foreign.json()["id"]
+    assert changed.status_code == 422
+    assert changed.json()["code"] == "idempotency.key_reused"
+
+
+def test_ninety_adds_from_many_devices_add_up(stack, admin):
+    product = a_product(admin, stock=500)
+    token = logged_in(stack)["access"]
+    devices = [Client(stack, token=token) for _ in range(9)]
+    add = {"product_id": product["id"], "quantity": 1}
+
+    answers = at_once(
+        [lambda d=d: [d.post("/api/cart/items", json=add).status_code for _ in range(10)] for d in devices]
+    )
+
+    assert {status for batch in answers for status in batch} == {200}
+    cart = devices[0].get("/api/cart").json()
+    assert cart["items"][0]["quantity"] == 90
+    assert cart["version"] == 90
+
+
+def test_baskets_in_opposite_order_never_deadlock(stack, admin):
+    first, second = a_product(admin, stock=1000), a_product(admin, stock=1000)
+    token = logged_in(stack)["access"]
+    clients = [Client(stack, token=token) for _ in range(20)]
+
+    def order(number):
+        lines = [(first["id"], 1), (second["id"], 1)]
+        return clients[number].ordering(*(lines if number % 2 else reversed(lines))).status_code
+
+    assert at_once([lambda n=n: order(n) for n in range(20)]) == [201] * 20
