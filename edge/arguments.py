@@ -12,10 +12,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from edge.policies import Source
+from edge.queries import Query
 from shared.contracts.checking import UNKNOWN, Faults, read
 from shared.contracts.refusals import InvalidRequest
 
-Query = list[tuple[str, str]]
 TWICE = "This is given more than once."
 
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
@@ -34,7 +34,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offered:
-    """What a request brings: path variables, query, body, and what the edge knows of the caller (absent if ``None``)."""
+    """What a request brings: path variables, query, body, and what the edge knows of the caller (or ``None``)."""
 
     path: Mapping[str, str]
     query: Query
@@ -42,8 +42,9 @@ class Offered:
     known: Mapping[Source, Any]
 
 
-def bind(request: type[msgspec.Struct], sources: Mapping[str, Source]) -> Binding:
-    """Take ``request`` apart. Every name in ``sources`` must be a field of it."""
+def bind(request: type[msgspec.Struct], sources: Mapping[str, Source], *, name: str) -> Binding:
+    """Take ``request`` apart for the route ``name``. Every name in ``sources`` must be a field of it."""
+    prefix = "".join(word.capitalize() for word in name.split("_"))
     hints = get_type_hints(request, include_extras=True)
     text: list[Any] = []
     body: list[Any] = []
@@ -57,9 +58,9 @@ def bind(request: type[msgspec.Struct], sources: Mapping[str, Source]) -> Bindin
     body = [part[:2] if part[2] is msgspec.NODEFAULT else part for part in body]
     return Binding(
         sources=sources,
-        text=_struct(f"{request.__name__}Text", text),
-        body=_struct(f"{request.__name__}Body", body),
-        whole_numbers=frozenset(name for name, kind, *_ in text if _plain(kind) is int),
+        text=_struct(f"{prefix}Text", text),
+        body=_struct(f"{prefix}Body", body),
+        whole_numbers=frozenset(field for field, kind, *_ in text if _plain(kind) is int),
     )
 
 
@@ -92,9 +93,9 @@ def _text_values(binding: Binding, offered: Offered) -> tuple[dict[str, Any], Fa
         else:
             values[name] = value
     for name, source in binding.sources.items():
-        value = offered.path.get(name) if source == "path" else offered.known.get(source)
-        if value is not None:
-            values[name] = value
+        known = offered.path.get(name) if source == "path" else offered.known.get(source)
+        if known is not None:
+            values[name] = known
     for name in binding.whole_numbers & values.keys():
         if isinstance(values[name], str) and not _WHOLE_NUMBER.fullmatch(values[name]):
             values[name] = _NO_NUMBER

@@ -73,7 +73,7 @@ def check_table(path: Path) -> list[Checked]:
         reasons, goal = _faults(policy, table)
         faults += [f"{name}: {reason}" for reason in reasons]
         if goal is not None and not reasons:
-            binding = bind(goal.request, policy.arguments)
+            binding = bind(goal.request, policy.arguments, name=policy.name)
             checked.append(Checked(policy, goal.method, binding, goal.answer, goal.mutating, table.rates))
     faults += _repeated([one.policy for one in checked])
     if faults:
@@ -95,7 +95,12 @@ def _faults(policy: RoutePolicy, table: Table) -> tuple[list[str], _Goal | None]
         goal = _goal(policy)
     except LookupError as unknown:
         return [str(unknown.args[0]), *_policy_faults(policy, table)], None
-    return [*_argument_faults(policy, goal), *_method_faults(policy, goal), *_policy_faults(policy, table)], goal
+    return [
+        *_argument_faults(policy, goal),
+        *_path_faults(policy),
+        *_method_faults(policy, goal),
+        *_policy_faults(policy, table),
+    ], goal
 
 
 def _goal(policy: RoutePolicy) -> _Goal:
@@ -118,20 +123,24 @@ def _goal(policy: RoutePolicy) -> _Goal:
 
 def _argument_faults(policy: RoutePolicy, goal: _Goal) -> Iterator[str]:
     fields = {field.name: field for field in msgspec.structs.fields(goal.request)}
-    variables = _VARIABLE.findall(policy.path)
     for name, source in policy.arguments.items():
         if name not in fields:
             yield f"argument '{name}' is not a field of {goal.request.__name__}"
-        elif source == "path" and name not in variables:
-            yield f"argument '{name}' is not in the path"
-        elif source.startswith("caller.") and _may_be_absent(policy, source) and fields[name].required:
+        elif _may_be_absent(policy, source) and fields[name].required:
             yield f"argument '{name}' needs a caller, but auth is '{policy.auth}'"
     for name, field in fields.items():
         if field.required and name not in policy.arguments:
             yield f"required field '{name}' of {goal.request.__name__} is not supplied"
+
+
+def _path_faults(policy: RoutePolicy) -> Iterator[str]:
+    variables = _VARIABLE.findall(policy.path)
     for variable in variables:
         if policy.arguments.get(variable) != "path":
             yield f"path variable '{variable}' leads nowhere"
+    for name, source in policy.arguments.items():
+        if source == "path" and name not in variables:
+            yield f"argument '{name}' is not in the path"
 
 
 def _may_be_absent(policy: RoutePolicy, source: str) -> bool:

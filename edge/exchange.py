@@ -28,6 +28,7 @@ class Equipment:
     limiter: Limiter
     cursors: Cursors
     readiness: Readiness
+    openapi: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ class Exchange:
         return self.request.remote_addr or self.request.ip
 
     def header(self, name: str) -> str | None:
-        """The header's value, ``None`` if it is absent. Of several the first."""
+        """The header's value, ``None`` if it is absent. Of several the first; bytes that are no text become ``?``."""
         value = self.request.headers.getone(name, None)
-        return None if value is None else str(value)
+        return None if value is None else str(value).encode(errors="replace").decode()
 
 
 Target = Callable[[Exchange], Awaitable[HTTPResponse]]

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 SLICES = 16
-REDIS_SECONDS = 0.05
+REDIS_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 LOCAL_WINDOWS = 50_000
 
@@ -143,7 +144,7 @@ class Limiter:
             taken = await self._shared.take(key, quota, window)
         except (RedisError, OSError, TimeoutError) as fault:
             if self._away_until is None:
-                log.error("edge.limits_are_local", reason=type(fault).__name__)
+                log.error("edge.limits_are_local", reason=type(fault).__name__)  # noqa: TRY400  # the fault is no news
             self._away_until = self._monotonic() + RETRY_SECONDS
             return await self._local.take(key, quota, window)
         if self._away_until is not None:
@@ -152,6 +153,7 @@ class Limiter:
         return taken
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """Who a limit by address counts: an IPv4 address, or the /64 that one IPv6 customer commands."""
     try:
@@ -163,3 +165,13 @@ def network_of(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
+
+
+def limit_headers(verdicts: list[Verdict]) -> dict[str, str]:
+    """The headers of draft-ietf-httpapi-ratelimit-headers, as structured fields."""
+    if not verdicts:
+        return {}
+    return {
+        "ratelimit-policy": ", ".join(f'"{one.name}";q={one.quota};w={one.window}' for one in verdicts),
+        "ratelimit": ", ".join(f'"{one.name}";r={one.remaining};t={one.reset}' for one in verdicts),
+    }

@@ -104,7 +104,9 @@ _OWN_MEMBERS = {"type", "title", "status", "detail", "instance", "code", "reques
 _RETRY_STATUSES = {408, 429, 503}
 
 
-def problem_document(problem: Problem, *, detail: str, instance: str, request_id: str, **members: Any) -> dict[str, Any]:
+def problem_document(
+    problem: Problem, *, detail: str, instance: str, request_id: str, **members: Any
+) -> dict[str, Any]:
     """The document; ``members`` of the refusal's own are added, but never replace those of the standard."""
     return {
         "type": f"/problems/{problem.slug}",

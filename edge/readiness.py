@@ -18,9 +18,7 @@ from shared.values.identifiers import new_id
 
 FRESH_SECONDS = 1.0
 ASK_SECONDS = 1.0
-CHECKS = {
-    part.METHODS.service: part.METHODS.CHECK_HEALTH for part in (identity, catalog, cart, order, notification)
-}
+CHECKS = {part.METHODS.service: part.METHODS.CHECK_HEALTH for part in (identity, catalog, cart, order, notification)}
 NEEDED = ("broker", "identity", "catalog", "cart", "order")
 """Without these the shop cannot sell. Redis has a local stand-in here, and mails can wait in their queue."""
 

@@ -49,7 +49,7 @@ class RouteTable:
             self._by_method(route.segments)[route.policy.method] = route
 
     def find(self, method: str, path: str) -> tuple[Route | NotRouted, dict[str, str]]:
-        """The route for this request with the path's variables, or why there is none. ``HEAD`` goes where ``GET`` does."""
+        """The route with the path's variables, or why there is none. ``HEAD`` goes where ``GET`` does."""
         segments = _split(path)
         by_method, variables = self._look_up(segments) if segments is not None else ({}, {})
         route = by_method.get("GET" if method == "HEAD" else method)

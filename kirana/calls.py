@@ -93,7 +93,7 @@ class Calls:
             self.close()
             raise Unavailable(f"The broker cannot be reached: {fault}") from None
         self._publish(method, body, context, timeout)
-        return _decoded(method, self._reply(method, call_id, deadline))
+        return answer_of(method, self._reply(method, call_id, deadline))
 
     def _context(self, method: Method, body: bytes, call_id: str, operation_id: str, deadline: float) -> dict[str, Any]:
         context: dict[str, Any] = {
@@ -165,7 +165,8 @@ class Calls:
         return orjson.loads(self._replies.pop(call_id))
 
 
-def _decoded(method: Method, reply: dict[str, Any]) -> Any:
+def answer_of(method: Method, reply: dict[str, Any]) -> Any:
+    """What a reply says, in the types of the contract. Raises the refusal or :class:`RemoteFault` it holds."""
     error = reply.get("error")
     if error:
         raise _as_exception(error)

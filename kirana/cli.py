@@ -10,7 +10,22 @@ import typer
 from kirana.commands.complaint import complain
 from kirana.stack.faults import StackFault
 
-COMMANDS = ("up", "down", "reset", "status", "logs", "mail", "token", "shell", "seed", "demo", "audit", "doctor")
+COMMANDS = (
+    "up",
+    "down",
+    "reset",
+    "status",
+    "logs",
+    "mail",
+    "token",
+    "shell",
+    "seed",
+    "demo",
+    "audit",
+    "doctor",
+    "install",
+    "secrets",
+)
 
 EXAMPLES = """Run the shop on this machine, and look after it.
 

@@ -65,7 +65,7 @@ def _smtp_address(text: str) -> tuple[str, int]:
 
 
 class Mailbox:
-    """One JSON file per mail. A mail that came before (same Message-ID and recipients) is dropped, as by delivery agents."""
+    """One JSON file per mail. A repeated one (same Message-ID and recipients) is dropped, as delivery agents do."""
 
     def __init__(self, folder: Path) -> None:
         self.duplicates = 0
@@ -118,10 +118,11 @@ class Sink:
         except OSError:
             log.exception("mail.not_kept")
             return "452 The mail could not be stored; try again later"
+        delivery = mail["message_id"].partition("@")[0].lstrip("<")  # the whole looks like a mail address
         if new:
-            log.info("mail.received", message_id=mail["message_id"])
+            log.info("mail.received", delivery=delivery)
         else:
-            log.info("mail.duplicate_dropped", message_id=mail["message_id"], duplicates=self._mailbox.duplicates)
+            log.info("mail.duplicate_dropped", delivery=delivery, duplicates=self._mailbox.duplicates)
         return "250 OK"
 
 

@@ -47,7 +47,8 @@ class Pending:
             yield correlation_id, answer
         finally:
             self._waiting.pop(correlation_id, None)
-            answer.cancel()
+            if not answer.cancel() and not answer.cancelled():
+                answer.exception()  # seen: an answer that failed after its caller did must not be reported again
 
     def resolve(self, message: DeliveredMessage) -> None:
         """Hand an answer to whom it belongs; late, repeated and unknown ones are dropped and counted."""

@@ -88,11 +88,11 @@ class _Printer:
         level = str(field(entry, "log.level") or "info")
         line = Text(str(entry.get("@timestamp", ""))[11:23], style="dim")
         line.append(f" {instance_of(entry):<15}", style="cyan")
-        line.append(f" {level[:5]:<5}", style=_STYLES.get(level, ""))
+        line.append(f" {level:<8}", style=_STYLES.get(level, ""))
         line.append(f" {entry.get('message', '')}", style="bold" if level != "debug" else "dim")
         for name, value in _details(entry):
             line.append(f" {name}=", style="dim")
-            line.append(str(value))
+            line.append(_shown(name, value))
         self._console.print(line)
         self._print_error(entry)
 
@@ -107,6 +107,12 @@ def _details(entry: Entry) -> list[tuple[str, Any]]:
     shown = [(name.removeprefix("labels."), value) for name, value in flat if name not in _DULL]
     request = field(entry, "http.request.id")
     return [*shown, ("request", request)] if request else shown
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "event.duration" and isinstance(value, int):
+        return f"{value / 1_000_000:.1f} ms"
+    return str(value)
 
 
 def _flat(value: Any, name: str) -> list[tuple[str, Any]]:

@@ -17,7 +17,7 @@ _GOODS_IN_ENDS = (9, 49, 79, 99, 99, 99)
 
 
 def seed_demo(state: StackState, count: int = DEFAULT_COUNT, on_progress: OnProgress = lambda _: None) -> LoadReport:
-    """Load ``count`` made-up products; those that are there already are brought back to their first state."""
+    """Load ``count`` made-up products; of those that are there already the stock is left alone."""
     with Calls(state) as calls:
         return load_rows(demo_rows(count), calls, on_progress)
 

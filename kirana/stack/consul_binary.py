@@ -102,7 +102,9 @@ def _deb822(text: str) -> Iterator[Source]:
         if "deb" in fields.get("types", "").split() and fields.get("enabled", "yes").lower() != "no":
             for uri in fields.get("uris", "").split():
                 yield Source(
-                    uri.rstrip("/"), tuple(fields.get("suites", "").split()), tuple(fields.get("components", "").split())
+                    uri.rstrip("/"),
+                    tuple(fields.get("suites", "").split()),
+                    tuple(fields.get("components", "").split()),
                 )
 
 

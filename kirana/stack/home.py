@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ MARK = "KIRANA_STACK"
 
 LONGEST_SOCKET_PATH = 90
 """Linux takes 107 bytes; the supervisor binds a longer, temporary name first."""
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _FOLDERS = ("run", "log", "spool", "mail", "rabbitmq", "redis-carts", "redis-edge", "consul", "cart", "conf")
 
@@ -91,9 +94,9 @@ class Home:
         return path
 
     def environment(self) -> dict[str, str]:
-        """What every process of this stack starts with: nothing of the caller's but PATH and user."""
-        kept = {name: os.environ[name] for name in ("PATH", "USER", "LOGNAME", "TZ") if name in os.environ}
-        return kept | {
+        """What every process of this stack starts with: nothing of the caller's, so that every start is the same."""
+        return {
+            "PATH": f"{Path(sys.executable).parent}:{_SYSTEM_PATH}",
             "HOME": str(self.root),
             "LANG": "C.UTF-8",
             "KIRANA_HOME": str(self.root),
@@ -101,5 +104,3 @@ class Home:
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",
         }
-
-

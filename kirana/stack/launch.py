@@ -1,8 +1,8 @@
 """Stands between the supervisor and a program: clears away what a killed predecessor left behind, then becomes it.
 
 When the head of a family of processes is killed outright, its children may live on and hold its port or its data
-(the Erlang machine under RabbitMQ's script, the workers of the edge), and every restart would fail. It uses the standard library alone,
-since it runs before every start.
+(the workers of the edge, for one), and every restart would fail. It uses the standard library alone, since it runs
+before every start.
 """
 
 import os

@@ -22,7 +22,8 @@ if [ ! -e $policy ]; then
     trap 'rm -f $policy' EXIT INT TERM
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get install --yes --no-install-recommends "$@" || { apt-get update && apt-get install --yes --no-install-recommends "$@"; }
+install() { apt-get install --yes --no-install-recommends "$@"; }
+install "$@" || { apt-get update; install "$@"; }
 """
 """While a ``policy-rc.d`` answers 101 no package starts its system-wide instance."""
 
@@ -37,13 +38,20 @@ class Server:
 
 def rabbitmq_script() -> Path | None:
     """RabbitMQ's own start script: the one on PATH insists on being root or ``rabbitmq``."""
-    places = [Path("/usr/lib/rabbitmq/bin/rabbitmq-server"), *Path("/usr/lib/rabbitmq/lib").glob("*/sbin/rabbitmq-server")]
+    places = [
+        Path("/usr/lib/rabbitmq/bin/rabbitmq-server"),
+        *Path("/usr/lib/rabbitmq/lib").glob("*/sbin/rabbitmq-server"),
+    ]
     return next((place for place in places if place.exists()), _on_path("rabbitmq-server"))
 
 
 def postgres_programs(data: Path | None = None) -> Path | None:
     """The folder of ``initdb`` and ``postgres``: of the version that made ``data``, else the newest."""
-    found = {int(place.parent.name): place for place in Path("/usr/lib/postgresql").glob("[0-9]*/bin") if (place / "initdb").exists()}
+    found = {
+        int(place.parent.name): place
+        for place in Path("/usr/lib/postgresql").glob("[0-9]*/bin")
+        if (place / "initdb").exists()
+    }
     if data is not None and (data / "PG_VERSION").exists():
         return found.get(int((data / "PG_VERSION").read_text(encoding="ascii")))
     if found:
@@ -78,7 +86,10 @@ def as_root() -> list[str] | None:
     """What to put before a command that needs root; ``None`` when there is no way."""
     if os.geteuid() == 0:
         return []
-    if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
+    if (
+        shutil.which("sudo")
+        and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0
+    ):
         return ["sudo", "-n"]
     return None
 
@@ -90,7 +101,9 @@ def ensure() -> list[str]:
         _install(wanted)
         still = missing()
         if still:
-            raise ServersMissing(f"{', '.join(still)}: installed, but the programs are not where they should be.", mend="kirana doctor")
+            raise ServersMissing(
+                f"{', '.join(still)}: installed, but the programs are not where they should be.", mend="kirana doctor"
+            )
     return wanted
 
 
@@ -98,7 +111,9 @@ def _install(wanted: Sequence[str]) -> None:
     command = f"apt-get install {' '.join(wanted)}"
     prefix = as_root()
     if prefix is None:
-        raise ServersMissing(f"Not installed: {', '.join(wanted)}.", cause="Only root can install packages.", mend=f"sudo {command}")
+        raise ServersMissing(
+            f"Not installed: {', '.join(wanted)}.", cause="Only root can install packages.", mend=f"sudo {command}"
+        )
     if shutil.which("apt-get") is None:
         raise ServersMissing(
             f"Not installed: {', '.join(wanted)}.",

@@ -25,6 +25,7 @@ NAMES = (
     "redis.edge",
     "identity.key_passphrase",
     "edge.cursor_secret",
+    "elastic",
 )
 
 

@@ -6,7 +6,7 @@ import json
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,8 @@ PREFERRED: Mapping[str, int] = {
     "consul_serf": 8301,
 }
 
+FILE_NAME = "ports.json"
+
 _FIRST, _LAST = 12000, 32000
 """Below the range from which the kernel takes the near end of outgoing connections: a client that reconnects to a
 dead server's port in that range could connect to itself."""
@@ -41,23 +43,39 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose(folder: Path, *, running: bool, free: Callable[[int], bool] = is_free) -> dict[str, int]:
-    """A port for every name in :data:`PREFERRED`, kept in ``folder``.
+def choose(
+    folder: Path,
+    *,
+    running: bool,
+    reserved: Collection[int] = (),
+    free: Callable[[int], bool] = is_free,
+) -> dict[str, int]:
+    """A port for every name in :data:`PREFERRED`, kept in ``folder``; none of the ``reserved`` ones.
 
     While the stack is ``running`` its ports are taken by itself, so they stay as they are.
     """
-    path = folder / "ports.json"
-    kept: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    path = folder / FILE_NAME
+    kept = chosen_in(folder)
     chosen: dict[str, int] = {}
     for name, preferred in PREFERRED.items():
         if running and name in kept:
             chosen[name] = kept[name]
             continue
         wishes = [kept.get(name, preferred), preferred, *_others(f"{folder}/{name}")]
-        chosen[name] = next(port for port in wishes if port not in chosen.values() and free(port))
+        unwanted = {*chosen.values(), *reserved}
+        chosen[name] = next(port for port in wishes if port not in unwanted and free(port))
     if chosen != kept:
         path.write_text(json.dumps(chosen, indent=2), encoding="utf-8")
     return chosen
+
+
+def chosen_in(folder: Path) -> dict[str, int]:
+    """What was chosen for the stack in ``folder``; a server that is just being restarted does not listen there."""
+    try:
+        found: dict[str, int] = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def _others(seed: str) -> Iterator[int]:
@@ -68,7 +86,7 @@ def _others(seed: str) -> Iterator[int]:
 
 @contextmanager
 def choosing_alone(timeout: float = 120.0) -> Iterator[None]:
-    """Keep other stacks of this machine from choosing until the chosen ports are listened on.
+    """Keep other stacks of this machine from choosing until this one can be seen to run.
 
     A name in the kernel's abstract namespace is the lock: no file is left behind, and it goes with its holder.
     After ``timeout`` seconds we go on without it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,23 +18,41 @@ PROGRAM = "SUPERVISOR_PROCESS_NAME"
 
 @dataclass(frozen=True)
 class StackProcess:
-    """A live process that carries a stack's mark. ``program`` is empty for the supervisor and for helpers of ``up``."""
+    """A live process of a stack. ``program`` is empty for the supervisor and for what ``kirana up`` runs itself."""
 
     pid: int
     program: str
-    is_leader: bool
 
 
 def of_stack(root: Path) -> list[StackProcess]:
-    """Every live process of the stack in ``root``, whoever its parent is now."""
-    return list(_marked(str(root)))
+    """Every live process of the stack in ``root``, whoever its parent is now.
+
+    The mark is inherited; children that overwrote it (PostgreSQL's do, for their titles) are known by their parents.
+    """
+    environments = {pid: _environment(pid) for pid in psutil.pids() if pid != os.getpid()}
+    programs = {pid: found.get(PROGRAM, "") for pid, found in environments.items() if found.get(MARK) == str(root)}
+    parents = {pid: _parent(pid) for pid in environments}
+    grown = True
+    while grown:
+        children = {
+            pid: programs[parent] for pid, parent in parents.items() if parent in programs and pid not in programs
+        }
+        programs |= children
+        grown = bool(children)
+    return [StackProcess(pid, program) for pid, program in sorted(programs.items())]
 
 
-def _marked(root: str) -> Iterator[StackProcess]:
-    for pid in psutil.pids():
-        environment = _environment(pid)
-        if environment.get(MARK) == root and pid != os.getpid():
-            yield StackProcess(pid, environment.get(PROGRAM, ""), is_leader=_leads_its_group(pid))
+def other_homes(root: Path) -> set[Path]:
+    """The homes of the other stacks that run on this machine, as far as this user may see them."""
+    marks = {_environment(pid).get(MARK, "") for pid in psutil.pids()}
+    return {Path(mark) for mark in marks if mark and mark != str(root)}
+
+
+def _parent(pid: int) -> int:
+    try:
+        return psutil.Process(pid).ppid()
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _environment(pid: int) -> dict[str, str]:
@@ -44,13 +62,6 @@ def _environment(pid: int) -> dict[str, str]:
         return {}
     pairs = (entry.partition("=") for entry in os.fsdecode(raw).split("\0"))
     return {name: value for name, _, value in pairs}
-
-
-def _leads_its_group(pid: int) -> bool:
-    try:
-        return os.getpgid(pid) == pid
-    except ProcessLookupError:
-        return False
 
 
 def end(root: Path, *, grace: float = 25.0, log: Callable[[str], None] = lambda _: None) -> int:

@@ -1,29 +1,23 @@
-"""What is true of products and their stock: how it is held, sold and given back, and where a page of a list goes on."""
+"""What is true of products and their stock: how it is held, sold, given back and counted."""
 
 from __future__ import annotations
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any
 from uuid import UUID
 
-import msgspec
-
-from shared.contracts.catalog import ReservationLost, Sort, StockConflict
+from shared.contracts import catalog
+from shared.contracts.catalog import BadRow, CategoryNode, ProductRow, ReservationLost, StockConflict
+from shared.contracts.checking import read
 from shared.contracts.refusals import InvalidRequest, StaleVersion
 from shared.values.money import EXPONENTS, Money, NotMoney
+from shared.values.times import to_rfc3339
 
 HOLD_TIME = timedelta(minutes=15)
-LARGEST_ID = 2**63 - 1
 
-NAME_KEY_LENGTH = 100
-"""So much of a name orders a list: a cursor must stay short whatever script the name is written in."""
-
-Match = Literal["any", "words", "likeness"]
 Demand = dict[int, int]
 """Units wanted per product id, in the order of the ids: the order in which stock is locked everywhere."""
 
@@ -148,56 +142,6 @@ class Hold:
             raise ReservationLost(order_id=self.order_id)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Filters:
-    """What a list is narrowed to. Prices are minor units of ``currency``."""
-
-    category_id: int | None = None
-    words: str | None = None
-    currency: str = "EUR"
-    min_price: int | None = None
-    max_price: int | None = None
-    in_stock: bool | None = None
-
-
-class Position(msgspec.Struct, frozen=True, kw_only=True, array_like=True, forbid_unknown_fields=True):
-    """The last product of a page: where the next page begins. ``key`` is what its sort compares before the id."""
-
-    sort: str
-    match: Match
-    key: str | int | float | None
-    id: int
-
-
-_KEY_TYPES: Mapping[str, type] = {"id": type(None), "newest": type(None), "name": str, "price": int, "-price": int}
-
-
-def order_of(sort: Sort | None, words: str | None) -> str:
-    """The order of a list. Relevance needs words; without sort and words products come in the order of their ids."""
-    if sort == "relevance" or sort is None:
-        return "relevance" if words else "id"
-    return sort
-
-
-def seal(position: Position) -> str:
-    """The position as URL-safe text; the edge signs it."""
-    return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
-
-
-def unseal(cursor: str, order: str) -> Position:
-    """The inverse of :func:`seal`. Raises :class:`InvalidRequest` for anything that ``order`` cannot go on from."""
-    try:
-        position = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=Position)
-    except (msgspec.MsgspecError, binascii.Error, ValueError):
-        raise _bad_cursor() from None
-    key = position.key
-    fits = isinstance(key, _KEY_TYPES.get(order, (int, float)))
-    in_range = "\0" not in key if isinstance(key, str) else abs(key or 0) <= LARGEST_ID
-    if position.sort != order or not fits or not in_range or not 0 <= position.id <= LARGEST_ID:
-        raise _bad_cursor()
-    return position
-
-
 def demand_of(lines: Iterable[tuple[int, int]]) -> Demand:
     """Sum the quantities per product, so that two lines of one product cannot each pass the same check."""
     demand: Demand = {}
@@ -238,5 +182,59 @@ def invalid(pointer: str, detail: str) -> InvalidRequest:
     return InvalidRequest(errors=[{"pointer": pointer, "detail": detail}])
 
 
-def _bad_cursor() -> InvalidRequest:
-    return invalid("/cursor", "This cursor does not belong to this list.")
+def tree_of(categories: Sequence[Category]) -> list[CategoryNode]:
+    """The categories as a tree; each level keeps their order."""
+    below: dict[int | None, list[Category]] = {}
+    for category in categories:
+        below.setdefault(category.parent_id, []).append(category)
+
+    def nodes(parent_id: int | None) -> list[CategoryNode]:
+        return [
+            CategoryNode(id=each.id, name=each.name, description=each.description, children=nodes(each.id))
+            for each in below.get(parent_id, [])
+        ]
+
+    return nodes(None)
+
+
+def answer_of(product: Product) -> catalog.Product:
+    """The product as the contract knows it."""
+    category = product.category
+    return catalog.Product(
+        id=product.id,
+        name=product.name,
+        description=product.description,
+        price=str(product.price),
+        currency=product.price.currency,
+        stock=product.stock.available,
+        image=product.image,
+        category=catalog.Category(id=category.id, name=category.name, description=category.description),
+        sku=product.sku,
+        version=product.version,
+        created_at=to_rfc3339(product.created_at),
+        updated_at=to_rfc3339(product.updated_at),
+    )
+
+
+@dataclass(frozen=True)
+class CheckedRow:
+    """A row of a bulk load that can be accepted."""
+
+    row: ProductRow
+    price: Money
+
+
+def checked_rows(rows: Sequence[Mapping[str, Any]]) -> tuple[list[CheckedRow], list[BadRow]]:
+    """Sort the rows into those that can be accepted and those that cannot; of one sku only the first is accepted."""
+    good: dict[str, CheckedRow] = {}
+    bad: list[BadRow] = []
+    for index, data in enumerate(rows):
+        try:
+            row = read(ProductRow, data)
+            if row.sku in good:
+                raise invalid("/sku", "An earlier row has the same sku.")
+            good[row.sku] = CheckedRow(row, price_of(row.price, row.currency))
+        except InvalidRequest as refusal:
+            reason = " ".join(f"{fault['pointer']}: {fault['detail']}" for fault in refusal.details["errors"])
+            bad.append(BadRow(index=index, sku=str(data.get("sku", ""))[:64], reason=reason[:500]))
+    return list(good.values()), bad

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from rpc_services.catalog.domain import Category, CheckedRow, Demand, Draft, Hold, Move, Product, Stock
+from rpc_services.catalog.paging import Filters, Position
+from shared.contracts.catalog import ReservedLine
+
+
 class Products(Protocol):
     """What is on sale. Products that were taken off sale are not found here."""
 
     def find(self, product_ids: Sequence[int]) -> list[Product]:
         """Those of them that exist, in the order of their ids."""
+
     def lock(self, product_id: int) -> Product | None:
         """One product with its stock, locked until the transaction ends."""
+
     def add(self, draft: Draft) -> Product:
         """Give it an id and its stock. Raises ``SkuTaken``."""
-    def save(self, product: Product) -> None:
-        """Write all but its stock. Raises ``SkuTaken``."""
+
+    def save(self, before: Product, after: Product) -> None:
+        """Write a locked product; what changed of its stock goes to the ledger too. Raises ``SkuTaken``."""
+
     def remove(self, product: Product) -> None:
         """Take it off sale as of its ``updated_at``."""
+
     def category(self, category_id: int) -> Category | None:
         """The category, if there is one."""
 
@@ -24,10 +38,13 @@ class Listings(Protocol):
 
     def page(self, filters: Filters, after: Position, limit: int) -> list[tuple[Product, Position]]:
         """The next ``limit`` products behind ``after``, each with its own position."""
+
     def has_words(self, words: str) -> bool:
         """Whether the words are found in any product at all."""
+
     def categories(self) -> list[Category]:
         """All of them, by name."""
+
     def ids_by_sku(self, skus: Sequence[str]) -> dict[str, int]:
         """The ids of those that exist."""
 
@@ -37,10 +54,9 @@ class Stocks(Protocol):
 
     def lock(self, product_ids: Iterable[int]) -> dict[int, Stock]:
         """Lock the stock of these products, in the order of their ids, until the transaction ends."""
+
     def move(self, demand: Demand, move: Move, *, order_id: str, at: datetime) -> None:
         """Move locked stock for an order."""
-    def count(self, product_id: int, *, before: Stock, after: Stock, at: datetime) -> None:
-        """Somebody has counted what is on hand."""
 
 
 class Holds(Protocol):
@@ -48,14 +64,19 @@ class Holds(Protocol):
 
     def claim(self, hold: Hold, at: datetime) -> Hold | None:
         """Write the hold if its order has none yet (``None``), else lock and give the one there is."""
+
     def lock(self, order_id: str) -> Hold | None:
         """The hold of this order, locked until the transaction ends."""
-    def lock_overdue(self, at: datetime, limit: int) -> list[str]:
-        """Orders whose hold should have ended by now and that nobody else is working on, locked."""
-    def write_lines(self, order_id: str, lines: Sequence[catalog.ReservedLine]) -> None:
+
+    def lock_overdue(self, at: datetime, limit: int) -> list[Hold]:
+        """Holds that should have ended by now and that nobody else is working on, locked."""
+
+    def write_lines(self, order_id: str, lines: Sequence[ReservedLine]) -> None:
         """What is held."""
-    def lines(self, order_id: str) -> list[catalog.ReservedLine]:
+
+    def lines(self, order_id: str) -> list[ReservedLine]:
         """What is or was held, with the products as they were then."""
+
     def turn(self, hold: Hold, at: datetime) -> None:
         """Write its state and expiry."""
 
@@ -67,3 +88,27 @@ class Events(Protocol):
         """It was created, changed or taken off sale."""
 
 
+class Imports(Protocol):
+    """The way in for many products at once."""
+
+    def upsert(self, rows: Sequence[CheckedRow], at: datetime) -> tuple[int, list[Product]]:
+        """How many products are new, and those that were changed. Skus are distinct."""
+
+
+class Books(Protocol):
+    """What an auditor reads."""
+
+    def count_products(self) -> int:
+        """How many are on sale."""
+
+    def violations(self) -> list[str]:
+        """A sentence for everything that does not add up."""
+
+    def states(self, after_order_id: str, limit: int) -> dict[str, str]:
+        """A page of orders, by id, with the state of their stock."""
+
+    def units_sold(self) -> int:
+        """Units sold and not given back."""
+
+    def oldest_outbox_seconds(self) -> float:
+        """How long the oldest unpublished event has waited."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
-from rpc_services.catalog import domain
-from rpc_services.catalog.domain import Category, Draft, Filters, Hold, Product, State, Stock
+from rpc_services.catalog import domain, paging
+from rpc_services.catalog.domain import Category, Demand, Draft, Hold, Product, State, Stock
 from rpc_services.catalog.ports import Books, Events, Holds, Imports, Listings, Products, Stocks
 from shared.contracts import catalog
 from shared.contracts.method import Nothing
@@ -29,7 +29,9 @@ def get_product(request: catalog.GetProduct, *, products: Products) -> catalog.P
 def get_products(request: catalog.GetProducts, *, products: Products) -> list[catalog.Product]:
     """Those that exist, each once, in the order asked for."""
     found = {product.id: product for product in products.find(request.product_ids)}
-    return [domain.answer_of(found[product_id]) for product_id in dict.fromkeys(request.product_ids) if product_id in found]
+    return [
+        domain.answer_of(found[product_id]) for product_id in dict.fromkeys(request.product_ids) if product_id in found
+    ]
 
 
 def list_products(request: catalog.ListProducts, *, listings: Listings, currency: str) -> catalog.ProductPage:
@@ -39,8 +41,8 @@ def list_products(request: catalog.ListProducts, *, listings: Listings, currency
     Raises ``InvalidRequest`` for a cursor of another list and for prices that are none in the shop's currency.
     """
     words = (request.q or "").strip() or None
-    order = domain.order_of(request.sort, words)
-    filters = Filters(
+    order = paging.order_of(request.sort, words)
+    filters = paging.Filters(
         category_id=request.category,
         words=words,
         currency=currency,
@@ -48,14 +50,14 @@ def list_products(request: catalog.ListProducts, *, listings: Listings, currency
         max_price=_limit(request.max_price, currency, "/max_price"),
         in_stock=request.in_stock,
     )
-    after = domain.unseal(request.cursor, order) if request.cursor else domain.start_of(order, words)
+    after = paging.unseal(request.cursor, order) if request.cursor else paging.start_of(order, words)
     found = listings.page(filters, after, request.limit + 1)
     if not found and words and not request.cursor and not listings.has_words(words):
-        found = listings.page(filters, domain.start_of(order, words, match="likeness"), request.limit + 1)
+        found = listings.page(filters, msgspec.structs.replace(after, match="likeness"), request.limit + 1)
     more = len(found) > request.limit
     page = found[: request.limit]
     return catalog.ProductPage(
-        items=[domain.answer_of(product) for product, _ in page], next_cursor=domain.seal(page[-1][1]) if more else None
+        items=[domain.answer_of(product) for product, _ in page], next_cursor=paging.seal(page[-1][1]) if more else None
     )
 
 
@@ -85,7 +87,7 @@ def create_product(
 
 
 def update_product(
-    request: catalog.UpdateProduct, *, products: Products, stocks: Stocks, events: Events, clock: Clock
+    request: catalog.UpdateProduct, *, products: Products, events: Events, clock: Clock
 ) -> catalog.Product:
     """Change what is given; ``stock`` is what shall be for sale, beside what is reserved.
 
@@ -97,7 +99,7 @@ def update_product(
     wanted = _changed(product, request, products)
     if wanted == product:
         return domain.answer_of(product)
-    return domain.answer_of(_save(product, wanted, products=products, stocks=stocks, events=events, at=clock()))
+    return _save(product, wanted.touched(clock()), products=products, events=events)
 
 
 def delete_product(request: catalog.DeleteProduct, *, products: Products, events: Events, clock: Clock) -> Nothing:
@@ -110,15 +112,13 @@ def delete_product(request: catalog.DeleteProduct, *, products: Products, events
     return Nothing()
 
 
-def set_stock(
-    request: catalog.SetStock, *, products: Products, stocks: Stocks, events: Events, clock: Clock
-) -> catalog.Product:
+def set_stock(request: catalog.SetStock, *, products: Products, events: Events, clock: Clock) -> catalog.Product:
     """Compare-and-set of what is on hand. Raises ``ProductNotFound``, ``StockConflict``."""
     product = _locked(request.product_id, products)
     wanted = replace(product, stock=product.stock.counted(request.on_hand, expected=request.expected))
     if wanted == product:
         return domain.answer_of(product)
-    return domain.answer_of(_save(product, wanted, products=products, stocks=stocks, events=events, at=clock()))
+    return _save(product, wanted.touched(clock()), products=products, events=events)
 
 
 def reserve_stock(
@@ -133,8 +133,8 @@ def reserve_stock(
     hold = Hold(domain.order_id_of(request.order_id), State.HELD, at + domain.HOLD_TIME)
     known = holds.claim(hold, at)
     if known is None:
-        lines = _reserved_lines(request, products=products)
-        lines = _hold(hold, lines, stocks=stocks, at=at)
+        lines = _lines_of(request, products)
+        _hold(hold, lines, stocks=stocks, at=at)
         holds.write_lines(hold.order_id, lines)
         return _reservation(hold, lines)
     known.refuse_if_released()
@@ -174,7 +174,11 @@ def release_stock(order_id: str, *, stocks: Stocks, holds: Holds, clock: Clock) 
     known = holds.claim(released, at)
     if known is None or known.state is State.RELEASED:
         return Nothing()
-    _give_back(known, stocks=stocks, holds=holds, at=at)
+    demand = _demand(holds.lines(known.order_id))
+    if known.state is not State.EXPIRED:
+        stocks.lock(demand)
+        move = domain.TAKE_BACK if known.state is State.SOLD else domain.LET_GO
+        stocks.move(demand, move, order_id=known.order_id, at=at)
     holds.turn(replace(known, state=State.RELEASED), at)
     return Nothing()
 
@@ -191,9 +195,7 @@ def expire_holds(*, stocks: Stocks, holds: Holds, clock: Clock) -> list[str]:
     return list(demands)
 
 
-def load_products(
-    request: catalog.LoadProducts, *, imports: Imports, events: Events, clock: Clock
-) -> catalog.Loaded:
+def load_products(request: catalog.LoadProducts, *, imports: Imports, events: Events, clock: Clock) -> catalog.Loaded:
     """Insert or update by sku. ``stock`` counts for new products only: what lies in the store is nobody's guess.
 
     Loading the same rows again changes nothing. Rows that cannot be accepted are reported, first of all those whose
@@ -255,12 +257,33 @@ def _changed(product: Product, request: catalog.UpdateProduct, products: Product
     return wanted
 
 
-def _save(
-    product: Product, wanted: Product, *, products: Products, stocks: Stocks, events: Events, at: datetime
-) -> Product:
-    saved = wanted.touched(at)
-    products.save(saved)
-    if saved.stock != product.stock:
-        stocks.count(saved.id, before=product.stock, after=saved.stock, at=at)
-    events.product_changed(saved)
-    return saved
+def _save(before: Product, after: Product, *, products: Products, events: Events) -> catalog.Product:
+    products.save(before, after)
+    events.product_changed(after)
+    return domain.answer_of(after)
+
+
+def _lines_of(request: catalog.ReserveStock, products: Products) -> list[catalog.ReservedLine]:
+    demand = domain.demand_of((line.product_id, line.quantity) for line in request.items)
+    found = {product.id: product for product in products.find(list(demand))}
+    if unknown := [product_id for product_id in demand if product_id not in found]:
+        raise catalog.ProductNotFound(product_ids=unknown)
+    return [
+        catalog.ReservedLine(product=domain.answer_of(found[product_id]), quantity=quantity)
+        for product_id, quantity in demand.items()
+    ]
+
+
+def _hold(hold: Hold, lines: list[catalog.ReservedLine], *, stocks: Stocks, at: datetime) -> None:
+    demand = _demand(lines)
+    if shortages := domain.shortages_of(demand, stocks.lock(demand)):
+        raise catalog.OutOfStock(shortages=shortages)
+    stocks.move(demand, domain.HOLD, order_id=hold.order_id, at=at)
+
+
+def _demand(lines: list[catalog.ReservedLine]) -> Demand:
+    return domain.demand_of((line.product.id, line.quantity) for line in lines)
+
+
+def _reservation(hold: Hold, lines: list[catalog.ReservedLine]) -> catalog.Reservation:
+    return catalog.Reservation(order_id=hold.order_id, lines=lines, expires_at=to_rfc3339(hold.expires_at))

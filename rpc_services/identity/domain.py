@@ -83,8 +83,9 @@ def is_id(text: str) -> bool:
 
 
 def is_mailable(address: str) -> bool:
-    """Whether a message can be addressed to it (RFC 5322), beyond the pattern of the contract."""
+    """Whether a message can be addressed to it (RFC 5322, and IDNA for the domain), beyond the contract's pattern."""
+    local, _, domain = address.rpartition("@")
     try:
-        return bool(Address(addr_spec=address).domain)
+        return bool(Address(addr_spec=f"{local}@{domain.encode('idna').decode()}").domain)
     except (ValueError, IndexError, MessageError):
         return False

@@ -1,4 +1,4 @@
-"""When a signing key is made, used, retired and forgotten: published before it signs, kept until its tokens are dead."""
+"""When a signing key is made, used, retired and forgotten: published ahead, and kept until its tokens are dead."""
 
 from __future__ import annotations
 

@@ -56,7 +56,9 @@ class Argon2Passwords:
 
     def is_right(self, password: str, kept_hash: str | None) -> bool:
         """For nobody (``None``) the same work is done, and the answer is no. Raises :class:`Unavailable`."""
-        return self._turnstile.run(lambda: self._verify(password, kept_hash or self._hash_of_nobody)) and bool(kept_hash)
+        return self._turnstile.run(lambda: self._verify(password, kept_hash or self._hash_of_nobody)) and bool(
+            kept_hash
+        )
 
     def _verify(self, password: str, kept_hash: str) -> bool:
         try:

@@ -62,7 +62,9 @@ class Sessions(Protocol):
 class Announce(Protocol):
     """Tells the shop of an ended session, if the transaction holds."""
 
-    def __call__(self, ended: SessionRevoked) -> None: ...
+    def __call__(self, ended: SessionRevoked) -> None:
+        """Told once the transaction holds."""
+        ...
 
 
 @dataclass(frozen=True)

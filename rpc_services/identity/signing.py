@@ -21,8 +21,8 @@ ALGORITHM = "RS256"
 _BITS = 2048
 
 
-class WrongPassphrase(SystemExit):
-    """The passphrase does not open the keys that another one sealed: the process cannot start."""
+class WrongPassphrase(Exception):
+    """The passphrase does not open the keys that another one sealed: no token can be made with it."""
 
 
 @dataclass(frozen=True)

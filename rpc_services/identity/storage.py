@@ -172,7 +172,9 @@ class SqlAttempts:
         taken = (
             insert(login_attempts)
             .values(key=count.key, paid_until=now + every)
-            .on_conflict_do_update(index_elements=["key"], set_={"paid_until": paid_after}, where=paid_after <= now + depth)
+            .on_conflict_do_update(
+                index_elements=["key"], set_={"paid_until": paid_after}, where=paid_after <= now + depth
+            )
             .returning(login_attempts.c.paid_until)
         )
         if transaction.execute(taken).first() is not None:
@@ -185,7 +187,9 @@ def sweep(transaction: Transaction, at: datetime) -> int:
     """Forget sessions that expired and counters that count nothing. Gives how many rows went."""
     gone = transaction.execute(delete(sessions).where(sessions.c.expires_at < at).returning(sessions.c.id)).all()
     idle = login_attempts.c.paid_until < at
-    return len(gone) + len(transaction.execute(delete(login_attempts).where(idle).returning(login_attempts.c.key)).all())
+    return len(gone) + len(
+        transaction.execute(delete(login_attempts).where(idle).returning(login_attempts.c.key)).all()
+    )
 
 
 def _account(row: Row[Any]) -> Account:

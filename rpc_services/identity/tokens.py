@@ -43,7 +43,7 @@ class Seed:
 
 
 def seed_of_successor(refresh: str, *, salt: bytes, secret: bytes) -> Seed:
-    """The one successor of a spent token: nobody has it without the token itself, the salt kept with it, and our secret."""
+    """The one successor of a spent token. It takes the token itself, the salt kept with it, and our secret."""
     return Seed(hmac.new(secret, salt + refresh.encode(), "sha512").digest()[:SEED_BYTES])
 
 

@@ -79,7 +79,9 @@ class Attempts(Protocol):
 class LogoutEverywhere(Protocol):
     """Ends all sessions of somebody."""
 
-    def __call__(self, user_id: str, *, reason: str) -> None: ...
+    def __call__(self, user_id: str, *, reason: str) -> None:
+        """With a reason for the books."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,6 @@ class Gate:
         return account
 
 
-
 def ensure_staff(
     request: EnsureStaff, *, accounts: Accounts, policy: PasswordPolicy, logout: LogoutEverywhere, new_id: NewId
 ) -> User:
@@ -198,4 +199,3 @@ def profile(account: Account) -> User:
         last_name=account.last_name,
         phone_number=account.phone_number,
     )
-

@@ -31,7 +31,7 @@ ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType 
 
 
 def to_ecs(fields: dict[str, Any]) -> dict[str, Any]:
-    """Nest dotted ECS names; everything else becomes a flat label. Never loses a field, never raises.
+    """Nest dotted ECS names; everything else becomes a flat label. Loses nothing but ``None``, never raises.
 
     A field that cannot stand where its name says (text where a number belongs, a scalar where an object
     already is) goes to ``labels`` under its name with underscores.
@@ -39,6 +39,8 @@ def to_ecs(fields: dict[str, Any]) -> dict[str, Any]:
     document: dict[str, Any] = {}
     labels: dict[str, Any] = {}
     for name, value in fields.items():
+        if value is None:
+            continue
         top, dot, rest = name.partition(".")
         if top == "labels" and dot:
             labels[_flat(rest)] = _as_label(value)
@@ -86,7 +88,7 @@ def _place(document: dict[str, Any], name: str, value: Any) -> bool:
             return False
     if isinstance(at.get(leaf), dict):
         return False
-    at[leaf] = value if value is None or isinstance(value, str | int | float | bool | list) else str(value)
+    at[leaf] = value if isinstance(value, str | int | float | bool | list) else str(value)
     return True
 
 
@@ -94,8 +96,8 @@ def _flat(name: str) -> str:
     return name.replace(".", "_") or "unnamed"
 
 
-def _as_label(value: Any) -> str | int | float | bool | None:
-    if value is None or isinstance(value, str | int | float | bool):
+def _as_label(value: Any) -> str | int | float | bool:
+    if isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, dict | list | tuple):
         try:

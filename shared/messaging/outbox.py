@@ -63,7 +63,5 @@ def oldest_unpublished_seconds(session: Session) -> float:
 
 def _next_sequence(session: Session, aggregate_id: str) -> int:
     counted = upsert(event_sequences).values(aggregate_id=aggregate_id, last=1)
-    counted = counted.on_conflict_do_update(
-        index_elements=["aggregate_id"], set_={"last": event_sequences.c.last + 1}
-    )
-    return session.execute(counted.returning(event_sequences.c.last)).scalar_one()
+    counted = counted.on_conflict_do_update(index_elements=["aggregate_id"], set_={"last": event_sequences.c.last + 1})
+    return int(session.execute(counted.returning(event_sequences.c.last)).scalar_one())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Identity, Index, Integer, Table, Text, func, text
+from sqlalchemy import JSON, BigInteger, Column, Connection, DateTime, Identity, Index, Integer, Table, Text, func, text
 from sqlalchemy import MetaData as _MetaData
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -19,7 +19,7 @@ operations = Table(
     Column("method", Text, nullable=False),
     Column("fingerprint", Text),
     Column("state", Text, nullable=False),
-    Column("outcome", JSONB),
+    Column("outcome", JSON),  # not JSONB: a repeated answer has its members in the first one's order
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
 )
 

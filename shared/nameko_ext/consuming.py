@@ -50,7 +50,7 @@ class Delivery:
 class Consumer:
     """Consumes one queue. ``on_delivery`` runs in the reading greenlet: it must neither block nor raise."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # keyword collaborators
         self,
         url: str,
         queue: str,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 import structlog
-from eventlet import GreenletExit, sleep
+from eventlet import sleep
+from eventlet.support.greenlets import GreenletExit
 from nameko import config
 from nameko.extensions import SharedExtension
 from sqlalchemy import text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import struct
 import time
@@ -9,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from amqp.exceptions import AMQPError, FrameSyntaxError
+from amqp.exceptions import FrameSyntaxError
 from amqp.method_framing import frame_handler
-from eventlet import GreenletExit, Timeout, sleep
+from eventlet import Timeout, sleep
 from eventlet.event import Event
-from kombu import Connection
+from eventlet.support.greenlets import GreenletExit
+from kombu.connection import Connection
 
 log = structlog.get_logger()
 
@@ -61,6 +63,7 @@ class Link:
         self._on_lost = on_lost
         self._connection: Any = None
         self._closed = False
+        self._told: type[Exception] | None = None
         self._opened = Event()
 
     @property
@@ -85,9 +88,8 @@ class Link:
                 self._read(connection)
             except GreenletExit:
                 raise
-            except Exception as fault:
-                if not self._closed:
-                    log.warning("broker.away", link=self.name, reason=f"{type(fault).__name__}: {fault}"[:300])
+            except Exception as fault:  # noqa: BLE001  # whatever it was, the cure is a new connection
+                self._tell(fault)
             finally:
                 self.drop()
             if not self._closed:
@@ -105,7 +107,7 @@ class Link:
         try:
             with Timeout(WRITE_SECONDS, _Stalled("the broker takes no bytes")):
                 frames()
-        except (AMQPError, OSError, _Stalled, AttributeError, TypeError) as fault:
+        except Exception as fault:
             if self._connection is connection:
                 self.drop()
             raise WriteFailed(str(fault)) from fault
@@ -123,8 +125,14 @@ class Link:
         self._closed = True
         self.drop()
 
+    def _tell(self, fault: Exception) -> None:
+        """Once per outage and kind of fault, not once per attempt."""
+        if not self._closed and type(fault) is not self._told:
+            self._told = type(fault)
+            log.warning("broker.away", link=self.name, reason=f"{type(fault).__name__}: {fault}"[:300])
+
     def _connect(self) -> Any:
-        parameters = Connection(
+        parameters: Any = Connection(  # type: ignore[no-untyped-call]  # kombu carries few types
             self._url,
             heartbeat=HEARTBEAT_SECONDS,
             connect_timeout=CONNECT_SECONDS,
@@ -141,6 +149,7 @@ class Link:
                 _abandon(connection)
                 raise
         self._connection = connection
+        self._told = None
         log.info("broker.connected", link=self.name)
         opened, self._opened = self._opened, Event()
         opened.send(None)
@@ -149,10 +158,8 @@ class Link:
     def _read(self, connection: Any) -> None:
         beat_at = time.monotonic() + 1
         while self._connection is connection:
-            try:
+            with contextlib.suppress(TimeoutError):
                 connection.drain_events(timeout=1.0)
-            except TimeoutError:
-                pass
             if time.monotonic() >= beat_at:
                 self.write(connection.heartbeat_tick)
                 beat_at = time.monotonic() + 1

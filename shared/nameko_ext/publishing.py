@@ -70,9 +70,10 @@ class Confirms:
         for confirmation in pending.values():
             confirmation.settle(LOST)
 
-    def publish(self, link: Link, message: Message, *, exchange: str, routing_key: str) -> Confirmation:
+    def publish(
+        self, link: Link, message: Message, confirmation: Confirmation, *, exchange: str, routing_key: str
+    ) -> None:
         """Write it, mandatory. Raises :class:`LinkDown` when nothing was written, else :class:`WriteFailed`."""
-        confirmation = Confirmation()
         with self._writing:
             channel = self._channel
             if channel is None:
@@ -82,7 +83,10 @@ class Confirms:
             if message_id := message.properties.get("message_id"):
                 self._by_message_id[message_id] = confirmation
             link.write(lambda: send(channel, message, exchange=exchange, routing_key=routing_key, mandatory=True))
-        return confirmation
+
+    def discard(self, message_id: str) -> None:
+        """Nobody waits for the return of this message any more."""
+        self._by_message_id.pop(message_id, None)
 
     def _settle(self, tag: int, *, multiple: bool, fate: str) -> None:
         tags = [due for due in self._pending if due <= tag] if multiple else [tag]
@@ -112,14 +116,16 @@ def send(channel: Any, message: Message, *, exchange: str, routing_key: str, man
 class Publisher:
     """A link of its own for messages that must arrive: events, retries, parked messages."""
 
-    def __init__(self, url: str, name: str, *, declare: Callable[[Any], None] = lambda channel: None) -> None:
+    def __init__(self, url: str, name: str, *, declare: Callable[[Any], None] = lambda _: None) -> None:
         self._declare = declare
         self._confirms = Confirms()
         self.link = Link(url, name, on_open=self._open, on_lost=self._confirms.forget)
 
     def publish(self, message: Message, *, exchange: str, routing_key: str) -> Confirmation:
         """Write it; see :meth:`Confirms.publish`."""
-        return self._confirms.publish(self.link, message, exchange=exchange, routing_key=routing_key)
+        confirmation = Confirmation()
+        self._confirms.publish(self.link, message, confirmation, exchange=exchange, routing_key=routing_key)
+        return confirmation
 
     def deliver(self, message: Message, *, exchange: str, routing_key: str) -> None:
         """Write it and wait until a queue has it. Raises :class:`NotConfirmed`."""

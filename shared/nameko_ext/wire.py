@@ -1,4 +1,4 @@
-"""Reads what came over the wire without trusting it: nothing a message can contain gets past this file as a surprise."""
+"""Reads what came over the wire without trusting it: nothing a message can contain gets past here as a surprise."""
 
 from __future__ import annotations
 

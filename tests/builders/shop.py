@@ -4,6 +4,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
 
 import httpx
 
@@ -51,6 +52,14 @@ def logged_in(stack, user=None, **body):
         answer = client.post("/api/token", json={"username": user["username"], "password": user["password"], **body})
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+@contextmanager
+def devices(stack, count):
+    """So many clients of one customer."""
+    token = logged_in(stack)["access"]
+    with ExitStack() as opened:
+        yield [opened.enter_context(Client(stack, token=token)) for _ in range(count)]
 
 
 def a_customer(stack):

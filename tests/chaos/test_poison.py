@@ -7,6 +7,7 @@ import pytest
 from amqp import Message
 from kombu import Connection
 
+from tests.builders.processes import pids
 from tests.builders.shop import Client, eventually
 
 SERVICES = ("identity", "catalog", "cart", "order", "notification")
@@ -45,10 +46,6 @@ def publish(channel, routing_key, body, properties):
 def parked(stack, service):
     with broker(stack) as channel:
         return channel.queue_declare(f"parking.{service}", passive=True).message_count
-
-
-def pids(stack):
-    return {process["name"]: process["pid"] for process in stack.status()["processes"]}
 
 
 @pytest.mark.parametrize("service", SERVICES)

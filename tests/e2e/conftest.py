@@ -2,8 +2,6 @@ import pytest
 
 from tests.builders.shop import Client, a_customer, an_admin
 
-pytest_plugins = []
-
 
 @pytest.fixture
 def client(stack):

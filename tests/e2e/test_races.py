@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.builders.shop import Client, a_customer, a_product, eventually, logged_in, registered, unique
+from tests.builders.shop import Client, a_customer, a_product, devices, eventually, logged_in, registered, unique
 from tests.e2e.test_journey import mails
 
 
@@ -32,10 +32,8 @@ def test_the_same_checkout_twenty_times_is_one_order_one_mail_and_one_decrement(
 
 def test_the_last_one_goes_to_one_of_fifty_buyers(stack, admin, client):
     product = a_product(admin, stock=1)
-    token = logged_in(stack)["access"]
-    buyers = [Client(stack, token=token) for _ in range(50)]
-
-    answers = at_once([lambda buyer=buyer: buyer.ordering((product["id"], 1)) for buyer in buyers])
+    with devices(stack, 50) as buyers:
+        answers = at_once([lambda buyer=buyer: buyer.ordering((product["id"], 1)) for buyer in buyers])
 
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 49
     assert {a.json()["code"] for a in answers if a.status_code == 409} == {"catalog.out_of_stock"}
@@ -58,27 +56,26 @@ def test_a_key_belongs_to_its_caller_and_to_its_request(stack, admin):
 
 def test_ninety_adds_from_many_devices_add_up(stack, admin):
     product = a_product(admin, stock=500)
-    token = logged_in(stack)["access"]
-    devices = [Client(stack, token=token) for _ in range(9)]
     add = {"product_id": product["id"], "quantity": 1}
 
-    answers = at_once(
-        [lambda d=d: [d.post("/api/cart/items", json=add).status_code for _ in range(10)] for d in devices]
-    )
+    with devices(stack, 9) as clients:
+        answers = at_once(
+            [lambda c=c: [c.post("/api/cart/items", json=add).status_code for _ in range(10)] for c in clients]
+        )
+        cart = clients[0].get("/api/cart").json()
 
     assert {status for batch in answers for status in batch} == {200}
-    cart = devices[0].get("/api/cart").json()
     assert cart["items"][0]["quantity"] == 90
     assert cart["version"] == 90
 
 
 def test_baskets_in_opposite_order_never_deadlock(stack, admin):
     first, second = a_product(admin, stock=1000), a_product(admin, stock=1000)
-    token = logged_in(stack)["access"]
-    clients = [Client(stack, token=token) for _ in range(20)]
+    lines = [(first["id"], 1), (second["id"], 1)]
 
-    def order(number):
-        lines = [(first["id"], 1), (second["id"], 1)]
-        return clients[number].ordering(*(lines if number % 2 else reversed(lines))).status_code
+    with devices(stack, 20) as clients:
+        answers = at_once(
+            [lambda c=c, way=way: c.ordering(*lines[::way]) for c, way in zip(clients, [1, -1] * 10, strict=True)]
+        )
 
-    assert at_once([lambda n=n: order(n) for n in range(20)]) == [201] * 20
+    assert [answer.status_code for answer in answers] == [201] * 20

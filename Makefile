@@ -1,0 +1,59 @@
+# The two commands a newcomer needs are `make up` and `make test`; the rest is for everyday work.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONSAFEPATH := 1
+
+.PHONY: up down check test bench lint format
+
+up: $(VENV)/.installed ## Start the whole shop on this machine
+	$(BIN)/kirana up $(ARGS)
+
+down: $(VENV)/.installed ## Stop it; no process stays
+	$(BIN)/kirana down
+
+check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests: no servers, under a minute
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests/architecture tests/unit tests/deploy
+
+test: check ## Everything, on private servers beside whatever runs; those that kill processes have a stack of their own
+	$(BIN)/kirana install
+	$(BIN)/pytest tests/contract
+	$(BIN)/pytest tests/integration tests/e2e --ignore=tests/integration/stack
+	$(BIN)/pytest tests/integration/stack tests/chaos
+
+bench: $(VENV)/.installed-dev ## Requests per second through the edge, beside bare Sanic
+	$(BIN)/python benchmarks/first.py $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/deptry --no-ansi .
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# A stamp per set of dependencies: installed again only when pyproject.toml changes.
+$(VENV)/.installed: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[dev,demo]'
+	touch $@ $(VENV)/.installed
+
+# Debian keeps ensurepip in a package of its own.
+$(BIN)/python:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory install-venv
+	$(PYTHON) -m venv $(VENV)
+
+.PHONY: install-venv
+install-venv:
+	@if [ "$$(id -u)" = 0 ]; then root=; elif sudo -n true 2>/dev/null; then root="sudo -n"; \
+	else echo "Python cannot make virtual environments here. Next: sudo apt-get install python3-venv" >&2; exit 1; fi; \
+	$$root apt-get install --yes --no-install-recommends python3-venv \
+	|| { $$root apt-get update && $$root apt-get install --yes --no-install-recommends python3-venv; }

@@ -1,0 +1,65 @@
+"""The composition root: settings in, a Sanic application out; nothing else wires anything together."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from sanic import Sanic
+
+from edge import lifecycle, pipeline, routes
+from edge.revival import revive_workers
+from edge.settings import read_settings
+from edge.worker import make_worker
+from shared.logs import configure
+
+if TYPE_CHECKING:
+    from edge.settings import Settings
+    from edge.worker import Worker
+
+SANIC_SETTINGS: dict[str, Any] = {
+    "ACCESS_LOG": False,  # the pipeline writes one canonical line per request
+    "FALLBACK_ERROR_FORMAT": "json",
+    "FORWARDED_SECRET": None,
+    "GRACEFUL_SHUTDOWN_TIMEOUT": 15.0,
+    "INSPECTOR": False,
+    "KEEP_ALIVE_TIMEOUT": 30,
+    "MOTD": False,
+    "PROXIES_COUNT": None,
+    "REAL_IP_HEADER": None,
+    "REQUEST_MAX_HEADER_SIZE": 8192,
+    "REQUEST_MAX_SIZE": 1_000_000,
+    "REQUEST_TIMEOUT": 10,
+    "RESPONSE_TIMEOUT": 15,
+    "USE_UVLOOP": True,
+}
+
+
+def create_app(settings: Settings, *, worker: Worker | None = None) -> Sanic[Any, Any]:
+    """Build the edge. Raises ``BadRoutes`` for a route table that the contracts contradict.
+
+    ``worker`` is what a test puts in the place of the real connections.
+    """
+    table = routes.load(settings.routes)
+    worker = worker or make_worker(settings)
+    app: Sanic[Any, Any] = Sanic("kirana-edge", configure_logging=False)
+    app.config.update(SANIC_SETTINGS)
+    pipeline.install(app, table, worker.collaborators)
+    lifecycle.attach(app, worker)
+    app.main_process_ready(revive_workers)
+    return app
+
+
+def build() -> Sanic[Any, Any]:
+    """Build the edge from this process's environment: the main process does, and each worker again."""
+    settings = read_settings(os.environ)
+    configure(
+        service="edge",
+        instance=settings.instance,
+        environment=settings.environment,
+        level=settings.log_level,
+        spool=settings.log_spool,
+    )
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it reports every failed attempt; the link reports changes
+    return create_app(settings)

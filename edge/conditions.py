@@ -1,0 +1,47 @@
+"""Conditional requests (RFC 9110 §13): entity tags that carry a version, and what clients say about them."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+from edge.problems import Rejected
+
+_TAG = r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
+_ONE = re.compile(_TAG)
+_LIST = re.compile(rf"{_TAG}(?:\s*,\s*{_TAG})*")
+_VERSIONED = re.compile(r"(0|[1-9][0-9]{0,17})(?:-[0-9a-f]+)?")
+
+
+def entity_tag(body: bytes, *, version: int | None) -> str:
+    """A strong tag. With a version, ``If-Match`` can name it; the hash tells apart what changes without one (stock)."""
+    digest = sha256(body).hexdigest()[:16]
+    return f'"{digest}"' if version is None else f'"{version}-{digest}"'
+
+
+def is_unchanged(tag: str, if_none_match: str | None) -> bool:
+    """Whether the client has this already (weak comparison). A malformed header counts as absent, as the RFC wants."""
+    if if_none_match is None:
+        return False
+    if if_none_match.strip() == "*":
+        return True
+    return _LIST.fullmatch(if_none_match.strip()) is not None and any(
+        f'"{match[2]}"' == tag for match in _ONE.finditer(if_none_match)
+    )
+
+
+def expected_version(if_match: str | None) -> int | None:
+    """The version the client wants to change, ``None`` for any. Raises :class:`Rejected` (malformed, or never ours)."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tag = _ONE.fullmatch(if_match.strip())
+    if tag is None:
+        raise Rejected(
+            "request.invalid",
+            "If-Match must be '*' or one entity tag in quotes.",
+            errors=[{"pointer": "/If-Match", "detail": "Send the ETag of the resource just as you got it."}],
+        )
+    version = _VERSIONED.fullmatch(tag[2])
+    if tag[1] or version is None:
+        raise Rejected("version.stale", "If-Match names no version of this resource.")
+    return int(version[1])

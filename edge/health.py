@@ -1,0 +1,69 @@
+"""How this worker is, at any moment and without asking anybody."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from edge.discovery.table import InstanceTable
+    from edge.rpc.connection import Broker
+    from edge.rpc.consumers import Consumers
+    from edge.rpc.guard import Guard
+
+PING_SECONDS = 2.0
+
+
+class WorkerHealth:
+    """Reads the state that the worker's parts keep anyway; only Redis is pinged now and then.
+
+    ``table`` is ``None`` where there is no Consul.
+    """
+
+    def __init__(
+        self, *, broker: Broker, guard: Guard, consumers: Consumers, redis: Redis, table: InstanceTable | None
+    ) -> None:
+        self._broker = broker
+        self._guard = guard
+        self._consumers = consumers
+        self._redis = redis
+        self._table = table
+        self._redis_state = "ok"
+        self._is_leaving = False
+
+    def leave(self) -> None:
+        """From now on no new requests should come here."""
+        self._is_leaving = True
+
+    def ready(self) -> bool:
+        """Whether requests should be sent here at all."""
+        return not self._is_leaving and self._broker.is_connected
+
+    def dependencies(self) -> dict[str, str]:
+        """Per dependency: ``ok``, ``degraded`` or ``down``."""
+        states = {"broker": "ok" if self._broker.is_connected else "down", "redis": self._redis_state}
+        if self._table is not None:
+            states["consul"] = "ok" if self._table.is_current else "degraded"
+        return states
+
+    def services(self) -> dict[str, dict[str, Any]]:
+        """Per service: breaker state, calls in flight and waiting, consumers seen on its queue."""
+        return {
+            service: {**state, "consumers": self._consumers.count(service)}
+            for service, state in self._guard.states().items()
+        }
+
+    async def run(self) -> None:
+        """Ping Redis every two seconds until cancelled."""
+        while True:
+            try:
+                await self._redis.ping()
+            except (RedisError, OSError, TimeoutError):
+                self._redis_state = "degraded"
+            else:
+                self._redis_state = "ok"
+            await asyncio.sleep(PING_SECONDS)

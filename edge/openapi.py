@@ -1,0 +1,206 @@
+"""Describes the interface as OpenAPI 3.1, made from the route table and the contracts, so that it cannot lie."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_type_hints
+
+import msgspec
+import orjson
+
+from edge.policies import RoutePolicy, Source
+from edge.problems import MEDIA_TYPE, PROBLEMS
+from edge.routes import Route, RouteTable
+
+Json = dict[str, Any]
+REF = "#/components/schemas/{name}"
+SOURCES_IN: dict[Source, str] = {"path": "path", "query": "query"}
+COMMON = ("request.invalid", "request.malformed", "quota.exceeded", "internal", "service.unavailable")
+
+HEADERS: dict[str, Json] = {
+    "X-Request-ID": {"description": "Finds every log line of this request.", "schema": {"type": "string"}},
+    "ETag": {"description": "For If-None-Match and If-Match.", "schema": {"type": "string"}},
+    "Location": {"description": "Where the new resource is.", "schema": {"type": "string"}},
+    "Link": {"description": 'The next page, as rel="next" (RFC 8288).', "schema": {"type": "string"}},
+    "X-Cart-Token": {"description": "Opens this guest's cart; send it back.", "schema": {"type": "string"}},
+    "RateLimit": {"description": "What is left of the limits.", "schema": {"type": "string"}},
+    "RateLimit-Policy": {"description": "The limits that apply.", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {"description": "true: this is the first answer again.", "schema": {"type": "string"}},
+}
+PROBLEM_SCHEMA: Json = {
+    "type": "object",
+    "description": "RFC 9457. `code` is stable; `errors` names every bad field at once.",
+    "required": ["type", "title", "status", "detail", "instance", "code", "request_id", "retryable"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "code": {"type": "string", "enum": sorted(PROBLEMS)},
+        "request_id": {"type": "string"},
+        "retryable": {"type": "boolean"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def describe(table: RouteTable) -> bytes:
+    """The document, as JSON."""
+    shapes = [shape for route in table.routes for shape in _shapes(route)]
+    schemas, components = msgspec.json.schema_components([kind for _, kind in shapes], ref_template=REF)
+    by_place = {place: schema for (place, _), schema in zip(shapes, schemas, strict=True)}
+    paths: Json = {}
+    for route in table.routes:
+        paths.setdefault(route.policy.path, {})[route.policy.method.lower()] = _operation(route, by_place, components)
+    return orjson.dumps(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "Kirana", "version": "1", "description": "The shop, as its clients see it."},
+            "servers": [{"url": "/"}],
+            "paths": paths,
+            "components": {
+                "schemas": {**components, "Problem": PROBLEM_SCHEMA},
+                "headers": HEADERS,
+                "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"}},
+            },
+        }
+    )
+
+
+def _shapes(route: Route) -> list[tuple[tuple[str, str], Any]]:
+    """Every type of this route that needs a schema, each with the place where it stands."""
+    name = route.policy.name
+    takes_body = "body" in route.policy.arguments.values()
+    shapes: list[tuple[tuple[str, str], Any]] = [((name, "body"), route.binding.body)] if takes_body else []
+    shapes += [((name, field), kind) for field, kind in get_type_hints(route.binding.text, include_extras=True).items()]
+    if route.answer is not None:
+        shapes.append(((name, "answer"), route.answer))
+    return shapes
+
+
+def _operation(route: Route, schemas: dict[tuple[str, str], Json], components: Json) -> Json:
+    policy = route.policy
+    operation: Json = {
+        "operationId": policy.name,
+        "summary": policy.summary,
+        "tags": [policy.tag],
+        "parameters": [*_parameters(route, schemas), *_header_parameters(policy)],
+        "responses": {str(policy.answer.status): _answer(route, schemas, components), **_problems(route)},
+    }
+    if policy.auth != "none":
+        wanted: list[Json] = [{"token": []}]
+        operation["security"] = wanted if policy.auth == "required" else [{}, *wanted]
+    body = schemas.get((policy.name, "body"))
+    if body is not None:
+        required = any(field.required for field in msgspec.structs.fields(route.binding.body))
+        operation["requestBody"] = {"required": required, "content": {"application/json": {"schema": body}}}
+    return operation
+
+
+def _parameters(route: Route, schemas: dict[tuple[str, str], Json]) -> list[Json]:
+    fields = {field.name: field for field in msgspec.structs.fields(route.binding.text)}
+    return [
+        {
+            "name": name,
+            "in": SOURCES_IN[source],
+            "required": source == "path" or fields[name].required,
+            "schema": schemas[route.policy.name, name],
+        }
+        for name, source in route.policy.arguments.items()
+        if source in SOURCES_IN
+    ]
+
+
+def _header_parameters(policy: RoutePolicy) -> list[Json]:
+    text = {"type": "string"}
+    headers: list[Json] = []
+    if policy.idempotency != "none":
+        key = {**text, "minLength": 1, "maxLength": 255}
+        headers.append({"name": "Idempotency-Key", "required": policy.idempotency == "required", "schema": key})
+    if "if-match" in policy.arguments.values():
+        headers.append({"name": "If-Match", "schema": text})
+    if "caller.cart_token" in policy.arguments.values():
+        headers.append({"name": "X-Cart-Token", "schema": text})
+    if policy.answer.etag != "none" and policy.method == "GET":
+        headers.append({"name": "If-None-Match", "schema": text})
+    return [{"in": "header", "required": False, **header} for header in headers]
+
+
+def _answer(route: Route, schemas: dict[tuple[str, str], Json], components: Json) -> Json:
+    policy = route.policy
+    answer: Json = {"description": policy.summary, "headers": _headers(policy)}
+    if policy.answer.status != 204 and route.answer is not None:  # noqa: PLR2004  # the number is the status's name
+        schema = _page_items(schemas[policy.name, "answer"], components, page=policy.answer.page)
+        hidden = {*policy.answer.hide, *policy.answer.headers.values()}
+        answer["content"] = {"application/json": {"schema": _without(schema, hidden, components)}}
+    return answer
+
+
+def _page_items(schema: Json, components: Json, *, page: bool) -> Json:
+    items: Json = components[_name(schema)]["properties"]["items"] if page else schema
+    return items
+
+
+def _without(schema: Json, hidden: set[str], components: Json) -> Json:
+    """The schema as clients see it: members that are hidden or travel in headers are left out."""
+    if not hidden:
+        return schema
+    if schema.get("type") == "array":
+        return {**schema, "items": _without(schema["items"], hidden, components)}
+    whole = components[_name(schema)]
+    return {
+        **{name: value for name, value in whole.items() if name != "title"},
+        "properties": {name: part for name, part in whole["properties"].items() if name not in hidden},
+        "required": [name for name in whole.get("required", []) if name not in hidden],
+    }
+
+
+def _name(schema: Json) -> str:
+    return str(schema["$ref"]).rsplit("/", 1)[1]
+
+
+def _headers(policy: RoutePolicy) -> Json:
+    names = ["X-Request-ID"]
+    names += ["ETag"] if policy.answer.etag != "none" else []
+    names += ["Location"] if policy.answer.location else []
+    names += ["Link"] if policy.answer.page else []
+    names += ["RateLimit", "RateLimit-Policy"] if policy.limits else []
+    names += ["Idempotency-Replayed"] if policy.idempotency != "none" else []
+    names += list(policy.answer.headers)
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _problems(route: Route) -> Json:
+    """Per status one problem response, naming the codes that may stand in it."""
+    codes = {*COMMON, *(code for code in PROBLEMS if code.split(".")[0] in _areas(route))}
+    by_status: dict[int, list[str]] = {}
+    for code in sorted(codes):
+        by_status.setdefault(PROBLEMS[code].status, []).append(code)
+    return {
+        str(status): {
+            "description": "One of: " + ", ".join(f"`{code}`" for code in listed),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(name="Problem")}}},
+        }
+        for status, listed in sorted(by_status.items())
+    }
+
+
+def _areas(route: Route) -> set[str]:
+    """The first parts of the codes that this route may answer with."""
+    policy = route.policy
+    areas = {"request", "route"} if policy.arguments else {"route"}
+    areas |= {"auth"} if policy.auth != "none" else set()
+    areas |= {"idempotency", "outcome", "deadline"} if route.mutating else {"deadline"}
+    areas |= {"version"} if "if-match" in policy.arguments.values() else set()
+    service = re.match(r"[a-z]+", policy.call or "")
+    areas |= {service[0]} if service else set()
+    areas |= {"identity"} if policy.local in {"log_in", "log_out"} else set()
+    return areas | ({"catalog", "cart"} if policy.name in {"checkout", "place_order", "add_cart_item"} else set())

@@ -1,0 +1,61 @@
+"""Brings back workers that died: Sanic's own process keeper only restarts those it is told to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sanic import Sanic
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 0.5
+
+
+class Process(Protocol):
+    """A worker process as Sanic's process keeper knows it."""
+
+    name: str
+
+    @property
+    def pid(self) -> int | None:
+        """Its id, once it was started."""
+        ...
+
+    @property
+    def exitcode(self) -> int | None:
+        """``None`` while it runs."""
+        ...
+
+
+class Reviver:
+    """Remembers whom it has reported, so that each death is reported once."""
+
+    def __init__(self) -> None:
+        self._reported: set[int] = set()
+
+    def newly_dead(self, processes: Iterable[Process]) -> list[str]:
+        """Names of processes that have ended since the last look."""
+        dead = [one for one in processes if one.pid and one.exitcode is not None and one.pid not in self._reported]
+        self._reported.update(one.pid for one in dead if one.pid)
+        return [one.name for one in dead]
+
+
+def revive_workers(app: Sanic[Any, Any], _: object = None) -> None:
+    """Watch the workers from a thread of the main process for as long as it runs."""
+    threading.Thread(target=_watch, args=(app.manager,), name="reviver", daemon=True).start()
+
+
+def _watch(keeper: Any) -> None:
+    reviver = Reviver()
+    while not keeper._shutting_down:  # noqa: SLF001 - Sanic keeps no public word for it
+        for name in reviver.newly_dead(list(keeper.transient_processes)):
+            log.warning("edge.worker.died", worker=name)
+            keeper.monitor_publisher.send(name)
+        time.sleep(LOOK_SECONDS)

@@ -1,0 +1,69 @@
+"""A bulkhead keeps one slow service from taking every hand the edge has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from edge.rpc.failures import NotExecuted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Bulkhead:
+    """At most ``limit`` holders; ``queue`` more wait their turn, first come, first served."""
+
+    def __init__(self, *, limit: int, queue: int) -> None:
+        self._limit = limit
+        self._queue = queue
+        self._turns: deque[asyncio.Future[None]] = deque()
+        self.in_flight = 0
+
+    @property
+    def waiting(self) -> int:
+        """Who waits for a turn."""
+        return len(self._turns)
+
+    @asynccontextmanager
+    async def place(self, *, patience: float) -> AsyncIterator[None]:
+        """Hold a place for the block. Raises ``NotExecuted`` when all are taken for ``patience`` seconds."""
+        await self._enter(patience)
+        try:
+            yield
+        finally:
+            self._leave()
+
+    async def _enter(self, patience: float) -> None:
+        if self.in_flight < self._limit:
+            self.in_flight += 1
+            return
+        if len(self._turns) >= self._queue:
+            raise NotExecuted("too many calls to this service are waiting")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turns.append(turn)
+        try:
+            async with asyncio.timeout(patience):
+                await turn
+        except BaseException as fault:
+            self._give_up(turn)
+            if isinstance(fault, TimeoutError):
+                raise NotExecuted("no call to this service finished in time to make room") from None
+            raise
+
+    def _give_up(self, turn: asyncio.Future[None]) -> None:
+        if turn.done() and not turn.cancelled():
+            self._leave()  # the place had just been handed over
+        with suppress(ValueError):
+            self._turns.remove(turn)
+
+    def _leave(self) -> None:
+        """Hand the place to the next in line, or free it."""
+        while self._turns:
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.in_flight -= 1

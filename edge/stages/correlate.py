@@ -1,0 +1,42 @@
+"""Gives every request the id and the trace that find it again in every process, and tells the client both."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+import structlog
+from sanic import HTTPResponse
+
+from edge.exchange import Exchange, Target
+from shared.values.identifiers import is_sane_token, new_id
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+
+
+async def correlate(exchange: Exchange, proceed: Target) -> HTTPResponse:
+    """Take the client's ids where they are sane, make them where not, and echo them."""
+    offered = exchange.header("x-request-id")
+    exchange.request_id = offered if offered is not None and is_sane_token(offered) else new_id()
+    exchange.traceparent = _continued(exchange.header("traceparent"))
+    structlog.contextvars.bind_contextvars(
+        **{"http.request.id": exchange.request_id, "trace.id": exchange.traceparent[3:35]}
+    )
+    try:
+        response = await proceed(exchange)
+    finally:
+        structlog.contextvars.unbind_contextvars("http.request.id", "trace.id", "user.id")
+    response.headers["x-request-id"] = exchange.request_id
+    response.headers["server-timing"] = (
+        f"edge;dur={(time.perf_counter() - exchange.began) * 1000:.1f}, rpc;dur={exchange.rpc_seconds * 1000:.1f}, "
+        f'traceparent;desc="{exchange.traceparent}"'
+    )
+    return response
+
+
+def _continued(traceparent: str | None) -> str:
+    """The client's trace with a span of our own, or a new trace."""
+    match = _TRACEPARENT.fullmatch(traceparent or "")
+    trace, flags = (match[1], match[2]) if match else (secrets.token_hex(16), "01")
+    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"

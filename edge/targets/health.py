@@ -1,0 +1,28 @@
+"""Health for those who send traffic here: alive says the process runs, ready that the shop can serve."""
+
+from __future__ import annotations
+
+import msgspec
+from sanic import HTTPResponse
+
+from edge.answers import plain_json
+from edge.exchange import Exchange
+from edge.targets.declared import State
+from edge.targets.rpc import arguments_of
+
+
+async def alive(exchange: Exchange) -> HTTPResponse:
+    """This process answers; nothing else is asked, so that a sick dependency never restarts a healthy edge."""
+    arguments_of(exchange)
+    return plain_json(msgspec.to_builtins(State(status="alive", dependencies={})))
+
+
+async def ready(exchange: Exchange) -> HTTPResponse:
+    """200 while the shop can serve, degraded or not; 503 when it cannot."""
+    arguments_of(exchange)
+    state = await exchange.equipment.readiness.look()
+    if state.status != "down":
+        return plain_json(msgspec.to_builtins(state))
+    response = plain_json(msgspec.to_builtins(state), status=503)
+    response.headers["retry-after"] = "1"
+    return response

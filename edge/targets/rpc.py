@@ -1,0 +1,88 @@
+"""The target of nearly every route: one call to one service, contract type in, contract type out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sanic import HTTPResponse
+
+from edge.answers import respond
+from edge.arguments import Offered, gather
+from edge.conditions import expected_version
+from edge.cursors import BadCursor
+from edge.exchange import Exchange, Operation
+from edge.policies import Source
+from edge.problems import Rejected
+from edge.queries import Query, page_scope, parsed_query
+from edge.rpc.calls import CallContext, RpcReply
+from shared.contracts.method import Method
+
+
+async def call_service(exchange: Exchange) -> HTTPResponse:
+    """Gather the arguments, call the route's method, answer as the route says."""
+    route = exchange.matched
+    if route.method is None:
+        raise LookupError("This route leads to no service.")
+    reply = await ask(exchange, route.method, arguments_of(exchange), operation=exchange.operation)
+    exchange.replayed = reply.replayed
+    return respond(exchange, reply.result)
+
+
+async def ask(
+    exchange: Exchange,
+    method: Method,
+    arguments: dict[str, Any],
+    *,
+    operation: Operation | None = None,
+    user_id: str | None = None,
+) -> RpcReply:
+    """One call under the request's deadline, id and trace. Raises what ``edge.rpc.failures`` names."""
+    known_user = exchange.caller.user_id if exchange.caller else user_id
+    context = CallContext(
+        request_id=exchange.request_id,
+        deadline=exchange.deadline,
+        route=exchange.matched.policy.name,
+        operation_id=operation.id if operation else None,
+        fingerprint=operation.fingerprint if operation else None,
+        user_id=known_user,
+        traceparent=exchange.traceparent,
+    )
+    began = time.perf_counter()
+    try:
+        return await exchange.equipment.collaborators.rpc.call(method, arguments, context=context)
+    finally:
+        exchange.rpc_seconds += time.perf_counter() - began
+
+
+def arguments_of(exchange: Exchange) -> dict[str, Any]:
+    """All arguments of the route. Raises ``InvalidRequest`` with every fault at once, or :class:`Rejected`."""
+    query = parsed_query(exchange.request.query_string)
+    if exchange.matched.policy.answer.page:
+        query = [(name, _opened(exchange, query, value) if name == "cursor" else value) for name, value in query]
+    offered = Offered(path=exchange.variables, query=query, body=exchange.body or {}, known=_known(exchange))
+    return gather(exchange.matched.binding, offered)
+
+
+def _opened(exchange: Exchange, query: Query, sealed: str) -> str:
+    try:
+        return exchange.equipment.cursors.open(sealed, scope=page_scope(exchange.matched.policy.name, query))
+    except BadCursor:
+        raise Rejected(
+            "request.invalid",
+            "The cursor is not one that this list gave out.",
+            errors=[{"pointer": "/cursor", "detail": "Follow the Link header, with the same filters."}],
+        ) from None
+
+
+def _known(exchange: Exchange) -> dict[Source, Any]:
+    caller = exchange.caller
+    known: dict[Source, Any] = {"caller.address": exchange.address}
+    if caller is not None:
+        known["caller.user_id"] = caller.user_id
+        known["caller.session_id"] = caller.session_id
+    else:
+        known["caller.cart_token"] = exchange.header("x-cart-token")
+    if "if-match" in exchange.matched.binding.sources.values():
+        known["if-match"] = expected_version(exchange.header("if-match"))
+    return known

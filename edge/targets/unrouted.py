@@ -1,0 +1,27 @@
+"""Where requests end that no route takes: nothing here, not this method, or only a question about methods."""
+
+from __future__ import annotations
+
+from sanic import HTTPResponse
+
+from edge.cors import preflight_headers
+from edge.exchange import Exchange, Target
+from edge.problems import Rejected
+from edge.routes import NotRouted
+
+
+def unrouted(reason: NotRouted) -> Target:
+    """The target for a request that matched no route."""
+
+    async def answer(exchange: Exchange) -> HTTPResponse:
+        if not reason.allowed:
+            raise Rejected("route.not_found", "There is nothing at this path.")
+        allow = {"allow": ", ".join(reason.allowed)}
+        if exchange.request.method != "OPTIONS":
+            raise Rejected("route.method_not_allowed", f"Here only {allow['allow']} can be used.", headers=allow)
+        origins = exchange.equipment.collaborators.settings.cors_origins
+        names = ("origin", "access-control-request-method")
+        asked = {name: value for name in names if (value := exchange.header(name)) is not None}
+        return HTTPResponse(status=204, headers=allow | preflight_headers(asked, origins, reason.allowed))
+
+    return answer

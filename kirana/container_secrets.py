@@ -1,0 +1,51 @@
+"""Draws the secrets of a shop that runs in containers: one file each, as docker-compose.yml mounts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kirana.stack.definitions import CALLS, render
+from kirana.stack.passwords import passwords
+
+DATABASES = ("identity", "catalog", "order", "notification")
+
+
+def write(folder: Path) -> list[str]:
+    """Write what is missing into ``folder`` and answer the names of all files. Passwords once drawn are kept.
+
+    The folder is closed to other users; the files in it are not, because a container's own user must read them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    files = contents(passwords(folder))
+    for name, text in files.items():
+        path = folder / name
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o644)
+    return sorted(files)
+
+
+def contents(drawn: Mapping[str, str]) -> dict[str, str]:
+    """The text of each secret by file name."""
+    files = {f"{user}_amqp_url": f"amqp://{user}:{drawn[f'amqp.{user}']}@rabbitmq:5672/kirana" for user in CALLS}
+    for service in DATABASES:
+        password = drawn[f"database.{service}"]
+        files[f"{service}_database_password"] = password
+        files[f"{service}_database_url"] = f"postgresql://{service}:{password}@postgres:5432/kirana_{service}"
+    return files | {
+        "postgres_password": drawn["postgres"],
+        "redis_carts_url": f"redis://:{drawn['redis.carts']}@redis-carts:6379/0",
+        "redis_edge_url": f"redis://:{drawn['redis.edge']}@redis-edge:6379/0",
+        "redis_carts.conf": _redis(drawn["redis.carts"], "appendonly yes", "appendfsync everysec", "dir /data"),
+        "redis_edge.conf": _redis(drawn["redis.edge"], 'save ""', "maxmemory 256mb", "maxmemory-policy allkeys-lru"),
+        "rabbitmq_definitions.json": render({user: drawn[f"amqp.{user}"] for user in (*CALLS, "operator")}),
+        "operator_amqp_url": f"amqp://operator:{drawn['amqp.operator']}@rabbitmq:5672/kirana",
+        "key_passphrase": drawn["identity.key_passphrase"],
+        "cursor_secret": drawn["edge.cursor_secret"],
+        "elastic_password": drawn["elastic"],
+    }
+
+
+def _redis(password: str, *lines: str) -> str:
+    return "\n".join((*lines, f"requirepass {password}", ""))

@@ -1,0 +1,156 @@
+"""Lists the processes of a stack: how each is started, with which environment, and how it is asked to stop."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kirana.stack.state import CHECKOUT, StackState
+
+SERVICES = ("identity", "catalog", "cart", "order", "notification")
+WITH_DATABASE = ("identity", "catalog", "order", "notification")
+
+TUNABLE = (
+    "KIRANA_EDGE_CORS_ORIGINS",
+    "KIRANA_EDGE_RATE_SCALE",
+    "KIRANA_LOGIN_THROTTLE_SCALE",
+    "KIRANA_LOG_LEVEL",
+    "KIRANA_MAIL_FROM",
+    "KIRANA_MAX_WORKERS",
+    "KIRANA_PAYMENTS",
+    "KIRANA_ROUTES",
+)
+"""What an operator may set in the shell from which ``kirana up`` is run."""
+
+GENEROUS = {"KIRANA_EDGE_RATE_SCALE": "1000", "KIRANA_LOGIN_THROTTLE_SCALE": "1000"}
+"""A load test of the local stack comes from one address."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process. ``owns_log`` says that it writes the log spool, so its standard output is dropped."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = "TERM"
+    stop_seconds: int = 30
+    owns_log: bool = False
+    stop_group: bool = True
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the operator asked of ``kirana up``."""
+
+    edge_workers: int = 1
+    scale: Mapping[str, int] = field(default_factory=dict)
+    seed: bool = True
+
+
+def service_environment(service: str, state: StackState, passwords: Mapping[str, str]) -> dict[str, str]:
+    """The settings of every process of ``service``, and of its migrations."""
+    environment = common_environment(state) | {"KIRANA_AMQP_URL": amqp_url(service, state, passwords)}
+    if service in WITH_DATABASE:
+        environment["KIRANA_DATABASE_URL"] = state.postgres[service]
+    return environment | _own_environment(service, state, passwords)
+
+
+def _own_environment(service: str, state: StackState, passwords: Mapping[str, str]) -> dict[str, str]:
+    match service:
+        case "identity":
+            return {"KIRANA_KEY_PASSPHRASE": passwords["identity.key_passphrase"]}
+        case "cart":
+            return {
+                "KIRANA_REDIS_CARTS": ",".join(state.redis_carts),
+                "KIRANA_CART_JOURNAL": str(state.home / "cart" / "journal.sqlite"),
+            }
+        case "notification":
+            return {"KIRANA_SMTP_URL": state.smtp}
+    return {}
+
+
+def edge_environment(state: StackState, passwords: Mapping[str, str], *, port: int, workers: int) -> dict[str, str]:
+    """The settings of the edge."""
+    return common_environment(state) | {
+        "KIRANA_AMQP_URL": amqp_url("edge", state, passwords),
+        "KIRANA_REDIS_EDGE": state.redis_edge,
+        "KIRANA_CURSOR_SECRET": passwords["edge.cursor_secret"],
+        "KIRANA_EDGE_HOST": "127.0.0.1",
+        "KIRANA_EDGE_PORT": str(port),
+        "KIRANA_EDGE_WORKERS": str(workers),
+    }
+
+
+def common_environment(state: StackState) -> dict[str, str]:
+    """What every process of ours reads, with the operator's own wishes."""
+    chosen = {name: os.environ[name] for name in TUNABLE if os.environ.get(name)}
+    return (
+        GENEROUS
+        | chosen
+        | {
+            "KIRANA_CONSUL_URL": state.consul or "",
+            "KIRANA_LOG_SPOOL": str(state.spool),
+            "KIRANA_ENVIRONMENT": "local",
+            "KIRANA_BUILD": build(),
+        }
+    )
+
+
+def amqp_url(user: str, state: StackState, passwords: Mapping[str, str]) -> str:
+    """The broker as ``user`` reaches it."""
+    address = state.amqp.partition("@")[2]
+    return f"amqp://{user}:{passwords[f'amqp.{user}']}@{address}"
+
+
+def our_programs(state: StackState, passwords: Mapping[str, str], wishes: Wishes, *, edge_port: int) -> list[Program]:
+    """The mail sink, the services and the edge, in the order in which they are started."""
+    sink_environment = common_environment(state) | {
+        "KIRANA_SMTP_URL": state.smtp,
+        "KIRANA_MAIL_DIR": str(state.mail),
+        "KIRANA_INSTANCE": "mail-sink",
+    }
+    edge = edge_environment(state, passwords, port=edge_port, workers=wishes.edge_workers)
+    return [
+        Program(
+            "mail-sink", (sys.executable, "-m", "kirana.mail_sink"), sink_environment, stop_seconds=10, owns_log=True
+        ),
+        *_service_programs(state, passwords, wishes.scale),
+        Program(
+            "edge",
+            (sys.executable, "-m", "edge"),
+            edge | {"KIRANA_INSTANCE": "edge-1"},
+            owns_log=True,
+            stop_group=False,  # its main process tells its workers; a second signal would cut their last answers
+        ),
+    ]
+
+
+def _service_programs(state: StackState, passwords: Mapping[str, str], scale: Mapping[str, int]) -> Iterable[Program]:
+    for service in SERVICES:
+        environment = service_environment(service, state, passwords)
+        for number in range(1, scale.get(service, 1) + 1):
+            name = f"{service}-{number}"
+            command = (sys.executable, "-m", "rpc_services", service)
+            yield Program(name, command, environment | {"KIRANA_INSTANCE": name}, owns_log=True)
+
+
+def build() -> str:
+    """Changes when our code does, so that another ``kirana up`` restarts what runs old code."""
+    digest = hashlib.sha256()
+    for package in ("shared", "rpc_services", "edge"):
+        for path in sorted((CHECKOUT / package).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                seen = path.stat()
+                digest.update(f"{path.relative_to(CHECKOUT)} {seen.st_mtime_ns} {seen.st_size}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def fingerprint(*files: Path) -> dict[str, str]:
+    """An environment that differs when the files do, so that a server with a new configuration is restarted."""
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
+    return {"KIRANA_CONFIGURATION": digest.hexdigest()[:12]}

@@ -1,0 +1,75 @@
+"""Puts the cart service together: which collaborators the doors work with, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from secrets import token_urlsafe
+from typing import Any, Protocol
+
+from eventlet import tpool
+
+from rpc_services.cart.domain import Operation
+from rpc_services.cart.journal import Journal
+from rpc_services.cart.settings import read_settings
+from rpc_services.cart.shards import Shards
+from rpc_services.cart.storage import RedisCarts
+from shared.contracts.catalog import GET_PRODUCTS, GetProducts, Product
+from shared.contracts.method import Method, Request
+from shared.contracts.refusals import OutcomeUnknown, Unavailable
+from shared.messaging.call import Call
+from shared.values.identifiers import new_id
+from shared.values.times import now
+
+TOKEN_BYTES = 32
+
+
+class Catalog(Protocol):
+    """The catalogue as another service."""
+
+    def call(self, method: Method, request: Request) -> Any:
+        """Its answer, or its refusal raised."""
+
+
+class RemoteProducts:
+    """What the catalogue sells, asked for all at once."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def find(self, product_ids: Sequence[int]) -> dict[int, Product]:
+        """Those that exist. A question that got no answer had no effect either, so it is :class:`Unavailable`."""
+        try:
+            found = self._catalog.call(GET_PRODUCTS, GetProducts(product_ids=list(product_ids)))
+        except OutcomeUnknown as unknown:
+            raise Unavailable(retry_after=1) from unknown
+        return {product.id: product for product in found}
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What lives as long as the process."""
+
+    carts: RedisCarts
+    shards: Shards
+    journal: Journal
+
+
+def assemble(environment: Mapping[str, str]) -> Assembly:
+    """Read the settings and make the rest. Connects nowhere yet. Raises ``BadSettings``."""
+    settings = read_settings(environment)
+    shards = Shards(settings.redis_urls)
+    journal = Journal(settings.journal, run=tpool.execute)
+    return Assembly(RedisCarts(shards, journal, clock=now, new_id=new_id), shards, journal)
+
+
+def operation_of(call: Call) -> Operation | None:
+    """What the call intends, if it says so."""
+    if call.operation_id is None:
+        return None
+    return Operation(id=call.operation_id, fingerprint=call.fingerprint or "")
+
+
+def new_token() -> str:
+    """A guest's token: 256 random bits."""
+    return token_urlsafe(TOKEN_BYTES)

@@ -1,0 +1,147 @@
+"""Keeps every acknowledged state of every cart on disk, so that Redis may forget."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shared.contracts.refusals import Unavailable
+
+Run = Callable[..., Any]
+"""Calls a function with its arguments, perhaps in a native thread so that an fsync does not stop everybody else."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS carts (
+    owner TEXT PRIMARY KEY, version INTEGER NOT NULL, expires_at INTEGER NOT NULL, fields TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS carts_expiring ON carts (expires_at);
+"""
+UPSERT = """
+INSERT INTO carts (owner, version, expires_at, fields) VALUES (?, ?, ?, ?)
+ON CONFLICT (owner) DO UPDATE
+SET version = excluded.version, expires_at = excluded.expires_at, fields = excluded.fields
+WHERE excluded.version > carts.version OR carts.expires_at <= ?
+"""
+BUSY_TIMEOUT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """The state of a cart as the journal keeps it. ``expires_at`` is in milliseconds since the epoch."""
+
+    owner: str
+    version: int
+    expires_at: int
+    fields: str
+
+
+@dataclass
+class _Entry:
+    stored: Stored
+    now: int
+    done: bool = False
+    fault: Exception | None = field(default=None)
+
+
+def directly(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run it here and now."""
+    return function(*arguments)
+
+
+class Journal:
+    """The newest state of each cart in a SQLite file, synced to disk before :meth:`keep` returns.
+
+    Group commit: whoever comes while a commit is in flight joins the next one. All methods raise :class:`Unavailable`
+    when the disk does not do its part. Times are in milliseconds since the epoch.
+    """
+
+    def __init__(self, path: Path, *, run: Run = directly) -> None:
+        self._path = path
+        self._run = run
+        self._waiting: list[_Entry] = []
+        self._committing = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self.commits = 0
+
+    def read(self, owner: str, *, now: int) -> Stored | None:
+        """The newest state of a cart that has not expired."""
+        try:
+            self._reader = self._reader or self._open()
+            row = self._reader.execute(
+                "SELECT version, expires_at, fields FROM carts WHERE owner = ? AND expires_at > ?", (owner, now)
+            ).fetchone()
+        except (sqlite3.Error, OSError) as fault:
+            self._reader = None
+            raise Unavailable(retry_after=1) from fault
+        return Stored(owner=owner, version=row[0], expires_at=row[1], fields=row[2]) if row else None
+
+    def keep(self, stored: Stored, *, now: int) -> None:
+        """Make a state durable, unless a newer one of the same cart already is."""
+        entry = _Entry(stored, now)
+        self._waiting.append(entry)
+        with self._committing:
+            if not entry.done:
+                self._commit_all()
+        if entry.fault is not None:
+            raise Unavailable(retry_after=1) from entry.fault
+
+    def forget_expired(self, *, now: int) -> int:
+        """Drop the carts whose time is over. Gives how many."""
+        with self._committing:
+            try:
+                return int(self._run(self._delete_expired, now))
+            except (sqlite3.Error, OSError) as fault:
+                raise Unavailable(retry_after=1) from fault
+
+    def check(self) -> None:
+        """Raise :class:`Unavailable` when the file cannot be read."""
+        self.read("", now=0)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        for connection in (self._writer, self._reader):
+            if connection is not None:
+                connection.close()
+        self._writer = self._reader = None
+
+    def _commit_all(self) -> None:
+        batch, self._waiting = self._waiting, []
+        fault: Exception | None = None
+        try:
+            self._run(self._write, batch)
+        except (sqlite3.Error, OSError) as caught:
+            fault = caught
+        for entry in batch:
+            entry.done, entry.fault = True, fault
+
+    def _write(self, batch: Sequence[_Entry]) -> None:
+        rows = [
+            (each.stored.owner, each.stored.version, each.stored.expires_at, each.stored.fields, each.now)
+            for each in batch
+        ]
+        try:
+            self._writer = self._writer or self._open()
+            with self._writer:
+                self._writer.executemany(UPSERT, rows)
+        except (sqlite3.Error, OSError):
+            self._writer = None
+            raise
+        self.commits += 1
+
+    def _delete_expired(self, now: int) -> int:
+        self._writer = self._writer or self._open()
+        with self._writer:
+            return self._writer.execute("DELETE FROM carts WHERE expires_at <= ?", (now,)).rowcount
+
+    def _open(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(SCHEMA)
+        return connection

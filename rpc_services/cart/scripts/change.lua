@@ -1,0 +1,163 @@
+-- Changes one cart in one step. KEYS[1] is its hash; ARGV[1] a JSON object that says what is wanted.
+-- Gives {outcome, details, the whole hash as it is now}. Ids travel as strings: a Lua number is a double.
+-- The hash holds id, version, closed_by, operations, settled, expires_at, and for each product q:<id> (how many)
+-- and s:<id> (when it was first added, a bar, and the snapshot).
+local FIXED_FIELDS = 6
+
+local key = KEYS[1]
+local ask = cjson.decode(ARGV[1])
+
+local function field(name)
+  return redis.call('HGET', key, name)
+end
+
+if ask.stored and tonumber(field('version') or '0') < tonumber(ask.stored_version) then
+  redis.call('DEL', key)
+  redis.call('HSET', key, unpack(ask.stored))
+  redis.call('PEXPIREAT', key, ask.stored_expires_at)
+end
+
+local version = tonumber(field('version') or '0')
+local exists = version > 0
+
+local function answer(outcome, ...)
+  return { outcome, { ... }, redis.call('HGETALL', key) }
+end
+
+if ask.verb == 'look' then
+  return answer('done')
+end
+if not exists and not ask.opens then
+  return answer('no_cart')
+end
+
+local memory = ask.settles and 'settled' or 'operations'
+local remembered = field(memory) or ''
+if ask.operation ~= '' then
+  local seen = string.match(' ' .. remembered .. ' ', ' ' .. ask.operation .. ':(%x*) ')
+  if seen then
+    return answer(seen == ask.fingerprint and 'replayed' or 'key_reused')
+  end
+end
+
+local closed_by = field('closed_by') or ''
+if closed_by ~= '' then
+  return answer((ask.verb == 'close' and closed_by == ask.closed_by) and 'done' or 'closed')
+end
+if ask.expected_version ~= '' and tonumber(ask.expected_version) ~= version then
+  return answer('stale', tostring(version))
+end
+
+local count = exists and (redis.call('HLEN', key) - FIXED_FIELDS) / 2 or 0
+local changed = false
+
+local function quantity_of(id)
+  return tonumber(field('q:' .. id) or '0')
+end
+
+local function put(id, quantity, snapshot)
+  redis.call('HSET', key, 'q:' .. id, quantity)
+  if snapshot then
+    local first_added = string.match(field('s:' .. id) or '', '^%d+|') or (ask.now .. '|')
+    redis.call('HSET', key, 's:' .. id, first_added .. snapshot)
+  end
+  changed = true
+end
+
+local function drop(id)
+  redis.call('HDEL', key, 'q:' .. id, 's:' .. id)
+  changed = true
+end
+
+local refused = {}
+local verbs = {}
+
+function verbs.add(line)
+  local before = quantity_of(line.id)
+  local after = before + line.quantity
+  if after > ask.max_quantity then
+    return answer('limit', line.id, tostring(after), tostring(ask.max_quantity))
+  end
+  if before == 0 and count >= ask.max_lines then
+    return answer('limit', line.id, tostring(count + 1), tostring(ask.max_lines))
+  end
+  put(line.id, after, line.snapshot)
+end
+
+function verbs.set(line)
+  local before = quantity_of(line.id)
+  if before == 0 then
+    return answer('no_item', line.id)
+  end
+  if line.quantity > ask.max_quantity then
+    return answer('limit', line.id, tostring(line.quantity), tostring(ask.max_quantity))
+  end
+  if line.quantity ~= before then
+    put(line.id, line.quantity)
+  end
+end
+
+function verbs.remove(line)
+  if quantity_of(line.id) == 0 then
+    return answer('no_item', line.id)
+  end
+  drop(line.id)
+end
+
+function verbs.subtract(line)
+  local before = quantity_of(line.id)
+  if before > line.quantity then
+    put(line.id, before - line.quantity)
+  elseif before > 0 then
+    drop(line.id)
+  end
+end
+
+function verbs.merge(line)
+  local before = quantity_of(line.id)
+  if before == 0 and count >= ask.max_lines then
+    table.insert(refused, line.id)
+  elseif before == 0 then
+    put(line.id, line.quantity, line.snapshot)
+    count = count + 1
+  elseif line.quantity > before then
+    put(line.id, line.quantity)
+  end
+end
+
+if ask.verb == 'clear' then
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(name, 1, 2) == 'q:' then
+      drop(string.sub(name, 3))
+    end
+  end
+elseif ask.verb == 'close' then
+  closed_by = ask.closed_by
+  changed = true
+else
+  for _, line in ipairs(ask.lines) do
+    local refusal = verbs[ask.verb](line)
+    if refusal then
+      return refusal
+    end
+  end
+end
+
+if ask.operation ~= '' then
+  remembered = remembered .. ' ' .. ask.operation .. ':' .. ask.fingerprint
+  local _, size = string.gsub(remembered, '%S+', '')
+  if size > ask.max_remembered then
+    remembered = string.match(remembered, '^%s*%S+%s+(.*)$')
+  end
+end
+
+-- What settles an order or a merge counts as a change even if no line did: the journal must keep that it happened.
+if changed or ask.settles then
+  local other = ask.settles and 'operations' or 'settled'
+  redis.call('HSET', key, 'id', exists and field('id') or ask.new_id, 'version', version + 1, 'closed_by', closed_by,
+    memory, remembered, other, field(other) or '', 'expires_at', ask.expires_at)
+  redis.call('PEXPIREAT', key, ask.expires_at)
+elseif exists then
+  redis.call('HSET', key, memory, remembered)
+end
+return answer('done', unpack(refused))

@@ -1,0 +1,96 @@
+"""The doors of the cart: each calls one use case and answers."""
+
+from __future__ import annotations
+
+import structlog
+
+from rpc_services.cart import use_cases
+from rpc_services.cart.assembly import Assembly, RemoteProducts, assemble, new_token, operation_of
+from shared.contracts import cart, events
+from shared.contracts.catalog import Line
+from shared.contracts.method import CheckHealth, Health, Nothing
+from shared.messaging.call import current
+from shared.nameko_ext import Configured, HealthReport, Remote, RemoteService, Ticker, on_event, rpc
+
+log = structlog.get_logger()
+
+
+class Carts(Configured):
+    """The carts, and whether their servers and their journal are well."""
+
+    def check_health(self) -> None:
+        """Raise when a shard or the journal does not answer."""
+        self.settings.shards.check()
+        self.settings.journal.check()
+
+
+class Service:
+    """What somebody means to buy."""
+
+    name = "cart"
+    stores: Assembly = Carts(assemble)
+    catalog: RemoteService = Remote("catalog")
+    health = HealthReport()
+
+    @rpc(cart.GET_CART)
+    def get_cart(self, request: cart.GetCart) -> cart.Cart:
+        """A cart at today's prices."""
+        return use_cases.get_cart(request, carts=self.stores.carts, products=RemoteProducts(self.catalog))
+
+    @rpc(cart.ADD_ITEM)
+    def add_item(self, request: cart.AddItem) -> cart.Cart:
+        """More of a product."""
+        return use_cases.add_item(
+            request,
+            carts=self.stores.carts,
+            products=RemoteProducts(self.catalog),
+            operation=operation_of(current()),
+            new_token=new_token,
+        )
+
+    @rpc(cart.SET_ITEM)
+    def set_item(self, request: cart.SetItem) -> cart.Cart:
+        """Just so many of a product."""
+        operation, products = operation_of(current()), RemoteProducts(self.catalog)
+        return use_cases.set_item(request, carts=self.stores.carts, products=products, operation=operation)
+
+    @rpc(cart.REMOVE_ITEM)
+    def remove_item(self, request: cart.RemoveItem) -> cart.Cart:
+        """No more of a product."""
+        operation, products = operation_of(current()), RemoteProducts(self.catalog)
+        return use_cases.remove_item(request, carts=self.stores.carts, products=products, operation=operation)
+
+    @rpc(cart.CLEAR_CART)
+    def clear_cart(self, request: cart.ClearCart) -> cart.Cart:
+        """Nothing at all."""
+        operation, products = operation_of(current()), RemoteProducts(self.catalog)
+        return use_cases.clear_cart(request, carts=self.stores.carts, products=products, operation=operation)
+
+    @rpc(cart.MERGE_CARTS)
+    def merge_carts(self, request: cart.MergeCarts) -> cart.Cart:
+        """A guest has logged in. Idempotent by the guest cart's id, whatever the operation id."""
+        return use_cases.merge_carts(request, carts=self.stores.carts, products=RemoteProducts(self.catalog))
+
+    @rpc(cart.SUBTRACT_ITEMS)
+    def subtract_items(self, request: cart.SubtractItems) -> Nothing:
+        """These were ordered. Idempotent by the order's id, whatever the operation id."""
+        return use_cases.subtract_items(request.user_id, request.order_id, request.items, carts=self.stores.carts)
+
+    @on_event(events.ORDER_PLACED)
+    def on_order_placed(self, event: events.Event, order: events.OrderPlaced) -> None:
+        """The same as :meth:`subtract_items`, for when the checkout died before it could ask for it."""
+        del event
+        if order.from_cart:
+            items = [Line(product_id=line.product_id, quantity=line.quantity) for line in order.lines]
+            use_cases.subtract_items(order.user_id, order.order_id, items, carts=self.stores.carts)
+
+    @rpc(cart.METHODS.CHECK_HEALTH)
+    def check_health(self, request: CheckHealth) -> Health:
+        """Whether carts can be kept."""
+        del request
+        return self.health.report()
+
+    @Ticker(seconds=600)
+    def forget_expired(self) -> None:
+        """Keep the journal as small as what is alive."""
+        log.info("cart.journal_swept", carts=self.stores.carts.forget_expired())

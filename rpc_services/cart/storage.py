@@ -1,0 +1,167 @@
+"""Carts in Redis, changed only by one script, and not acknowledged before the journal has them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+import redis
+
+from rpc_services.cart.domain import CartLine, CartState, Change, Changed, Operation, Outcome, Owner, Snapshot
+from rpc_services.cart.domain import refusal_for as _refusal_for
+from rpc_services.cart.journal import Journal, Stored
+from rpc_services.cart.shards import AWAY, Shards, reaching
+from shared.contracts.cart import MAX_LINES, MAX_QUANTITY
+from shared.contracts.refusals import OutcomeUnknown, Refusal, Unavailable
+from shared.values.identifiers import NewId
+from shared.values.times import Clock
+
+SCRIPTS = Path(__file__).parent / "scripts"
+REMEMBERED_OPERATIONS = 100
+TOKEN_MEMORY = timedelta(hours=24)
+"""As long as the edge keeps answers: within it a repeated first write finds the same cart."""
+
+LOOK = "look"
+SETTLED = frozenset({Outcome.DONE, Outcome.REPLAYED})
+
+Fields = dict[str, str]
+
+
+class RedisCarts:
+    """Carts on their shards. The journal's state wins over a Redis that has lost the cart or fallen behind."""
+
+    def __init__(self, shards: Shards, journal: Journal, *, clock: Clock, new_id: NewId) -> None:
+        self._shards = shards
+        self._journal = journal
+        self._clock = clock
+        self._new_id = new_id
+        client = redis.Redis()  # registers nothing and connects nowhere: a script only needs one for its encoding
+        self._change = client.register_script((SCRIPTS / "change.lua").read_text(encoding="utf-8"))
+        self._discard = client.register_script((SCRIPTS / "discard.lua").read_text(encoding="utf-8"))
+
+    def look(self, owner: Owner) -> CartState | None:
+        """The cart, brought back from the journal if need be."""
+        try:
+            _, _, fields = self._run(owner, {"verb": LOOK})
+        except OutcomeUnknown as unknown:
+            raise Unavailable(retry_after=1) from unknown
+        return _state(fields) if fields else None
+
+    def change(self, owner: Owner, change: Change) -> Changed:
+        """Run the script, then make its result durable, also when it is only repeated."""
+        outcome, details, fields = self._run(owner, _ask(change))
+        if outcome not in SETTLED:
+            raise _refusal_for(outcome, details)
+        self._keep(owner, fields)
+        return Changed(state=_state(fields), refused=tuple(details))
+
+    def token_for(self, operation: Operation, token: str) -> str:
+        """Remember the token under the operation, or give the one that is remembered."""
+        key = f"cart-token:{_digest(operation.id, 32)}"
+        client = self._shards.client_for(key)
+        try:
+            with reaching(client):
+                earlier = client.set(key, token, nx=True, get=True, ex=TOKEN_MEMORY)
+        except OutcomeUnknown as unknown:
+            raise Unavailable(retry_after=1) from unknown
+        return str(earlier or token)
+
+    def forget_expired(self) -> int:
+        """Drop what expired from the journal. Gives how many carts."""
+        return self._journal.forget_expired(now=self._now())
+
+    def _run(self, owner: Owner, ask: dict[str, Any]) -> tuple[Outcome, list[int], Fields]:
+        now = self._now()
+        stored = self._journal.read(owner.key, now=now)
+        if stored is not None:
+            ask |= {
+                "stored": [part for pair in orjson.loads(stored.fields).items() for part in pair],
+                "stored_version": str(stored.version),
+                "stored_expires_at": str(stored.expires_at),
+            }
+        ask |= {
+            "now": str(int(self._clock().timestamp() * 1_000_000)),
+            "expires_at": str(now + int(owner.lifetime.total_seconds() * 1000)),
+            "new_id": self._new_id(),
+        }
+        client = self._shards.client_for(owner.key)
+        with reaching(client):
+            outcome, details, flat = self._change(keys=[_key(owner)], args=[orjson.dumps(ask)], client=client)
+        return Outcome(outcome), [int(each) for each in details], dict(zip(flat[::2], flat[1::2], strict=True))
+
+    def _keep(self, owner: Owner, fields: Fields) -> None:
+        version = int(fields["version"])
+        stored = Stored(
+            owner=owner.key,
+            version=version,
+            expires_at=int(fields["expires_at"]),
+            fields=orjson.dumps(fields).decode(),
+        )
+        try:
+            self._journal.keep(stored, now=self._now())
+        except Unavailable as fault:
+            raise self._undone(owner, version, fault) from fault
+
+    def _undone(self, owner: Owner, version: int, fault: Unavailable) -> Refusal:
+        """Take back what could not be journalled. When others built on it already, nobody can say it did not happen."""
+        client = self._shards.client_for(owner.key)
+        try:
+            discarded = self._discard(keys=[_key(owner)], args=[str(version)], client=client)
+        except (redis.RedisError, *AWAY):
+            return OutcomeUnknown()
+        return fault if discarded else OutcomeUnknown()
+
+    def _now(self) -> int:
+        return int(self._clock().timestamp() * 1000)
+
+
+def _ask(change: Change) -> dict[str, Any]:
+    operation = change.operation
+    expected = change.expected_version
+    return {
+        "verb": change.verb.value,
+        "lines": [_line_for_script(line) for line in change.lines],
+        "operation": _digest(operation.id, 32) if operation else "",
+        "fingerprint": _digest(f"{change.verb} {operation.fingerprint}", 16) if operation else "",
+        "settles": operation is not None and operation.settles,
+        "expected_version": "" if expected is None else str(expected),
+        "opens": change.opens,
+        "closed_by": change.closed_by,
+        "max_lines": MAX_LINES,
+        "max_quantity": MAX_QUANTITY,
+        "max_remembered": REMEMBERED_OPERATIONS,
+    }
+
+
+def _line_for_script(line: CartLine) -> dict[str, Any]:
+    asked: dict[str, Any] = {"id": str(line.product_id), "quantity": line.quantity}
+    return asked if line.snapshot is None else asked | {"snapshot": orjson.dumps(line.snapshot).decode()}
+
+
+def _state(fields: Fields) -> CartState:
+    lines = []
+    for name in fields:
+        if name.startswith("q:"):
+            first_added, _, snapshot = fields[f"s:{name[2:]}"].partition("|")
+            line = CartLine(
+                product_id=int(name[2:]), quantity=int(fields[name]), snapshot=Snapshot(**orjson.loads(snapshot))
+            )
+            lines.append((int(first_added), line.product_id, line))
+    return CartState(
+        id=fields["id"],
+        version=int(fields["version"]),
+        lines=tuple(line for _, _, line in sorted(lines, key=lambda each: each[:2])),
+        expires_at=datetime.fromtimestamp(int(fields["expires_at"]) / 1000, UTC),
+        closed_by=fields["closed_by"],
+    )
+
+
+def _key(owner: Owner) -> str:
+    return f"cart:{owner.key}"
+
+
+def _digest(text: str, length: int) -> str:
+    return sha256(text.encode()).hexdigest()[:length]

@@ -1,0 +1,11 @@
+"""The ports of the catalog fulfilled with PostgreSQL."""
+
+from rpc_services.catalog.storage.books import SqlBooks
+from rpc_services.catalog.storage.events import OutboxEvents
+from rpc_services.catalog.storage.holds import SqlHolds
+from rpc_services.catalog.storage.imports import SqlImports
+from rpc_services.catalog.storage.listings import SqlListings
+from rpc_services.catalog.storage.products import SqlProducts
+from rpc_services.catalog.storage.stock import SqlStocks
+
+__all__ = ["OutboxEvents", "SqlBooks", "SqlHolds", "SqlImports", "SqlListings", "SqlProducts", "SqlStocks"]

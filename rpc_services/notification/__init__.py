@@ -1,0 +1,1 @@
+"""What the shop tells its customers: messages written from events, sent once, with a log of what arrived."""

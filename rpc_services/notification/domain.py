@@ -1,0 +1,83 @@
+"""What is true of a message to a customer: it is written once, sent until it arrives, and given up in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+State = Literal["queued", "sending", "sent", "failed", "dead"]
+
+EMAIL = "email"
+
+LEASE = timedelta(minutes=1)
+"""Whoever claimed a message has so long to send it; then another may."""
+
+LEAST_LEASE = timedelta(seconds=30)
+"""What must be left of a lease to begin with: longer than a slow mail server may take over one message."""
+
+LADDER = tuple(timedelta(seconds=each) for each in (1, 2, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 43200))
+"""Pauses between tries: quick while a server restarts, then about a day and a half of patience."""
+
+JITTER = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """What is said: a subject and a plain text."""
+
+    subject: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """Who is told, and at which address they were known then."""
+
+    user_id: str
+    address: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """One message to one person on one channel because of one event; of those four there is never a second."""
+
+    id: str
+    event_id: str
+    event: str
+    about: str
+    request_id: str
+    template: str
+    recipient: Recipient
+    letter: Letter
+    channel: str = EMAIL
+    state: State = "queued"
+    attempts: int = 0
+    due_at: datetime
+    created_at: datetime
+    sent_at: datetime | None = None
+
+    @property
+    def message_id(self) -> str:
+        """The same for every try, so that a mailbox can tell a repetition."""
+        return f"<{self.id}@kirana.localhost>"
+
+    def may_begin(self, at: datetime) -> bool:
+        """Whether enough of the lease is left to send it."""
+        return self.due_at - at >= LEAST_LEASE
+
+
+def due_again(attempts: int, at: datetime, *, chance: float) -> datetime | None:
+    """When to try again after so many failed tries (``chance`` is in 0…1); ``None`` when it is time to give up."""
+    if attempts > len(LADDER):
+        return None
+    return at + LADDER[max(attempts, 1) - 1] * (1 - JITTER + 2 * JITTER * chance)
+
+
+def is_id(text: str) -> bool:
+    """Whether this can be the id of anything here; asking the database about other text would be a fault."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Steps of this service's database from one version to the next."""

@@ -1,0 +1,1 @@
+"""Orders: from what is wanted to what is sold, once and only once."""

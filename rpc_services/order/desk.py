@@ -1,0 +1,184 @@
+"""The saga's desk in PostgreSQL: each step is a guarded change of the order's row, beside the operation's record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from msgspec import to_builtins
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from rpc_services.order import answers
+from rpc_services.order.domain import Order, Status, Transition
+from rpc_services.order.storage import read_orders, write_history
+from rpc_services.order.tables import order_items, orders
+from shared.contracts.events import ORDER_PLACED
+from shared.contracts.refusals import KeyReused, Refusal, StillRunning
+from shared.messaging import operations, outbox
+from shared.messaging.call import Call
+from shared.messaging.tables import operations as operations_table
+from shared.messaging.transactions import Scope
+from shared.values.times import Clock
+
+LEASE = timedelta(seconds=10)
+"""Longer than a first run may take (its deadline is 8 s): only what has surely died is taken up."""
+
+MOST_DOUBLINGS = 3
+
+
+class SqlDesk:
+    """The desk for one call. What lies pending past its lease may be taken up by anybody."""
+
+    def __init__(self, scope: Scope, call: Call, *, clock: Clock) -> None:
+        self._scope = scope
+        self._call = call
+        self._clock = clock
+
+    def first_answer(self) -> Any | None:
+        """Wait up to a second for the first run."""
+        replay = self._scope.wait_for_first_run(self._call)
+        return None if replay is None else replay.give()
+
+    def open(self, order: Order) -> Any | None:
+        """Claim the operation and write the order in one transaction."""
+        try:
+            with self._scope.writing() as session:
+                replay = operations.begin(session, self._call)
+                if replay is None:
+                    self._add(session, order)
+        except StillRunning:
+            earlier = self.first_answer()
+            if earlier is None:  # withdrawn while we waited: whoever asks again begins afresh
+                raise
+            return earlier
+        return None if replay is None else replay.give()
+
+    def confirm(self, order: Order, steps: list[Transition]) -> Order:
+        """Only whoever moves the row writes items, history, event and answer."""
+        with self._scope.writing() as session:
+            if self._leave_pending(session, order, _confirmed_values(order)):
+                session.execute(insert(order_items), _item_rows(order))
+                write_history(session, order.id, steps)
+                outbox.add(session, ORDER_PLACED, aggregate_id=order.id, data=answers.placed(order))
+                operations.finish(session, order.operation_id, answer=answers.show(order))
+                return order
+            return _standing(session, order)
+
+    def reject(self, order: Order, refusal: Refusal, *, release_due: bool) -> Order:
+        """Only whoever moves the row writes the refusal down as the operation's answer."""
+        at = self._clock()
+        values = {
+            "status": Status.REJECTED,
+            "updated_at": at,
+            "version": order.version + 1,
+            "release_due": release_due,
+            "resume_at": at + LEASE,
+        }
+        with self._scope.writing() as session:
+            if self._leave_pending(session, order, values):
+                operations.finish(session, order.operation_id, refusal=refusal)
+            return _standing(session, order)
+
+    def released(self, order: Order) -> None:
+        """It need not be released again."""
+        with self._scope.writing() as session:
+            session.execute(update(orders).where(orders.c.id == order.id).values(release_due=False))
+
+    def withdraw(self, order: Order) -> bool:
+        """As if it had never been asked for, so that the same operation may try again."""
+        untouched = (orders.c.id == order.id, orders.c.status == Status.PENDING, orders.c.attempts == 0)
+        with self._scope.writing() as session:
+            if session.execute(delete(orders).where(*untouched).returning(orders.c.id)).first() is None:
+                return False
+            session.execute(delete(operations_table).where(operations_table.c.operation_id == order.operation_id))
+            return True
+
+    def take_up(self) -> Order | None:
+        """The one that has lain longest; the pause before it is taken up again doubles, up to eight leases."""
+        lying = (
+            select(orders.c.id)
+            .where(or_(orders.c.status == Status.PENDING, orders.c.release_due), orders.c.resume_at <= self._clock())
+            .order_by(orders.c.resume_at)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        pause: ColumnElement[Any] = LEASE * func.power(2, func.least(orders.c.attempts, MOST_DOUBLINGS))
+        with self._scope.writing() as session:
+            rows = session.execute(
+                update(orders)
+                .where(orders.c.id == lying.scalar_subquery())
+                .values(attempts=orders.c.attempts + 1, resume_at=self._clock() + pause)
+                .returning(orders)
+            ).all()
+            found = read_orders(session, rows)
+        return found[0] if found else None
+
+    def _add(self, session: Session, order: Order) -> None:
+        """Raises :class:`KeyReused` when an order of this operation outlived the operation's own record."""
+        added = (
+            upsert(orders)
+            .values(
+                id=order.id,
+                number=order.number,
+                user_id=order.user_id,
+                operation_id=order.operation_id,
+                status=order.status,
+                payment_status=order.payment_status,
+                fulfilment_status=order.fulfilment_status,
+                lines=[
+                    {"id": item.id, "product_id": item.product_id, "quantity": item.quantity} for item in order.items
+                ],
+                units=sum(item.quantity for item in order.items),
+                terms=asdict(order.terms),
+                version=order.version,
+                created_at=order.created_at,
+                updated_at=order.updated_at,
+                resume_at=self._clock() + LEASE,
+            )
+            .on_conflict_do_nothing(index_elements=[orders.c.operation_id])
+        )
+        if session.execute(added.returning(orders.c.id)).first() is None:
+            raise KeyReused
+
+    def _leave_pending(self, session: Session, order: Order, values: dict[str, Any]) -> bool:
+        guarded = update(orders).where(orders.c.id == order.id, orders.c.status == Status.PENDING)
+        return session.execute(guarded.values(**values).returning(orders.c.id)).first() is not None
+
+
+def _standing(session: Session, order: Order) -> Order:
+    """How the order stands, whoever brought it there."""
+    (found,) = read_orders(session, session.execute(select(orders).where(orders.c.id == order.id)).all())
+    return found
+
+
+def _confirmed_values(order: Order) -> dict[str, Any]:
+    owed = order.owed
+    return {
+        "status": order.status,
+        "payment_status": order.payment_status,
+        "updated_at": order.updated_at,
+        "version": order.version,
+        "currency": owed.total.currency,
+        "subtotal": owed.subtotal.minor_units,
+        "tax": owed.tax.minor_units,
+        "shipping": owed.shipping.minor_units,
+        "total": owed.total.minor_units,
+    }
+
+
+def _item_rows(order: Order) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": item.id,
+            "order_id": order.id,
+            "position": position,
+            "product_id": item.product_id,
+            "quantity": item.quantity,
+            "unit_price": item.unit_price.minor_units,
+            "product": to_builtins(item.frozen),
+        }
+        for position, item in enumerate(order.items)
+    ]

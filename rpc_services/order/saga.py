@@ -1,0 +1,189 @@
+"""Drives an order through stock and payment to its end, so that any step may be repeated by anybody at any time.
+
+The order's row decides: whoever moves it out of ``pending`` first has the last word, and stock and payment follow it.
+All steps carry the order's id and are idempotent by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from rpc_services.order.domain import NOT_NOW, Order, PaymentStatus, Status, Transition
+from shared.contracts.catalog import ReservedLine
+from shared.contracts.refusals import DeadlinePassed, OutcomeUnknown, Refusal, Unavailable
+from shared.values.money import Money
+from shared.values.times import Clock
+
+log = structlog.get_logger()
+
+NOT_EXECUTED = (Unavailable, DeadlinePassed)
+
+
+class Desk(Protocol):
+    """Where orders are written down. Every method is a transaction of its own.
+
+    All raise :class:`Unavailable` or :class:`DeadlinePassed` when nothing was written, :class:`OutcomeUnknown` when
+    nobody knows.
+    """
+
+    def first_answer(self) -> Any | None:
+        """How this operation ended the first time: its answer, or its refusal raised; ``None`` if nobody began it.
+
+        Raises :class:`StillRunning` when the first run takes longer than a second, :class:`KeyReused`.
+        """
+
+    def open(self, order: Order) -> Any | None:
+        """Begin the operation and write the pending order; or give the first answer, as :meth:`first_answer` does."""
+
+    def confirm(self, order: Order, steps: list[Transition]) -> Order:
+        """Write it as confirmed with its event and its operation's answer, if it is still pending.
+
+        Gives the order as it now stands.
+        """
+
+    def reject(self, order: Order, refusal: Refusal, *, release_due: bool) -> Order:
+        """Write it as rejected with its operation's refusal, if it is still pending. Gives it as it now stands."""
+
+    def released(self, order: Order) -> None:
+        """Note that a rejected order holds nothing any more."""
+
+    def withdraw(self, order: Order) -> bool:
+        """Forget order and operation, if nobody else has taken it up. Whether that was so."""
+
+    def take_up(self) -> Order | None:
+        """An order that its first run has left lying, taken for a while so that nobody else takes it up too."""
+
+
+class Stock(Protocol):
+    """The catalogue's stock. All methods raise its refusals, and those of ``NOT_NOW``."""
+
+    def reserve(self, order: Order) -> list[ReservedLine]:
+        """Hold all items or none; the products come with the prices to freeze."""
+
+    def confirm(self, order: Order) -> None:
+        """Sell what is held. Raises ``ReservationLost``."""
+
+    def release(self, order: Order) -> None:
+        """Give back whatever it has."""
+
+
+class Payments(Protocol):
+    """The payment provider. Idempotent by order id."""
+
+    def check(self, token: str | None) -> None:
+        """Raises :class:`InvalidRequest` when the token can never be used."""
+
+    def authorize(self, order_id: str, amount: Money, token: str | None) -> PaymentStatus:
+        """Raises ``PaymentDeclined``, and those of ``NOT_NOW``."""
+
+    def void(self, order_id: str) -> None:
+        """Let the money go."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saga:
+    """The steps of an order and who does them."""
+
+    desk: Desk
+    stock: Stock
+    payments: Payments
+    clock: Clock
+    show: Callable[[Order], Any]
+
+    def begin(self, order: Order) -> Any:
+        """Open the order and drive it to its end. Gives the answer, or the first answer of a repeated operation.
+
+        Raises the refusal it ended with; :class:`Unavailable` or :class:`DeadlinePassed` when nothing was begun;
+        :class:`OutcomeUnknown` when it lies pending: the sweeper finishes it, and repeating gives its answer.
+        """
+        earlier = self.desk.open(order)
+        if earlier is not None:
+            return earlier
+        try:
+            lines = self.stock.reserve(order)
+        except NOT_EXECUTED:
+            self._withdraw(order)
+            raise
+        except NOT_NOW as fault:
+            raise OutcomeUnknown(order_id=order.id) from fault
+        except Refusal as refusal:
+            with _lying_pending(order):
+                return self.show(self._reject(order, refusal, is_holding=False))
+        with _lying_pending(order):
+            return self.show(self._finish(order, lines))
+
+    def resume_one(self) -> bool:
+        """Carry one order on that a crash or an outage left half-way. Whether there was one.
+
+        Raises what :meth:`begin` raises; a refusal is then the order's end.
+        """
+        order = self.desk.take_up()
+        if order is None:
+            return False
+        if order.status is Status.REJECTED:
+            self._compensate(order)
+            return True
+        log.info("order.resumed", order_id=order.id)
+        try:
+            lines = self.stock.reserve(order)
+        except NOT_NOW:
+            raise
+        except Refusal as refusal:
+            self._reject(order, refusal, is_holding=True)
+        else:
+            self._finish(order, lines)
+        return True
+
+    def _finish(self, order: Order, lines: list[ReservedLine]) -> Order:
+        try:
+            priced = order.priced(lines)
+            payment = self.payments.authorize(order.id, priced.owed.total, order.terms.payment_token)
+            self.stock.confirm(order)
+        except NOT_NOW:
+            raise
+        except Refusal as refusal:
+            return self._reject(order, refusal, is_holding=True)
+        confirmed, steps = priced.confirmed(payment, self.clock())
+        standing = self.desk.confirm(confirmed, steps)
+        if standing.status is Status.REJECTED:
+            self._compensate(standing)
+            raise OutcomeUnknown(order_id=order.id)
+        return standing
+
+    def _reject(self, order: Order, refusal: Refusal, *, is_holding: bool) -> Order:
+        """First the row, then the stock: so nobody can confirm an order whose stock is being given back."""
+        standing = self.desk.reject(order, refusal, release_due=is_holding)
+        if standing.status is not Status.REJECTED:
+            return standing
+        if is_holding:
+            try:
+                self._compensate(order)
+            except NOT_NOW as fault:
+                log.warning("order.release_put_off", order_id=order.id, code=fault.code)
+        log.info("order.rejected", order_id=order.id, code=refusal.code)
+        raise refusal
+
+    def _compensate(self, order: Order) -> None:
+        self.payments.void(order.id)
+        self.stock.release(order)
+        self.desk.released(order)
+
+    def _withdraw(self, order: Order) -> None:
+        with _lying_pending(order):
+            withdrawn = self.desk.withdraw(order)
+        if not withdrawn:
+            raise OutcomeUnknown(order_id=order.id)
+
+
+@contextmanager
+def _lying_pending(order: Order) -> Iterator[None]:
+    """Once the order is written, "nothing was changed" would be a lie: the sweeper will finish it."""
+    try:
+        yield
+    except NOT_NOW as fault:
+        raise OutcomeUnknown(order_id=order.id) from fault

@@ -1,0 +1,118 @@
+"""Tells Consul that this process lives and how it is; nothing here ever waits for Consul or depends on it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import eventlet
+import structlog
+from consul.check import Check
+from consul.exceptions import ConsulException
+from consul.std import Consul
+from eventlet.support.greenlets import GreenletExit
+from requests import RequestException
+
+from shared.contracts.method import Health
+from shared.nameko_ext.health import BROKER, OK, HealthReport, report_on
+
+log = structlog.get_logger()
+
+BEAT_SECONDS = 3.0
+TTL = "10s"
+FORGET_AFTER = "10m"
+ANSWER_SECONDS = 2.0
+DEFAULT_PORT = 8500
+
+
+class Registration:
+    """One service instance in Consul's catalogue, kept alive by a heart-beat that carries the health report."""
+
+    def __init__(self, container: Any, instance: str, url: str) -> None:
+        self._container = container
+        self._service: str = container.service_name
+        self._id = f"{self._service}-{instance}"
+        self._consul = _client(url) if url else None
+        self._beating: Any = None
+        self._registered = False
+        self._away = False
+
+    def start(self) -> None:
+        """Begin to beat, if there is a Consul at all."""
+        if self._consul is not None:
+            self._beating = eventlet.spawn(self._beat_for_ever)
+
+    def stop(self) -> None:
+        """Leave the catalogue before the service stops to take calls."""
+        if self._consul is None:
+            return
+        self._beating.kill()
+        try:
+            with eventlet.Timeout(ANSWER_SECONDS, TimeoutError("Consul does not answer")):
+                self._consul.agent.service.deregister(self._id)
+        except (ConsulException, RequestException, OSError) as fault:
+            log.info("consul.not_left", reason=type(fault).__name__)
+
+    def _beat_for_ever(self) -> None:
+        while True:
+            try:
+                with eventlet.Timeout(2 * ANSWER_SECONDS, TimeoutError("Consul does not answer")):
+                    self._beat()
+                self._away = False
+            except GreenletExit:
+                raise
+            except Exception as fault:  # noqa: BLE001  # Consul is advice: whatever is wrong with it, go on
+                self._registered = False
+                if not self._away:
+                    log.warning("consul.away", reason=f"{type(fault).__name__}: {fault}"[:200])
+                self._away = True
+            eventlet.sleep(BEAT_SECONDS)
+
+    def _beat(self) -> None:
+        """Any failure, such as an agent that restarted and forgot us, leads to a new registration."""
+        health = self._health()
+        consul: Any = self._consul
+        if not self._registered:
+            consul.agent.service.register(
+                self._service,
+                service_id=self._id,
+                tags=["rpc"],
+                check={
+                    **Check.ttl(TTL),
+                    "CheckID": f"service:{self._id}",
+                    "DeregisterCriticalServiceAfter": FORGET_AFTER,
+                },
+            )
+            self._registered = True
+            log.info("consul.registered", id=self._id)
+        say = getattr(consul.agent.check, verdict(health))
+        if not say(f"service:{self._id}", notes=note(health)):
+            raise ConsulException("the check is unknown")
+
+    def _health(self) -> Health:
+        for provider in self._container.dependencies:
+            if isinstance(provider, HealthReport):
+                return provider.report()
+        return report_on(self._container, (), {})
+
+
+def verdict(health: Health) -> str:
+    """How the check is set: critical only when no call can arrive, for one sick database must not empty a catalogue."""
+    if health.ok:
+        return "ttl_pass"
+    return "ttl_warn" if health.dependencies.get(BROKER) == OK else "ttl_fail"
+
+
+def note(health: Health) -> str:
+    """Each dependency and how it is."""
+    return ", ".join(f"{name}: {outcome}" for name, outcome in sorted(health.dependencies.items()))
+
+
+def _client(url: str) -> Consul:
+    parts = urlsplit(url)
+    return Consul(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or DEFAULT_PORT,
+        scheme=parts.scheme or "http",
+        connections_timeout=ANSWER_SECONDS,
+    )

@@ -1,0 +1,168 @@
+"""Runs one service as a process: settings, logs, Consul, Nameko's container, and an orderly end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import eventlet
+import kombu.pools
+import structlog
+from eventlet.event import Event
+from nameko import config
+
+from rpc_services.registration import Registration
+from shared import logs
+from shared.nameko_ext.container import ServiceContainer
+from shared.persistence.migrations import migrate
+from shared.settings.reader import BadSettings, Reader, positive
+
+log = structlog.get_logger()
+
+SERVICES = ("identity", "catalog", "cart", "order", "notification")
+USAGE = f"usage: python -m rpc_services {{{','.join(SERVICES)}}} [migrate]"
+EX_USAGE = 64
+HEARTBEAT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """What every service process needs to know, whatever it does."""
+
+    service: str
+    instance: str
+    amqp_url: str
+    max_workers: int
+    consul_url: str
+    environment: str
+    log_level: str
+    log_spool: Path | None
+
+    def __repr__(self) -> str:
+        """Without the broker's password."""
+        return f"ProcessSettings(service={self.service!r}, instance={self.instance!r})"
+
+
+def read_process_settings(service: str, environ: Mapping[str, str]) -> ProcessSettings:
+    """Read them. Raises :class:`BadSettings` with every fault."""
+    reader = Reader(environ)
+    spool = reader.read("LOG_SPOOL", str, "")
+    settings = ProcessSettings(
+        service=service,
+        instance=reader.read("INSTANCE", str, f"{service}-{os.getpid()}"),
+        amqp_url=reader.read("AMQP_URL", str),
+        max_workers=reader.read("MAX_WORKERS", positive, 20),
+        consul_url=reader.read("CONSUL_URL", str, ""),
+        environment=reader.read("ENVIRONMENT", str, "local"),
+        log_level=reader.read("LOG_LEVEL", str, "info"),
+        log_spool=Path(spool) if spool else None,
+    )
+    reader.finish()
+    return settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line."""
+    match list(sys.argv[1:] if arguments is None else arguments):
+        case [service] if service in SERVICES:
+            _or_bad_settings(lambda: run(_service_class(service), os.environ))
+        case [service, "migrate"] if service in SERVICES:
+            _or_bad_settings(lambda: run_migrations(service, os.environ))
+        case _:
+            sys.stderr.write(f"{USAGE}\n")
+            raise SystemExit(EX_USAGE)
+
+
+def run(service_class: type, environ: Mapping[str, str]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Raises :class:`BadSettings` before anything is started."""
+    settings = read_process_settings(str(service_class.name), environ)  # type: ignore[attr-defined]  # Nameko's habit
+    logs.configure(
+        service=settings.service,
+        instance=settings.instance,
+        environment=settings.environment,
+        level=settings.log_level,
+        spool=settings.log_spool,
+    )
+    configure_nameko(settings)
+    Process(ServiceContainer(service_class), settings).run()
+
+
+def run_migrations(service: str, environ: Mapping[str, str]) -> None:
+    """Bring the service's database up to date. A service without migrations has nothing to do."""
+    if not (Path(__file__).parent / service / "migrations" / "versions").is_dir():
+        return
+    reader = Reader(environ)
+    url = reader.read("DATABASE_URL", str)
+    reader.finish()
+    migrate(f"rpc_services.{service}", url)
+
+
+def configure_nameko(settings: ProcessSettings) -> None:
+    """Fill Nameko's global configuration: its own defaults would prefetch 10 and beat once a minute."""
+    kombu.pools.set_limit(settings.max_workers)  # type: ignore[no-untyped-call]  # kombu carries few types
+    config.setup(
+        {
+            "AMQP_URI": settings.amqp_url,
+            "INSTANCE": settings.instance,
+            "max_workers": settings.max_workers,
+            "PREFETCH_COUNT": settings.max_workers,
+            "HEARTBEAT": HEARTBEAT_SECONDS,
+            "serializer": "json",
+            "ACCEPT": ["json"],
+        }
+    )
+
+
+class Process:
+    """A container, its registration and the signals that end it."""
+
+    def __init__(self, container: ServiceContainer, settings: ProcessSettings) -> None:
+        self._container = container
+        self._settings = settings
+        self._asked_to_stop = Event()
+        self._registration = Registration(container, settings.instance, settings.consul_url)
+
+    def run(self) -> None:
+        """Start, wait for a signal or the container's death, stop in order."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self._on_signal)
+        self._container.start()
+        self._registration.start()
+        log.info("service.started", workers=self._settings.max_workers)
+        waiting = eventlet.spawn(self._container.wait)
+        waiting.link(lambda _: self._ask_to_stop())
+        self._asked_to_stop.wait()
+        log.info("service.stopping")
+        self._registration.stop()
+        self._container.stop()
+        waiting.wait()
+        log.info("service.stopped")
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        """Signal handlers run inside the hub and may not switch greenlets."""
+        del number, frame
+        eventlet.spawn_n(self._ask_to_stop)
+
+    def _ask_to_stop(self) -> None:
+        if not self._asked_to_stop.ready():
+            self._asked_to_stop.send(None)
+
+
+def _service_class(service: str) -> type:
+    module = import_module(f"rpc_services.{service}.service")
+    found: type = module.Service
+    return found
+
+
+def _or_bad_settings(work: Any) -> None:
+    try:
+        work()
+    except BadSettings as fault:
+        sys.stderr.write(f"{fault}\n")
+        raise

@@ -1,0 +1,143 @@
+"""Carries written events to the broker: one relay at a time per database, in order, each confirmed before it counts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import structlog
+from amqp.basic_message import Message
+from eventlet.support.greenlets import GreenletExit
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.contracts import headers
+from shared.messaging import outbox
+from shared.nameko_ext import wire
+from shared.nameko_ext.bell import Bell
+from shared.nameko_ext.broker import PERSISTENT
+from shared.nameko_ext.link import LinkDown, WriteFailed
+from shared.nameko_ext.publishing import CONFIRMED, UNROUTABLE, Confirmation, NotConfirmed
+from shared.values.times import to_rfc3339
+
+log = structlog.get_logger()
+
+LOCK_KEY = 0x6B6972616E61  # "kirana": the relay's advisory lock in its service's own database
+POLL_SECONDS = 0.5
+FOLLOWER_SECONDS = 1.0
+
+Publish = Callable[..., Confirmation]
+
+
+class Relay:
+    """Runs in one greenlet of each replica; the one that holds the lock works, the others ask for it now and then."""
+
+    def __init__(self, engine: Engine, committed: Bell, publish: Publish) -> None:
+        self._engine = engine
+        self._committed = committed
+        self._publish = publish
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Finish the batch, then return from :meth:`run`."""
+        self._stopping = True
+        self._committed.ring()
+
+    def run(self) -> None:
+        """Relay until :meth:`stop`; nothing but that ends it."""
+        while not self._stopping:
+            try:
+                with self._leading() as connection:
+                    if connection is not None:
+                        self._relay(connection)
+            except GreenletExit:
+                raise
+            except (SQLAlchemyError, NotConfirmed, LinkDown, WriteFailed) as fault:
+                log.warning("outbox.waiting", reason=f"{type(fault).__name__}: {fault}"[:300])
+            except Exception:  # an event that cannot be relayed must not end the relay
+                log.exception("outbox.failed")
+            if not self._stopping:
+                self._committed.wait(FOLLOWER_SECONDS * random.uniform(0.5, 1))  # noqa: S311  # jitter, not a secret
+
+    @contextmanager
+    def _leading(self) -> Iterator[Connection | None]:
+        """A connection that holds the lock, or ``None`` while another replica has it."""
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}).scalar():
+                yield None
+                return
+            try:
+                yield connection
+            finally:
+                _unlock(connection)
+
+    def _relay(self, connection: Connection) -> None:
+        while not self._stopping:
+            if self._relay_batch(connection) < outbox.BATCH:
+                self._committed.wait(POLL_SECONDS)
+
+    def _relay_batch(self, connection: Connection) -> int:
+        rows = outbox.unpublished(connection)
+        sent: list[tuple[Any, Confirmation]] = []
+        try:
+            sent.extend(
+                (row, self._publish(message_for(row), exchange=f"{row.service}.events", routing_key=row.type))
+                for row in rows
+            )
+        finally:
+            published = [row.id for row, confirmation in sent if _has_arrived(row, confirmation)]
+            if published:
+                outbox.mark_published(connection, published)
+        if len(published) < len(rows):
+            raise NotConfirmed(f"{len(rows) - len(published)} events wait")
+        return len(rows)
+
+
+def message_for(row: Any) -> Message:
+    """The event as it travels: the envelope as JSON, persistent, its id as the message's id."""
+    envelope = {
+        "event_id": row.event_id,
+        "type": row.type,
+        "version": row.version,
+        "occurred_at": to_rfc3339(row.occurred_at),
+        "aggregate_id": row.aggregate_id,
+        "sequence": row.sequence,
+        "request_id": row.request_id,
+        "data": row.data,
+    }
+    context = {
+        headers.REQUEST_ID: row.request_id,
+        headers.TRACEPARENT: row.traceparent,
+        headers.CALL_ID_STACK: [f"{row.service}.outbox.{row.event_id}"],
+    }
+    return Message(
+        orjson.dumps(envelope),
+        content_type=wire.CONTENT_TYPE,
+        content_encoding="utf-8",
+        delivery_mode=PERSISTENT,
+        message_id=row.event_id,
+        application_headers={headers.PREFIX + name: value for name, value in context.items() if value},
+    )
+
+
+def _has_arrived(row: Any, confirmation: Confirmation) -> bool:
+    fate = confirmation.wait()
+    if fate == UNROUTABLE:
+        log.debug("outbox.nobody_listens", type=row.type)
+    return fate in {CONFIRMED, UNROUTABLE}
+
+
+def _unlock(connection: Connection) -> None:
+    """A pooled connection must not keep the lock; one that is broken has lost it anyway."""
+    if connection.invalidated:
+        return
+    try:
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+    except SQLAlchemyError:
+        connection.invalidate()
+    except BaseException:
+        connection.invalidate()
+        raise

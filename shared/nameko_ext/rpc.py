@@ -1,0 +1,70 @@
+"""The door of one RPC method: plain arguments in, the contract's request to the method, its answer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from nameko.exceptions import ConfigurationError, IncorrectSignature
+from nameko.extensions import register_entrypoint
+from nameko.rpc import Rpc as NamekoRpc
+
+from shared.contracts import checking
+from shared.contracts.method import Method
+from shared.nameko_ext.requests import Requests
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Rpc(NamekoRpc):
+    """A method of the contract. Speaks stock Nameko on the wire, and nothing that comes over it can end the service."""
+
+    rpc_consumer = Requests()
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self.method = method
+        self._fields = tuple(msgspec.structs.fields(method.request))
+        self._names = tuple(field.encode_name for field in self._fields)
+        self._required = frozenset(field.encode_name for field in self._fields if field.required)
+
+    def setup(self) -> None:
+        """Open the door. Raises ``ConfigurationError`` when it carries another name than the contract's."""
+        if self.method.name != self.method_name or self.method.service != self.container.service_name:
+            raise ConfigurationError(
+                f"{self.container.service_name}.{self.method_name} is no {self.method.routing_key}"
+            )
+        self.rpc_consumer.open_door(self.method.name, self)
+
+    def stop(self) -> None:
+        """Called for each door; the first call drains all."""
+        self.rpc_consumer.drain()
+
+    def name_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments by field name. Raises Nameko's ``IncorrectSignature``."""
+        if len(args) > len(self._names):
+            raise IncorrectSignature(f"{self.method.name}() takes at most {len(self._names)} arguments")
+        fields = dict(zip(self._names, args, strict=False))
+        if twice := sorted(fields.keys() & kwargs.keys()):
+            raise IncorrectSignature(f"{self.method.name}() got several values for {', '.join(twice)}")
+        if unknown := sorted(kwargs.keys() - set(self._names)):
+            raise IncorrectSignature(f"{self.method.name}() got unexpected arguments {', '.join(unknown)[:200]}")
+        fields.update(kwargs)
+        if missing := sorted(self._required - fields.keys()):
+            raise IncorrectSignature(f"{self.method.name}() misses arguments {', '.join(missing)}")
+        return fields
+
+    def work(self, fields: Mapping[str, Any], invoke: Callable[..., Any]) -> Any:
+        """Read the request and run the method. Raises ``InvalidRequest`` and whatever the method does."""
+        return invoke(checking.read(self.method.request, dict(fields)))
+
+
+def rpc(method: Method) -> Callable[[Function], Function]:
+    """Make the function the door of this method; it takes the request and gives the answer."""
+
+    def register(function: Function) -> Function:
+        register_entrypoint(function, Rpc(method))
+        return function
+
+    return register

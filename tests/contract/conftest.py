@@ -1,0 +1,115 @@
+"""Servers once per session, the demo service once per session, and a fresh caller per test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.caller import Caller
+from tests.contract.private_servers import Postgres, Rabbit, eventually
+
+HERE = Path(__file__).parent
+
+
+class Running:
+    """A service process."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        self._command = [sys.executable, "-W", "ignore", *arguments]
+        self._environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONSAFEPATH": "1", **environment}
+        self.again()
+
+    def again(self) -> None:
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(self._command, env=self._environment, stdout=out, stderr=out, cwd="/")
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def lives(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self, how: signal.Signals = signal.SIGTERM, *, seconds: float = 30) -> int:
+        if self.lives:
+            self.process.send_signal(how)
+        return self.process.wait(seconds)
+
+
+@pytest.fixture(scope="session")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    server = Rabbit(tmp_path_factory.mktemp("servers") / "rabbit")
+    server.start()
+    yield server
+    server.retire()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres(tmp_path_factory.mktemp("servers") / "postgres")
+    server.start()
+    yield server
+    server.end(signal.SIGINT)
+
+
+@pytest.fixture(scope="session")
+def environment(rabbit: Rabbit, postgres: Postgres) -> dict[str, str]:
+    environment = {"KIRANA_AMQP_URL": rabbit.url, "KIRANA_DATABASE_URL": postgres.create("demo")}
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "kirana_demo", "migrate"],
+        env={**os.environ, "PYTHONPATH": str(HERE), **environment},
+        check=True,
+        cwd="/",
+    )
+    return environment
+
+
+@pytest.fixture(scope="session")
+def start(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
+    """Starts processes and ends those that still live."""
+    folder = tmp_path_factory.mktemp("logs")
+    started: list[Running] = []
+
+    def start(*arguments: str, name: str, **more: str) -> Running:
+        running = Running(list(arguments), {**environment, "KIRANA_INSTANCE": name, **more}, folder / f"{name}.log")
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        if running.lives:
+            running.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def demo(start: Callable[..., Running], rabbit: Rabbit) -> Running:
+    running = start("-m", "kirana_demo", name="demo-1")
+    eventually(lambda: is_well(rabbit, "demo"), what="the demo service's health")
+    return running
+
+
+def is_well(rabbit: Rabbit, service: str) -> bool:
+    """Asked over the wire, as anybody would."""
+    connection = rabbit.connect()
+    try:
+        caller = Caller(connection)
+        caller.depth(f"rpc-{service}")
+        return bool(caller.call(f"{service}.check_health").result["ok"])
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def caller(rabbit: Rabbit, demo: Running) -> Iterator[Caller]:
+    caller = Caller(rabbit.connect())
+    yield caller
+    caller.connection.close()
+    assert demo.lives, demo.log.read_text()[-4000:]

@@ -1,0 +1,21 @@
+"""``python -m kirana_demo [migrate]``."""
+
+import warnings
+
+warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
+
+import eventlet  # noqa: E402
+
+eventlet.monkey_patch()
+
+import os  # noqa: E402
+import sys  # noqa: E402
+
+from kirana_demo.service import Service  # noqa: E402
+from rpc_services.running import run  # noqa: E402
+from shared.persistence.migrations import migrate  # noqa: E402
+
+if sys.argv[1:] == ["migrate"]:
+    migrate("kirana_demo", os.environ["KIRANA_DATABASE_URL"])
+else:
+    run(Service, os.environ)

@@ -1,0 +1,48 @@
+"""SIGTERM: what runs is finished and answered, what waits goes to the others, nothing is lost or run twice."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from tests.contract.private_servers import eventually
+
+
+def test_no_call_is_lost_and_none_runs_twice_when_a_replica_is_told_to_go(caller, start, tmp_path):
+    journal = tmp_path / "journal"
+    leaver = start("-m", "kirana_demo", name="leaver")
+    eventually(lambda: _pids(caller) >= {leaver.pid}, what="the second replica")
+    asked = [caller.ask("demo.sleep", seconds=1, marker=str(n), journal=str(journal)) for n in range(60)]
+    eventually(lambda: str(leaver.pid) in journal.read_text() if journal.exists() else False, what="work there")
+
+    started = time.monotonic()
+    status = leaver.end()
+
+    assert status == 0
+    assert time.monotonic() - started < 10
+    replies = caller.wait_for_all(asked)
+    assert leaver.pid in {reply.result["pid"] for reply in replies}
+    lines = [line.split() for line in journal.read_text().splitlines()]
+    runs = Counter((what, marker) for what, marker, *_ in lines)
+    assert set(runs.values()) == {1}
+    assert len(runs) == 120
+
+
+def test_a_replica_that_waits_for_a_stuck_call_gives_up_in_the_end(caller, start):
+    stuck = start("-m", "kirana_demo", name="stuck")
+    eventually(lambda: _pids(caller) >= {stuck.pid}, what="the second replica")
+    deadline = int((time.time() + 24) * 1000)
+    asked = [caller.ask("demo.sleep", seconds=23, headers={"nameko.deadline": deadline}) for _ in range(4)]
+    eventually(lambda: caller.depth("rpc-demo") == 0)
+
+    started = time.monotonic()
+    stuck.end(seconds=40)
+
+    assert 19 < time.monotonic() - started < 23
+    given_up = [reply.body["error"] for reply in caller.wait_for_all(asked, 60) if reply.body["error"]]
+    assert {error["exc_args"][0] for error in given_up} == {"outcome.unknown"}
+
+
+def _pids(caller) -> set[int]:
+    asked = [caller.ask("demo.sleep", seconds=0.05) for _ in range(9)]
+    return {reply.result["pid"] for reply in caller.wait_for_all(asked)}

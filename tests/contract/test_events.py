@@ -1,0 +1,134 @@
+"""Events: written with their change, published once the broker has them, handled once in effect, parked at last."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import amqp
+import psycopg2
+
+from tests.contract.private_servers import eventually
+
+QUEUE = "evt-demo-thing.added--demo.on_thing_added"
+PARKING = "parking.demo"
+
+
+def _count(caller, name):
+    return caller.call("demo.count_things", name=name).result
+
+
+def _envelope(name: str, **changes: object) -> bytes:
+    envelope = {
+        "event_id": str(uuid.uuid4()),
+        "type": "thing.added",
+        "version": 1,
+        "occurred_at": "2026-01-01T00:00:00.000000Z",
+        "aggregate_id": name,
+        "sequence": 1,
+        "request_id": "r",
+        "data": {"name": name, "later": "added by a newer version"},
+    }
+    return json.dumps({**envelope, **changes}).encode()
+
+
+def _publish(
+    caller, body: bytes, *, key: str = "thing.added", exchange: str = "demo.events", **headers: object
+) -> None:
+    message = amqp.Message(body, content_type="application/json", application_headers=headers, delivery_mode=2)
+    caller.channel.basic_publish(message, exchange, key)
+
+
+def test_an_event_of_the_outbox_is_handled_once_and_soon(caller):
+    name = str(uuid.uuid4())
+
+    caller.call("demo.add_thing", name=name, headers={"nameko.request_id": "request-of-the-event"})
+
+    eventually(lambda: _count(caller, name)["handled"] == 1, seconds=5, what="the handler")
+    assert _count(caller, name)["unpublished"] == 0
+
+
+def test_the_envelope_and_its_properties_are_as_agreed(caller):
+    queue = caller.channel.queue_declare("", exclusive=True).queue
+    caller.channel.queue_bind(queue, "demo.events", "thing.added")
+    name = str(uuid.uuid4())
+
+    caller.call("demo.add_thing", name=name, headers={"nameko.request_id": "request-1"})
+    caller.call("demo.add_thing", name=name, headers={"nameko.request_id": "request-2"})
+
+    first, second = (eventually(lambda: caller.take(queue), what="the event") for _ in range(2))
+    body = json.loads(first.body)
+    assert body["type"] == "thing.added"
+    assert body["data"] == {"name": name}
+    assert body["request_id"] == first.headers["nameko.request_id"] == "request-1"
+    assert body["event_id"] == first.properties["message_id"]
+    assert (body["sequence"], json.loads(second.body)["sequence"]) == (1, 2)
+    assert first.properties["delivery_mode"] == 2
+    assert first.properties["content_type"] == "application/json"
+
+
+def test_the_same_event_twice_has_one_effect(caller):
+    name = str(uuid.uuid4())
+    body = _envelope(name)
+
+    for _ in range(10):
+        _publish(caller, body)
+
+    eventually(lambda: _count(caller, name)["handled"] == 1)
+    eventually(lambda: caller.depth(QUEUE) == 0)
+    assert _count(caller, name)["handled"] == 1
+
+
+def test_a_failing_handler_leaves_nothing_behind_and_its_event_climbs_the_ladder_into_parking(caller):
+    name = f"unlucky {uuid.uuid4()}"
+    caller.channel.queue_purge(PARKING)
+
+    _publish(caller, _envelope(name))
+
+    last = eventually(lambda: caller.take(f"retry.30000.{QUEUE}"), seconds=20, what="the third step")
+    assert last.headers["x-kirana-attempt"] == 3
+    assert _count(caller, name)["handled"] == 0
+    _publish(caller, last.body, key=QUEUE, exchange="", **{"x-kirana-attempt": 3})  # without waiting 30 s
+    parked = eventually(lambda: caller.take(PARKING), what="parking")
+    assert parked.headers["x-parked-reason"] == "failed 4 times, last with ValueError"
+    assert parked.headers["x-parked-from"] == QUEUE
+    assert json.loads(parked.body)["aggregate_id"] == name
+    assert _count(caller, name)["handled"] == 0
+
+
+def test_what_is_no_event_is_parked_at_once(caller):
+    caller.channel.queue_purge(PARKING)
+    bad = [b"{", b"[]", _envelope("x", data={}), _envelope("x", type="thing.lost"), _envelope("x", sequence="one")]
+
+    for body in bad:
+        _publish(caller, body)
+
+    eventually(lambda: caller.depth(PARKING) == len(bad), what="parking of all")
+    assert caller.depth(QUEUE) == 0
+
+
+def test_two_relays_publish_everything_once_and_in_order(caller, start):
+    second = start("-m", "kirana_demo", name="demo-2")
+    queue = caller.channel.queue_declare("", exclusive=True).queue
+    caller.channel.queue_bind(queue, "demo.events", "thing.added")
+    name = str(uuid.uuid4())
+
+    caller.wait_for_all([caller.ask("demo.add_thing", name=name) for _ in range(250)])
+
+    eventually(lambda: caller.depth(queue) >= 250, what="all events")
+    sequences = [json.loads(caller.take(queue).body)["sequence"] for _ in range(caller.depth(queue))]
+    assert sequences == list(range(1, 251))
+    assert second.end() == 0
+
+
+def test_an_event_that_nobody_binds_is_no_obstacle(caller, environment):
+    connection = psycopg2.connect(environment["KIRANA_DATABASE_URL"])
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO outbox (event_id, service, type, version, aggregate_id, sequence, request_id, data)"
+            " VALUES (%s, 'demo', 'thing.unheard', 1, 'x', 1, 'r', '{}')",
+            (str(uuid.uuid4()),),
+        )
+    connection.close()
+
+    eventually(lambda: _count(caller, "x")["unpublished"] == 0, seconds=5, what="the unheard event")

@@ -1,0 +1,91 @@
+"""Repeated calls, at once or later or after a crash: one effect and one answer."""
+
+from __future__ import annotations
+
+import signal
+import uuid
+
+from tests.contract.caller import Caller
+from tests.contract.conftest import is_well
+from tests.contract.private_servers import eventually
+
+
+def _operation(operation_id: str, fingerprint: str = "f") -> dict[str, str]:
+    return {"nameko.operation_id": operation_id, "nameko.operation_fingerprint": fingerprint}
+
+
+def _new() -> str:
+    return str(uuid.uuid4())
+
+
+def test_a_repetition_gets_the_first_answer_and_says_so(caller):
+    operation, name = _new(), _new()
+
+    first = caller.call("demo.add_thing", name=name, headers=_operation(operation))
+    again = caller.call("demo.add_thing", name=name, headers=_operation(operation))
+
+    assert again.result == first.result
+    assert not first.properties.get("application_headers")
+    assert again.properties["application_headers"] == {"nameko.replayed": True}
+    assert caller.call("demo.count_things", name=name).result["things"] == 1
+
+
+def test_a_refusal_is_repeated_too_and_changed_nothing(caller):
+    operation, name = _new(), f"refused {_new()}"
+
+    first = caller.call("demo.add_thing", name=name, headers=_operation(operation))
+    again = caller.call("demo.add_thing", name=name, headers=_operation(operation))
+
+    assert first.code == again.code == "demo.thing_refused"
+    assert first.body["error"]["exc_args"] == again.body["error"]["exc_args"]
+    assert again.properties["application_headers"] == {"nameko.replayed": True}
+    assert caller.call("demo.count_things", name=name).result["things"] == 0
+
+
+def test_another_request_under_the_same_operation_is_refused(caller):
+    operation = _new()
+    caller.call("demo.add_thing", name=_new(), headers=_operation(operation))
+
+    reply = caller.call("demo.add_thing", name=_new(), headers=_operation(operation, "g"))
+
+    assert reply.code == "idempotency.key_reused"
+
+
+def test_twenty_at_once_have_one_effect_and_one_answer(caller):
+    operation, name = _new(), _new()
+    asked = [caller.ask("demo.add_thing", name=name, seconds=0.3, headers=_operation(operation)) for _ in range(20)]
+
+    replies = caller.wait_for_all(asked)
+
+    assert len({reply.result["id"] for reply in replies}) == 1
+    assert sum("nameko.replayed" not in reply.properties.get("application_headers", {}) for reply in replies) == 1
+    assert caller.call("demo.count_things", name=name).result["things"] == 1
+
+
+def test_a_repetition_of_something_slow_is_told_that_it_still_runs(caller):
+    operation, name = _new(), _new()
+    slow = caller.ask("demo.add_thing", name=name, seconds=2.5, headers=_operation(operation))
+    eventually(lambda: caller.depth("rpc-demo") == 0)
+
+    reply = caller.call("demo.add_thing", name=name, seconds=2.5, headers=_operation(operation))
+
+    assert reply.code == "idempotency.still_running"
+    assert reply.body["error"]["exc_args"][2] == {"retry_after": 1}
+    assert caller.wait(slow).result["name"] == name
+
+
+def test_a_call_whose_worker_was_killed_is_done_once_by_the_next(rabbit, start, demo):
+    demo.end()  # so that the victim surely gets the call
+    victim = start("-m", "kirana_demo", name="victim")
+    eventually(lambda: is_well(rabbit, "demo"), what="the victim")
+    caller = Caller(rabbit.connect())
+    operation, name = _new(), _new()
+    asked = caller.ask("demo.add_thing", name=name, seconds=1.0, headers=_operation(operation))
+    eventually(lambda: caller.depth("rpc-demo") == 0)
+
+    victim.end(signal.SIGKILL)
+    demo.again()
+
+    assert caller.wait(asked, 20).result["name"] == name
+    assert caller.call("demo.count_things", name=name).result["things"] == 1
+    caller.connection.close()

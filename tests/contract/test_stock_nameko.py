@@ -1,0 +1,121 @@
+"""Both ways against Nameko as it comes from the index: its clients call us, we call its services."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tests.contract.caller import Caller
+from tests.contract.private_servers import eventually
+
+NAMEKO = ("-c", "from nameko.cli import cli; cli()")
+PATCHED = "import eventlet; eventlet.monkey_patch()\n"
+
+
+@pytest.fixture(scope="module")
+def stocker(start, rabbit, demo):
+    running = start(*NAMEKO, "run", "--define", f"AMQP_URI={rabbit.url}", "kirana_demo.stock_service", name="stocker")
+    caller = Caller(rabbit.connect())
+    eventually(lambda: _depth(rabbit, "rpc-stocker") >= 0, what="the stock service")
+    caller.connection.close()
+    return running
+
+
+def _depth(rabbit, queue: str) -> int:
+    connection = rabbit.connect()
+    try:
+        return int(connection.channel().queue_declare(queue, passive=True).message_count)
+    finally:
+        connection.close()
+
+
+def _python(code: str, rabbit) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PATCHED + textwrap.dedent(code)],
+        env={**os.environ, "AMQP": rabbit.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd="/",
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_stock_client_calls_us(rabbit, demo):
+    out = _python(
+        """
+        import os
+        from nameko import config
+        from nameko.standalone.rpc import ServiceRpcClient
+        from nameko.exceptions import IncorrectSignature, MethodNotFound, RemoteError
+        with config.patch({"AMQP_URI": os.environ["AMQP"]}):
+            with ServiceRpcClient("demo", context_data={"user_id": "u-1"}, timeout=10) as demo:
+                print(demo.echo(text="a", times=2)["text"], demo.echo("b")["user_id"])
+                for attempt in (lambda: demo.echo(), lambda: demo.nothing(), lambda: demo.echo(text=1),
+                                lambda: demo.break_it("crash")):
+                    try:
+                        attempt()
+                    except (IncorrectSignature, MethodNotFound) as fault:
+                        print(type(fault).__name__)
+                    except RemoteError as fault:
+                        print(fault.exc_type, fault.value)
+        """,
+        rabbit,
+    )
+
+    assert out.splitlines() == [
+        "aa u-1",
+        "IncorrectSignature",
+        "MethodNotFound",
+        "InvalidRequest The request has fields that cannot be accepted.",
+        "Internal Something went wrong on our side. The request id finds the details in the logs.",
+    ]
+
+
+def test_the_nameko_shell_calls_us(rabbit, demo):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *NAMEKO, "shell", "--define", f"AMQP_URI={rabbit.url}"],
+        input='print(n.rpc.demo.echo(text="from the shell"))\n',
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd="/",
+    )
+
+    assert "'text': 'from the shell'" in done.stdout, done.stderr
+
+
+def test_we_call_a_stock_service(caller, stocker):
+    reply = caller.call("demo.ask", service="stocker", text="hallo")
+
+    assert reply.result["text"] == "HALLO"
+
+
+def test_a_stock_service_calls_us(caller, stocker):
+    assert caller.call("stocker.relay", text="round").result["text"] == "round"
+
+
+def test_a_fault_of_a_stock_service_is_internal_here(caller, stocker):
+    assert caller.call("demo.ask", service="stocker", text="fail").code == "internal"
+
+
+def test_a_silent_service_is_an_unknown_outcome_within_the_patience(caller, stocker):
+    assert caller.call("demo.ask", service="stocker", text="hang").code == "outcome.unknown"
+
+
+def test_a_service_that_never_was_is_unavailable_at_once(caller, demo):
+    assert caller.call("demo.ask", service="nobody", text="x").code == "service.unavailable"
+
+
+def test_a_stock_event_handler_hears_our_events(caller, stocker):
+    caller.call("demo.add_thing", name="for the stock service")
+
+    eventually(lambda: caller.depth("evt-demo-thing.added--stocker.hear") == 0, what="the stock handler")
+    assert stocker.lives

@@ -1,0 +1,133 @@
+"""An edge without servers: fakes of everything behind it, and a real HTTP port in front of it."""
+
+import socket
+import time
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from sanic import Sanic
+
+from edge.collaborators import Collaborators
+from edge.keys import KeyRing
+from edge.limits import LocalWindows
+from edge.pipeline import install
+from edge.protocol import StrictProtocol
+from edge.revocations import EndedSessions
+from edge.routes import load
+from edge.rpc.calls import RpcReply
+from edge.settings import Settings
+from shared.contracts.identity import GET_JWKS
+from shared.values.identifiers import new_id
+
+ROUTES = Path(__file__).parents[2] / "edge" / "routes.yaml"
+KEY = rsa.generate_private_key(65537, 2048)
+KEY_ID = "current"
+
+
+def public_key(key=KEY, key_id=KEY_ID):
+    return {**jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": key_id, "use": "sig"}
+
+
+def a_token(*, key=KEY, algorithm="RS256", header=None, **claims):
+    """A token like identity's, but for what the test says; ``None`` leaves a claim out."""
+    now = int(time.time())
+    body = {
+        "iss": "kirana", "aud": "kirana-api", "sub": "user-1", "sid": "session-1", "jti": new_id(),
+        "iat": now, "nbf": now, "exp": now + 900, "scope": "",
+    } | claims  # fmt: skip
+    head = {"kid": KEY_ID, "typ": "at+jwt"} | (header or {})
+    return jwt.encode(
+        {name: value for name, value in body.items() if value is not None}, key, algorithm=algorithm, headers=head
+    )
+
+
+class FakeRpc:
+    """Services that give prepared answers: a value, an exception to raise, or a callable over the arguments."""
+
+    def __init__(self, **answers):
+        self.answers = {"get_jwks": {"keys": [public_key()]}} | answers
+        self.calls = []
+
+    async def call(self, method, arguments, *, context):
+        if method is not GET_JWKS:
+            self.calls.append((method.name, arguments, context))
+        answer = self.answers[method.name]
+        if callable(answer):
+            answer = await answer(arguments, context)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, RpcReply) else RpcReply(answer)
+
+
+class FakeRedis:
+    """As much of Redis as the edge's limits use, or a Redis that is away (``fault``)."""
+
+    def __init__(self):
+        self.fault = None
+        self._windows = LocalWindows()
+
+    def register_script(self, _script):
+        async def take(keys, args):
+            await self.ping()
+            return await self._windows.take(keys[0], args[0], args[1])
+
+        return take
+
+    async def ping(self):
+        if self.fault is not None:
+            raise self.fault
+
+
+class FakeHealth:
+    def __init__(self):
+        self.broker = "ok"
+
+    def ready(self):
+        return self.broker != "down"
+
+    def dependencies(self):
+        return {"broker": self.broker}
+
+    def services(self):
+        return {"catalog": {"breaker": "closed"}}
+
+
+def collaborators(rpc=None, *, redis=None, health=None, **settings):
+    rpc = rpc or FakeRpc()
+    options = {"amqp_url": "amqp://", "redis_url": "redis://", "cursor_secret": "s" * 32} | settings
+    return Collaborators(
+        settings=Settings(**options),
+        rpc=rpc,
+        redis=redis or FakeRedis(),
+        clock=lambda: datetime.now(UTC),
+        revocations=EndedSessions(),
+        keys=KeyRing(rpc),
+        discovery=None,
+        health=health or FakeHealth(),
+    )
+
+
+@asynccontextmanager
+async def serving(parts, routes=ROUTES):
+    """An HTTP client of an edge on a free port of this machine."""
+    app = Sanic(f"edge-{new_id()}", configure_logging=False)
+    app.config.update(MOTD=False, TOUCHUP=False)
+    install(app, load(routes), parts)
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    server = await app.create_server(
+        sock=listening, return_asyncio_server=True, access_log=False, protocol=StrictProtocol
+    )
+    await server.startup()
+    await server.start_serving()
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            yield client
+    finally:
+        server.close()
+        await server.wait_closed()
+        Sanic.unregister_app(app)

@@ -1,0 +1,260 @@
+"""Identity's ports in memory, and the behaviour that they and the SQL adapters share."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rpc_services.identity.domain import Account, SpentToken, new_session, sameness
+from rpc_services.identity.throttle import Allowance, Count
+from shared.contracts.identity import EmailTaken, UsernameTaken
+from shared.contracts.refusals import Unavailable
+from shared.values.identifiers import new_id
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def an_account(**fields):
+    name = fields.pop("username", f"user-{new_id()[-8:]}")
+    fields.setdefault("email", f"{name}@example.com")
+    return Account(**{"id": new_id(), "username": name, "password_hash": "hash of secret", **fields})
+
+
+class FakeAccounts:
+    def __init__(self):
+        self.by_id = {}
+
+    def add(self, account):
+        if self.named(account.username):
+            raise UsernameTaken
+        if any(sameness(each.email) == sameness(account.email) for each in self.by_id.values()):
+            raise EmailTaken
+        self.by_id[account.id] = account
+
+    def find(self, ids):
+        return [self.by_id[each] for each in ids if each in self.by_id]
+
+    def named(self, username):
+        return next((each for each in self.by_id.values() if sameness(each.username) == sameness(username)), None)
+
+    def locked(self, account_id):
+        return self.by_id.get(account_id)
+
+    def save(self, account):
+        self.by_id[account.id] = account
+
+
+class FakePasswords:
+    """Remembers what it was asked, since the work done for nobody is the promise."""
+
+    def __init__(self):
+        self.checked = []
+        self.is_full = False
+
+    def hashed(self, password):
+        return f"hash of {password}"
+
+    def is_right(self, password, kept_hash):
+        if self.is_full:
+            raise Unavailable(retry_after=1)
+        self.checked.append(kept_hash)
+        return kept_hash == f"hash of {password}"
+
+
+class FakeAttempts:
+    def __init__(self, clock):
+        self.clock = clock
+        self.paid_until = {}
+        self._lock = threading.Lock()
+
+    def take(self, counts):
+        with self._lock:
+            return max(self._take(count) for count in counts)
+
+    def give_back(self, counts):
+        for count in counts:
+            if count.key in self.paid_until:
+                self.paid_until[count.key] -= count.allowance.every
+
+    def succeeded(self, counts):
+        self.give_back(counts[:-1])
+        self.paid_until.pop(counts[-1].key, None)
+
+    def _take(self, count):
+        now = self.clock()
+        paid = max(self.paid_until.get(count.key, now), now) + count.allowance.every
+        if paid <= now + count.allowance.depth:
+            self.paid_until[count.key] = paid
+            return 0.0
+        return (paid - now - count.allowance.depth).total_seconds()
+
+
+class FakeSessions:
+    def __init__(self):
+        self.sessions = {}
+        self.tokens = {}
+        self.spending = {}
+
+    def open(self, session, at):
+        del at
+        self.sessions[session.id] = session
+
+    def keep_token(self, token, session_id, at):
+        del at
+        self.tokens.setdefault(token, session_id)
+
+    def spend(self, token, *, salt, at):
+        if token in self.tokens:
+            self.spending.setdefault(token, (at, salt))
+
+    def spent(self, token):
+        if token not in self.spending:
+            return None
+        at, salt = self.spending[token]
+        return SpentToken(self.sessions[self.tokens[token]], at, salt)
+
+    def revoke(self, session_id, user_id, *, at, reason):
+        assert reason
+        session = self.sessions.get(session_id)
+        if session is None or session.user_id != user_id or session.revoked_at:
+            return False
+        self.sessions[session_id] = type(session)(session.id, session.user_id, session.expires_at, at)
+        return True
+
+    def live_of(self, user_id):
+        return [each.id for each in self.sessions.values() if each.user_id == user_id and not each.revoked_at]
+
+    def revoked_since(self, moment):
+        ended = [each for each in self.sessions.values() if each.revoked_at]
+        return {each.id: each.revoked_at for each in ended if each.revoked_at > moment}
+
+
+class AccountsBehaviour:
+    """What every keeper of accounts does; subclasses give ``accounts``."""
+
+    def test_an_account_is_found_by_id_and_by_name_in_any_case(self, accounts):
+        account = an_account(username="Anna.B", scopes=("catalog:write",), first_name="Anna")
+        accounts.add(account)
+
+        assert accounts.find([account.id]) == [account]
+        assert accounts.named("aNNA.b") == account
+        assert accounts.locked(account.id) == account
+
+    def test_an_account_that_is_not_there_is_not_found(self, accounts):
+        assert list(accounts.find([new_id()])) == []
+        assert list(accounts.find([])) == []
+        assert accounts.named("nobody\0") is None
+        assert accounts.locked(new_id()) is None
+
+    def test_a_name_is_taken_whatever_its_case(self, accounts):
+        accounts.add(an_account(username="anna"))
+
+        with pytest.raises(UsernameTaken):
+            accounts.add(an_account(username="ANNA", email="other@example.com"))
+
+    def test_an_address_is_taken_whatever_its_case(self, accounts):
+        accounts.add(an_account(username="anna", email="Ännä@example.com"))
+
+        with pytest.raises(EmailTaken):
+            accounts.add(an_account(username="berta", email="äNNÄ@EXAMPLE.com"))
+
+    def test_a_new_password_and_new_scopes_are_kept(self, accounts):
+        account = an_account()
+        accounts.add(account)
+        changed = Account(**{**account.__dict__, "password_hash": "another", "scopes": ("edge:admin",)})
+
+        accounts.save(changed)
+
+        assert accounts.find([account.id]) == [changed]
+
+
+class AttemptsBehaviour:
+    """What every counter of tries does; subclasses give ``attempts`` and ``clock``."""
+
+    @staticmethod
+    def three_a_minute(key=b"anna"):
+        return Count(key, Allowance(burst=3, every=timedelta(seconds=20)))
+
+    def test_after_the_burst_the_wait_until_the_next_try_is_told(self, attempts):
+        counts = [self.three_a_minute()]
+
+        waits = [attempts.take(counts) for _ in range(5)]
+
+        assert waits == [0, 0, 0, 20, 20]
+
+    def test_time_gives_tries_back_one_by_one_and_a_refused_try_costs_nothing(self, attempts, clock):
+        counts = [self.three_a_minute()]
+        for _ in range(9):
+            attempts.take(counts)
+
+        clock.advance(timedelta(seconds=21))
+
+        assert attempts.take(counts) == 0
+        assert attempts.take(counts) == 19
+
+    def test_the_longest_wait_of_several_counters_is_told(self, attempts):
+        for _ in range(3):
+            attempts.take([self.three_a_minute()])
+
+        assert attempts.take([self.three_a_minute(b"address"), self.three_a_minute()]) == 20
+
+    def test_a_try_that_was_none_is_given_back(self, attempts):
+        counts = [self.three_a_minute()]
+        for _ in range(3):
+            attempts.take(counts)
+
+        attempts.give_back(counts)
+
+        assert attempts.take(counts) == 0
+        assert attempts.take(counts) > 0
+
+    def test_success_empties_the_accounts_counter_and_gives_the_address_its_try_back(self, attempts):
+        counts = [self.three_a_minute(b"address"), self.three_a_minute()]
+        for _ in range(3):
+            attempts.take(counts)
+
+        attempts.succeeded(counts)
+
+        assert [attempts.take(counts[1:]) for _ in range(4)] == [0, 0, 0, 20]
+        assert [attempts.take(counts[:1]) for _ in range(2)] == [0, 20]
+
+
+class SessionsBehaviour:
+    """What every keeper of sessions does; subclasses give ``sessions`` and the id of a kept ``user_id``."""
+
+    @staticmethod
+    def opened(sessions, user_id):
+        session = new_session(new_id(), user_id, NOON)
+        sessions.open(session, NOON)
+        return session
+
+    def test_a_token_is_spent_once_and_the_first_salt_stays(self, sessions, user_id):
+        session = self.opened(sessions, user_id)
+        sessions.keep_token(b"token", session.id, NOON)
+
+        sessions.spend(b"token", salt=b"first", at=NOON)
+        sessions.spend(b"token", salt=b"second", at=NOON + timedelta(seconds=1))
+
+        assert sessions.spent(b"token") == SpentToken(session, NOON, b"first")
+
+    def test_a_token_that_was_not_spent_or_is_not_known_is_not_spent(self, sessions, user_id):
+        sessions.keep_token(b"kept", self.opened(sessions, user_id).id, NOON)
+        sessions.spend(b"unknown", salt=b"salt", at=NOON)
+
+        assert sessions.spent(b"kept") is None
+        assert sessions.spent(b"unknown") is None
+
+    def test_a_session_is_ended_once_and_only_by_its_owner(self, sessions, user_id):
+        session = self.opened(sessions, user_id)
+
+        assert not sessions.revoke(session.id, new_id(), at=NOON, reason="test")
+        assert sessions.revoke(session.id, user_id, at=NOON, reason="test")
+        assert not sessions.revoke(session.id, user_id, at=NOON, reason="test")
+        assert sessions.revoked_since(NOON - timedelta(seconds=1)) == {session.id: NOON}
+        assert sessions.revoked_since(NOON) == {}
+
+    def test_sessions_that_live_are_told_from_those_that_ended(self, sessions, user_id):
+        ended, alive = self.opened(sessions, user_id), self.opened(sessions, user_id)
+        sessions.revoke(ended.id, user_id, at=NOON, reason="test")
+
+        assert sessions.live_of(user_id) == [alive.id]

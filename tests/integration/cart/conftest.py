@@ -1,0 +1,33 @@
+from contextlib import closing
+
+import pytest
+
+from rpc_services.cart.journal import Journal
+from rpc_services.cart.shards import Shards
+from rpc_services.cart.storage import RedisCarts
+from shared.values.identifiers import new_id
+from shared.values.times import now
+from tests.integration.cart.private_redis import running_redis
+
+
+@pytest.fixture(scope="session")
+def servers():
+    with running_redis() as one, running_redis() as other:
+        yield [one, other]
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with closing(Journal(tmp_path / "journal.sqlite3")) as journal:
+        yield journal
+
+
+@pytest.fixture
+def shards(servers):
+    with closing(Shards([server.url for server in servers])) as shards:
+        yield shards
+
+
+@pytest.fixture
+def carts(shards, journal):
+    return RedisCarts(shards, journal, clock=now, new_id=new_id)

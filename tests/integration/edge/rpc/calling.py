@@ -1,0 +1,77 @@
+"""An edge's calling side, assembled as in a worker, for tests that talk to a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import uvloop
+
+from edge.rpc.calls import CallContext, Deadline
+from edge.rpc.client import RpcClient
+from edge.rpc.connection import Broker
+from edge.rpc.consumers import Consumers
+from edge.rpc.failures import CallFailure
+from edge.rpc.guard import Guard
+from edge.rpc.pending import Pending
+from shared.contracts.method import Method, Request
+
+
+class Anything(Request):
+    pass
+
+
+def method(name: str, *, service: str = "stock", mutating: bool = False) -> Method:
+    return Method(service, name, Anything, None, mutating=mutating)
+
+
+def a_context(seconds: float = 5.0) -> CallContext:
+    return CallContext(request_id="request-1", deadline=Deadline.after(seconds), route="test")
+
+
+class Caller:
+    def __init__(self, url: str) -> None:
+        self.pending = Pending(limit=10_000)
+        self.broker = Broker(url, name="edge-test", pending=self.pending)
+        self.consumers = Consumers(["stock", "ghost"], on_return=self._wake)
+        self.broker.follow(self.consumers.follow)
+        self.client = RpcClient(broker=self.broker, pending=self.pending, consumers=self.consumers)
+        self.guard = Guard(self.client, ["stock", "ghost"])
+
+    def _wake(self, service: str) -> None:
+        self.guard.wake(service)
+
+    async def echo(self, value: object, *, seconds: float = 5.0, mutating: bool = False) -> object:
+        context = a_context(seconds)
+        return (await self.client.call(method("echo", mutating=mutating), {"value": value}, context=context)).result
+
+    async def answers(self) -> bool:
+        try:
+            return await self.echo("there?", seconds=1.0) == "there?"
+        except CallFailure:
+            return False
+
+
+@asynccontextmanager
+async def a_caller(url: str) -> AsyncIterator[Caller]:
+    caller = Caller(url)
+    await caller.broker.open()
+    try:
+        yield caller
+    finally:
+        await caller.broker.close()
+
+
+async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float) -> None:
+    """Wait until ``holds()``, but no longer than so many seconds."""
+    async with asyncio.timeout(seconds):
+        while True:
+            verdict = holds()
+            if verdict if isinstance(verdict, bool) else await verdict:
+                return
+            await asyncio.sleep(0.02)
+
+
+def run(work: Awaitable[None]) -> None:
+    uvloop.run(work)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.edge.rpc.private_broker import PrivateBroker
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    private = PrivateBroker(tmp_path_factory.mktemp("broker"))
+    private.start()
+    try:
+        private.wait()
+        yield private
+    finally:
+        private.close()
+
+
+@pytest.fixture(scope="module")
+def start_stock_service(broker):
+    started = []
+
+    def start() -> subprocess.Popen[str]:
+        service = subprocess.Popen(
+            [sys.executable, "-W", "ignore", str(HERE / "stock_service.py"), broker.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+        )
+        started.append(service)
+        assert service.stdout
+        assert service.stdout.readline() == "ready\n"
+        return service
+
+    yield start
+    for service in started:
+        service.kill()
+        service.wait()
+        service.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def stock_service(start_stock_service):
+    return start_stock_service()

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from edge.rpc.failures import CallFailure, NotExecuted, OutcomeUnknown
+from tests.integration.edge.rpc.calling import a_caller, a_context, eventually, method, run
+
+pytestmark = pytest.mark.usefixtures("stock_service")
+
+
+async def outcome_of(call) -> tuple[type | None, float]:
+    began = time.monotonic()
+    try:
+        await call
+    except CallFailure as failure:
+        return type(failure), time.monotonic() - began
+    return None, time.monotonic() - began
+
+
+def test_a_killed_broker_is_refused_at_once_and_used_again_within_ten_seconds_of_its_return(broker):
+    async def scenario():
+        async with a_caller(broker.url) as caller:
+            assert await caller.answers()
+            in_flight = asyncio.create_task(
+                outcome_of(caller.client.call(method("slow", mutating=True), {"seconds": 60}, context=a_context(60)))
+            )
+            await eventually(lambda: len(caller.pending) == 1, 1)
+
+            await asyncio.to_thread(broker.kill)
+            assert (await in_flight)[0] is OutcomeUnknown
+            kind, seconds = await outcome_of(caller.echo(1, mutating=True))
+            assert kind is NotExecuted
+            assert seconds < 0.5
+
+            broker.start()
+            await asyncio.to_thread(broker.wait)
+            began = time.monotonic()
+            await eventually(caller.answers, 10)
+            print(f"recovered {time.monotonic() - began:.2f} s after the broker")
+            assert caller.guard.states()["stock"]["breaker"] == "closed"
+
+    run(scenario())
+
+
+def test_a_broker_that_stands_still_hangs_nobody(broker):
+    async def scenario():
+        async with a_caller(broker.url) as caller:
+            assert await caller.answers()
+            broker.pause()
+            try:
+                first = await asyncio.gather(*(outcome_of(caller.echo(n, mutating=True)) for n in range(50)))
+                assert {kind for kind, _ in first} <= {OutcomeUnknown, NotExecuted}
+                assert max(seconds for _, seconds in first) < 2
+
+                async def is_noticed() -> bool:
+                    return (await outcome_of(caller.echo(0, mutating=True)))[0] is NotExecuted
+
+                await eventually(is_noticed, 10)
+                kind, seconds = await outcome_of(caller.echo(0, mutating=True))
+                assert kind is NotExecuted
+                assert seconds < 0.5
+            finally:
+                broker.resume()
+
+            began = time.monotonic()
+            await eventually(caller.answers, 10)
+            print(f"recovered {time.monotonic() - began:.2f} s after the broker went on")
+
+    run(scenario())

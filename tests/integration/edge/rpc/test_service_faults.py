@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from edge.rpc.failures import NotExecuted
+from tests.integration.edge.rpc.calling import a_caller, eventually, run
+
+
+def test_calls_to_a_killed_service_fail_at_once_until_it_is_back(broker, start_stock_service):
+    async def scenario():
+        service = start_stock_service()
+        async with a_caller(broker.url) as caller:
+            assert await caller.answers()
+            service.kill()
+
+            await eventually(lambda: caller.consumers.absent("stock"), 3)
+            async with asyncio.timeout(0.5):
+                with pytest.raises(NotExecuted):
+                    await caller.echo(1)
+
+            await asyncio.to_thread(start_stock_service)
+            await eventually(caller.answers, 3)
+
+    run(scenario())

@@ -1,0 +1,96 @@
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from rpc_services.identity.domain import new_session
+from rpc_services.identity.storage import SqlAccounts, SqlAttempts, SqlSessions, sweep
+from rpc_services.identity.tables import login_attempts, metadata, sessions
+from rpc_services.identity.throttle import Allowance, Count
+from shared.contracts.identity import UsernameTaken
+from shared.values.identifiers import new_id
+from shared.values.times import now
+from tests.fakes.clock import FakeClock
+from tests.fakes.identity import NOON, AccountsBehaviour, AttemptsBehaviour, SessionsBehaviour, an_account
+
+
+class TestSqlAccounts(AccountsBehaviour):
+    @pytest.fixture
+    def accounts(self, transaction):
+        return SqlAccounts(transaction, now)
+
+
+class TestSqlAttempts(AttemptsBehaviour):
+    @pytest.fixture
+    def clock(self):
+        return FakeClock()
+
+    @pytest.fixture
+    def attempts(self, scope, clock):
+        with scope.writing() as transaction:
+            transaction.execute(login_attempts.delete())
+        return SqlAttempts(scope.writing, clock)
+
+
+class TestSqlSessions(SessionsBehaviour):
+    @pytest.fixture
+    def user_id(self, transaction):
+        account = an_account()
+        SqlAccounts(transaction, now).add(account)
+        return account.id
+
+    @pytest.fixture
+    def sessions(self, transaction):
+        return SqlSessions(transaction)
+
+
+def test_of_many_who_take_one_name_at_once_one_has_it(scope):
+    def take(_):
+        try:
+            with scope.writing() as transaction:
+                SqlAccounts(transaction, now).add(an_account(username="contested", email=f"{new_id()}@example.com"))
+        except UsernameTaken:
+            return "taken"
+        return "mine"
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(take, range(16)))
+
+    assert sorted(outcomes) == ["mine"] + ["taken"] * 15
+
+
+def test_of_many_tries_at_once_no_more_pass_than_are_allowed(scope):
+    attempts = SqlAttempts(scope.writing, FakeClock())
+    count = Count(b"at once", Allowance(burst=5, every=timedelta(seconds=20)))
+
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(lambda _: attempts.take([count]), range(24)))
+
+    assert waits.count(0.0) == 5
+
+
+def test_what_is_over_is_swept_and_what_is_not_stays(transaction):
+    account = an_account()
+    SqlAccounts(transaction, now).add(account)
+    keeper = SqlSessions(transaction)
+    over, alive = new_session(new_id(), account.id, NOON - timedelta(days=31)), new_session(new_id(), account.id, NOON)
+    for session in (over, alive):
+        keeper.open(session, NOON)
+        keeper.keep_token(session.id.encode(), session.id, NOON)
+
+    sweep(transaction, NOON)
+
+    assert set(transaction.scalars(select(sessions.c.id).where(sessions.c.user_id == account.id))) == {alive.id}
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_code_knows(engine):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    def is_ours(thing, name, kind, *_):
+        return not (kind == "table" and name not in metadata.tables)
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"include_object": is_ours})
+        assert compare_metadata(context, metadata) == []

@@ -1,0 +1,131 @@
+import smtplib
+import socket
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from rpc_services.notification.mailer import SmtpMailer, connect
+from rpc_services.notification.settings import MailServer
+from rpc_services.notification.use_cases import NotNow, Undeliverable
+from tests.fakes.notification import a_delivery
+
+
+class Mailbox:
+    """Refuses who is unwelcome, in the way their name says."""
+
+    def __init__(self):
+        self.messages = []
+
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802 - aiosmtpd calls it so
+        if address.startswith("never"):
+            return "550 no such mailbox"
+        if address.startswith("later"):
+            return "451 try again"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd calls it so
+        if b"unspeakable" in envelope.content:
+            return "554 refused"
+        self.messages.append((envelope.rcpt_tos, envelope.content.decode()))
+        return "250 OK"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def mailbox():
+    return Mailbox()
+
+
+@pytest.fixture
+def server(mailbox):
+    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    yield MailServer(host="127.0.0.1", port=controller.port)
+    controller.stop()
+
+
+@pytest.fixture
+def mailer(server):
+    mailer = SmtpMailer(server, "shop@kirana.localhost", connect)
+    yield mailer
+    mailer.close()
+
+
+def test_the_message_arrives_with_its_headers_and_its_text(mailer, mailbox):
+    delivery = a_delivery()
+
+    mailer.send(delivery)
+
+    ((recipients, content),) = mailbox.messages
+    assert recipients == ["anna@example.com"]
+    for header in (f"Message-ID: {delivery.message_id}", "Subject: Order 1 confirmed", "To: anna@example.com"):
+        assert header in content
+    assert "Thank you." in content
+
+
+def test_many_messages_go_over_one_connection_even_after_a_refusal(server, mailbox):
+    opened = []
+
+    def counted(server):
+        opened.append(server)
+        return connect(server)
+
+    mailer = SmtpMailer(server, "shop@kirana.localhost", counted)
+    mailer.send(a_delivery())
+    with pytest.raises(Undeliverable):
+        mailer.send(a_delivery(address="never@example.com"))
+    mailer.send(a_delivery())
+    mailer.close()
+
+    assert (len(mailbox.messages), len(opened)) == (2, 1)
+
+
+@pytest.mark.parametrize("address", ["never@example.com", "a,b@example.com", "no address", "änna@example.com"])
+def test_an_address_that_is_none_is_refused_for_good(mailer, address):
+    with pytest.raises(Undeliverable):
+        mailer.send(a_delivery(address=address))
+
+
+def test_a_domain_beyond_ascii_is_written_as_idna(mailer, mailbox):
+    mailer.send(a_delivery(address="anna@exämple.com"))
+
+    assert mailbox.messages[0][0] == ["anna@xn--exmple-cua.com"]
+
+
+def test_a_server_that_wants_us_later_is_tried_later(mailer):
+    with pytest.raises(NotNow) as fault:
+        mailer.send(a_delivery(address="later@example.com"))
+
+    assert "later@" not in str(fault.value)
+
+
+def test_a_server_that_is_away_is_tried_later():
+    mailer = SmtpMailer(MailServer(host="127.0.0.1", port=free_port()), "shop@kirana.localhost", connect)
+
+    with pytest.raises(NotNow):
+        mailer.send(a_delivery())
+
+
+def test_a_connection_that_breaks_is_opened_anew(mailer, mailbox):
+    mailer.send(a_delivery())
+    mailer._connection.sock.shutdown(socket.SHUT_RDWR)
+
+    with pytest.raises(NotNow):
+        mailer.send(a_delivery())
+    mailer.send(a_delivery())
+
+    assert len(mailbox.messages) == 2
+
+
+def test_our_own_failed_login_is_not_the_messages_fault(server):
+    def refused(_):
+        raise smtplib.SMTPAuthenticationError(535, b"no")
+
+    with pytest.raises(NotNow):
+        SmtpMailer(server, "shop@kirana.localhost", refused).send(a_delivery())

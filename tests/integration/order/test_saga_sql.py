@@ -1,0 +1,155 @@
+"""The saga at its real desk: PostgreSQL, and the operation records of the real messaging."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select
+
+from rpc_services.order.desk import LEASE, SqlDesk
+from rpc_services.order.tables import order_history, order_items, orders
+from rpc_services.order.use_cases import resume_orders
+from shared.contracts.refusals import KeyReused, StillRunning
+from shared.messaging import operations
+from shared.messaging.call import Call
+from shared.messaging.tables import outbox
+from tests.fakes.clock import FakeClock
+from tests.fakes.orders import FakePayments, FakeStock, Faults, FaultyDesk, a_saga, an_order
+from tests.unit.rpc_services.order.saga_behaviour import SagaBehaviour
+
+
+class Shop:
+    def __init__(self, scope):
+        self.scope = scope
+        self.faults, self.clock = Faults(), FakeClock()
+        self.stock, self.payments = FakeStock(self.faults), FakePayments(self.faults)
+
+    def saga(self, operation_id=None, fingerprint="f"):
+        call = Call(request_id="r", method="order.place_order", operation_id=operation_id, fingerprint=fingerprint)
+        desk = FaultyDesk(SqlDesk(self.scope, call, clock=self.clock), self.faults)
+        return a_saga(desk, self.stock, self.payments, clock=self.clock)
+
+    def begin(self, order, fingerprint="f"):
+        return self.saga(order.operation_id, fingerprint).begin(order)
+
+    def resume(self):
+        return resume_orders(saga=self.saga(), most=5)
+
+    def pass_time(self, span):
+        self.clock.advance(span)
+
+    def status(self, order):
+        return self._one(select(orders.c.status).where(orders.c.id == order.id))
+
+    def events(self, order):
+        return self._one(select(func.count()).select_from(outbox).where(outbox.c.aggregate_id == order.id))
+
+    def operation(self, order):
+        with self.scope.reading() as session:
+            return operations.find(session, order.operation_id).replay.give()
+
+    def release_due(self, order):
+        return self._one(select(orders.c.release_due).where(orders.c.id == order.id))
+
+    def _one(self, query):
+        with self.scope.reading() as session:
+            return session.execute(query).scalar()
+
+
+@pytest.fixture
+def shop(scope):
+    return Shop(scope)
+
+
+class TestSagaWithSqlDesk(SagaBehaviour):
+    @pytest.fixture
+    def shop(self, scope):
+        return Shop(scope)
+
+
+def test_twenty_at_once_with_one_key_make_one_order(shop, engine):
+    operation_id = "me/key"
+
+    def place(_):
+        try:
+            answer = shop.begin(an_order((1, 2), operation_id=operation_id))
+        except StillRunning:
+            return None
+        return answer["id"] if isinstance(answer, dict) else answer.id
+
+    with ThreadPoolExecutor(20) as pool:
+        ids = set(pool.map(place, range(20))) - {None}
+
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(orders)).scalar() == 1
+        assert connection.execute(select(func.count()).select_from(outbox)).scalar() == 1
+    assert len(ids) == 1
+    assert shop.stock.free[1] == 98
+
+
+def test_twenty_sweepers_at_once_take_up_each_order_once(shop):
+    lying = [an_order((1, 1), at=shop.clock()) for _ in range(5)]
+    for order in lying:
+        SqlDesk(shop.scope, Call(request_id="r", operation_id=order.operation_id), clock=shop.clock).open(order)
+    shop.clock.advance(LEASE)
+
+    def take(_):
+        return SqlDesk(shop.scope, Call(request_id="r"), clock=shop.clock).take_up()
+
+    with ThreadPoolExecutor(15) as pool:
+        taken = [order.id for order in pool.map(take, range(20)) if order is not None]
+
+    assert sorted(taken) == sorted(order.id for order in lying)
+
+
+def test_the_same_key_for_another_request_is_refused(shop):
+    order = an_order()
+    shop.begin(order)
+
+    with pytest.raises(KeyReused):
+        shop.begin(an_order(operation_id=order.operation_id), fingerprint="another")
+
+
+def test_an_operation_whose_record_was_swept_still_makes_no_second_order(shop, engine):
+    order = an_order()
+    shop.begin(order)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM operations")
+
+    with pytest.raises(KeyReused):
+        shop.begin(an_order(operation_id=order.operation_id))
+
+    assert shop.stock.free[1] == 98
+
+
+def test_a_replayed_answer_is_marked_as_one(shop):
+    order = an_order()
+    shop.begin(order)
+    call = Call(request_id="r", method="order.place_order", operation_id=order.operation_id, fingerprint="f")
+
+    SqlDesk(shop.scope, call, clock=shop.clock).first_answer()
+
+    assert call.marks.replayed
+
+
+def test_prices_are_frozen_with_the_products_in_the_order_of_the_request(shop, engine):
+    order = an_order((2, 1), (1, 3))
+
+    shop.begin(order)
+
+    with engine.connect() as connection:
+        items = connection.execute(select(order_items).order_by(order_items.c.position)).all()
+        history = connection.execute(select(order_history)).all()
+    assert [(item.product_id, item.unit_price, item.product["name"]) for item in items] == [
+        (2, 1000, "Thing 2"),
+        (1, 250, "Thing 1"),
+    ]
+    assert [(step.axis, step.before, step.after) for step in history] == [
+        ("order", "pending", "confirmed"),
+        ("payment", "pending", "authorized"),
+    ]
+
+
+def test_an_order_without_an_operation_id_is_placed_all_the_same(shop):
+    saga = shop.saga(operation_id=None)
+
+    assert saga.begin(an_order()).status == "confirmed"

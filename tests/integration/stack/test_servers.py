@@ -1,0 +1,193 @@
+"""What the private servers promise, on real ones."""
+
+import json
+import os
+import urllib.request
+from base64 import b64encode
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+import redis
+from amqp import Connection, Message
+from amqp.exceptions import AccessRefused, NotAllowed
+
+from kirana.stack import readiness
+from kirana.stack.definitions import CALLS
+from kirana.stack.passwords import passwords
+from kirana.stack.programs import amqp_url
+
+SERVERS = ("postgres", "rabbitmq", "redis-carts", "redis-edge")
+
+
+def management(state, path):
+    url = urlsplit(state.management)
+    request = urllib.request.Request(f"http://{url.hostname}:{url.port}/api/{path}")
+    request.add_header("Authorization", "Basic " + b64encode(f"{url.username}:{url.password}".encode()).decode())
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+@pytest.fixture
+def channel_of(servers):
+    """A way to log in to the broker as any of its users."""
+    opened = []
+
+    def log_in(user):
+        url = urlsplit(amqp_url(user, servers.state, passwords(servers.home.root)))
+        connection = Connection(
+            f"{url.hostname}:{url.port}", userid=url.username, password=url.password, virtual_host="kirana"
+        )
+        connection.connect()
+        opened.append(connection)
+        return connection.channel()
+
+    yield log_in
+    for connection in opened:
+        connection.collect()
+
+
+def test_a_second_up_changes_nothing_that_runs(servers):
+    before = {name: servers.process(name).pid for name in SERVERS}
+    first = servers.state
+
+    again = servers.up()
+
+    assert again == first
+    assert {name: servers.process(name).pid for name in SERVERS} == before
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_killed_server_is_back_and_counted(servers, eventually, name):
+    before = servers.process(name)
+
+    servers.kill(before.pid)
+
+    eventually(lambda: servers.process(name).state == "RUNNING" and servers.process(name).pid != before.pid)
+    probes = {
+        "postgres": readiness.postgres(servers.state.postgres["order"]),
+        "rabbitmq": readiness.broker(servers.state.amqp),
+        "redis-carts": readiness.redis_server(servers.state.redis_carts[0]),
+        "redis-edge": readiness.redis_server(servers.state.redis_edge),
+    }
+    eventually(lambda: not probes[name]())
+    assert servers.process(name).restarts > before.restarts
+
+
+def test_after_the_supervisor_is_killed_up_mends_the_stack_and_keeps_its_ports(servers, eventually):
+    before = servers.state
+    orphans = servers.pids() - {servers.supervisor_pid()}
+    servers.kill(servers.supervisor_pid())
+    eventually(lambda: servers.process("postgres").state == "ORPHANED")
+
+    after = servers.up()
+
+    assert after == before
+    assert servers.process("rabbitmq").state == "RUNNING"
+    assert not orphans & servers.pids()
+
+
+def test_the_process_that_looks_is_not_part_of_the_stack(servers, monkeypatch):
+    monkeypatch.setenv("KIRANA_HOME", str(servers.home.root))
+
+    assert os.getpid() not in servers.pids()
+
+
+def test_each_role_reaches_its_own_database_only(servers):
+    own = servers.state.postgres["order"]
+
+    psycopg2.connect(own).close()
+    with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+        psycopg2.connect(own.replace("/kirana_order", "/kirana_identity"))
+
+
+def test_the_databases_keep_what_they_acknowledge(servers):
+    with closing(psycopg2.connect(servers.state.postgres["catalog"])) as connection, connection.cursor() as cursor:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            cursor.execute(f"SHOW {setting}")
+            assert cursor.fetchone() == ("on",), setting
+        cursor.execute("SELECT similarity('waffle', 'waffles') > 0.5")
+        assert cursor.fetchone() == (True,)
+
+
+def test_carts_are_never_evicted_and_the_edges_redis_keeps_nothing(servers):
+    with redis.Redis.from_url(servers.state.redis_carts[0], decode_responses=True) as carts:
+        assert carts.config_get("maxmemory-policy", "appendonly", "appendfsync") == {
+            "maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec",
+        }  # fmt: skip
+    with redis.Redis.from_url(servers.state.redis_edge, decode_responses=True) as edge:
+        assert edge.config_get("maxmemory-policy", "appendonly", "save") == {
+            "maxmemory-policy": "allkeys-lru", "appendonly": "no", "save": "",
+        }  # fmt: skip
+    with (
+        pytest.raises(redis.AuthenticationError),
+        redis.Redis(port=urlsplit(servers.state.redis_edge).port) as stranger,
+    ):
+        stranger.ping()
+
+
+def test_nobody_is_on_the_broker_but_the_users_of_the_definitions(servers):
+    names = {user["name"] for user in management(servers.state, "users")}
+
+    assert names == {*CALLS, "operator"}
+
+
+def test_the_edge_cannot_call_an_operators_method(channel_of):
+    channel = channel_of("edge")
+    queue, _, _ = channel.queue_declare("", exclusive=True)
+    channel.queue_bind(queue, "nameko-rpc", "0199-reply")
+
+    message = Message("{}")
+    channel.basic_publish(message, "nameko-rpc", "catalog.get_product")
+    channel.queue_declare(queue, passive=True)
+    channel.basic_publish(message, "nameko-rpc", "catalog.load_products")
+    with pytest.raises(AccessRefused, match=r"catalog\.load_products"):
+        channel.queue_declare(queue, passive=True)
+
+
+@pytest.mark.parametrize("key", ["order.*", "#"])
+def test_the_edge_cannot_listen_to_the_calls_of_others(channel_of, key):
+    channel = channel_of("edge")
+    queue, _, _ = channel.queue_declare("", exclusive=True)
+
+    with pytest.raises(AccessRefused):
+        channel.queue_bind(queue, "nameko-rpc", key)
+
+
+def test_a_service_cannot_take_the_queue_of_another(channel_of):
+    with pytest.raises(AccessRefused):
+        channel_of("cart").queue_declare("rpc-order", durable=True, auto_delete=False)
+
+
+def test_a_service_declares_what_it_consumes_and_where_it_parks(servers, channel_of):
+    channel = channel_of("notification")
+    name = "evt-order-order.placed--notification.on_order_placed"
+
+    channel.exchange_declare("order.events", "topic", durable=True, auto_delete=False)
+    channel.queue_declare(
+        name,
+        durable=True,
+        auto_delete=False,
+        arguments={"x-queue-type": "quorum", "x-dead-letter-exchange": "kirana.parking"},
+    )
+    channel.queue_bind(name, "order.events", "order.placed")
+    channel.queue_declare(
+        f"retry.1000.{name}",
+        durable=True,
+        auto_delete=False,
+        arguments={"x-message-ttl": 1000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": name},
+    )
+
+    assert management(servers.state, "queues/kirana/parking.notification")["type"] == "quorum"
+    channel.queue_delete(f"retry.1000.{name}")
+    channel.queue_delete(name)
+
+
+def test_the_edge_does_not_see_other_vhosts(servers):
+    url = urlsplit(amqp_url("edge", servers.state, passwords(servers.home.root)))
+    connection = Connection(f"{url.hostname}:{url.port}", userid=url.username, password=url.password, virtual_host="/")
+
+    with pytest.raises(NotAllowed):
+        connection.connect()
+    connection.collect()

@@ -1,0 +1,50 @@
+"""One whole private stack for a run of tests, beside any other; a conftest imports the fixture ``stack`` from here."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from kirana.stack.state import load
+
+UP_SECONDS = 280
+DOWN_SECONDS = 120
+
+
+def kirana(home, *arguments, timeout=UP_SECONDS, **options):
+    """Run the command line on the stack in ``home``, as an operator would."""
+    environment = os.environ | {"KIRANA_HOME": str(home), "PYTHONSAFEPATH": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "kirana.cli", *arguments],
+        env=environment,
+        stdin=options.pop("stdin", subprocess.DEVNULL) if "input" not in options else None,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture(scope="session")
+def stack():
+    """The state of a running stack with the demo shop in it. The same one for every test of the run.
+
+    ``KIRANA_TEST_HOME`` names a stack that already runs, for quick rounds while a test is being written.
+    """
+    if running := os.environ.get("KIRANA_TEST_HOME"):
+        yield load(Path(running))
+        return
+    home = Path(tempfile.mkdtemp(prefix="kirana-test-"))
+    try:
+        started = kirana(home, "up")
+        assert started.returncode == 0, started.stderr
+        yield load(home)
+    finally:
+        stopped = kirana(home, "down", timeout=DOWN_SECONDS)
+        assert stopped.returncode == 0, stopped.stderr
+        shutil.rmtree(home)

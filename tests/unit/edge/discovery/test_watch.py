@@ -1,0 +1,80 @@
+# ruff: noqa: ARG002 - a fake takes what the real one takes
+import asyncio
+
+import pytest
+
+from edge.discovery.table import InstanceTable
+from edge.discovery.watch import Watch, next_index
+
+
+class AtOnce:
+    def uniform(self, a: float, b: float) -> float:
+        return 0.0
+
+
+class FakeAgent:
+    """Answers from a script, then blocks as Consul does when nothing changes."""
+
+    def __init__(self, *script) -> None:
+        self.script = list(script)
+        self.indexes: list[int | None] = []
+        self.done = asyncio.Event()
+
+    async def instances(self, service, *, index):
+        self.indexes.append(index)
+        if not self.script:
+            self.done.set()
+            await asyncio.Event().wait()
+        answer = self.script.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def a_node(instance_id: str) -> dict:
+    return {"Service": {"ID": instance_id, "Address": "a", "Port": 1}, "Checks": []}
+
+
+def watch(*script) -> tuple[FakeAgent, InstanceTable]:
+    table = InstanceTable()
+
+    async def scenario() -> FakeAgent:
+        agent = FakeAgent(*script)
+        task = asyncio.create_task(Watch(agent, table, ["catalog"], dice=AtOnce()).run())
+        async with asyncio.timeout(5):
+            await agent.done.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return agent
+
+    return asyncio.run(scenario()), table
+
+
+@pytest.mark.parametrize(
+    ("before", "seen", "index"), [(None, 7, 7), (7, 8, 8), (7, 7, 7), (8, 7, None), (None, 0, 1), (1, -3, None)]
+)
+def test_an_index_that_goes_backwards_is_forgotten_and_none_is_below_one(before, seen, index):
+    assert next_index(before, seen) == index
+
+
+def test_the_next_query_waits_for_what_the_last_one_saw():
+    agent, table = watch((5, [a_node("a")]))
+
+    assert agent.indexes == [None, 5]
+    assert [one.id for one in table.passing("catalog")] == ["a"]
+    assert table.is_current
+
+
+def test_while_the_agent_is_away_the_last_word_counts_and_then_everything_is_asked_anew():
+    agent, table = watch((5, [a_node("a")]), ConnectionRefusedError())
+
+    assert agent.indexes == [None, 5, None]
+    assert [one.id for one in table.passing("catalog")] == ["a"]
+    assert not table.is_current
+
+
+def test_an_answer_that_makes_no_sense_is_survived():
+    agent, table = watch((5, [{"no": "service"}]))
+
+    assert len(agent.indexes) == 2
+    assert table.instances() == {}

@@ -1,0 +1,131 @@
+# ruff: noqa: ARG002 - a fake takes what the real one takes
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from edge.rpc.calls import CallContext, Deadline
+from edge.rpc.client import RpcClient
+from edge.rpc.consumers import Consumers
+from edge.rpc.failures import Blame, CallFailure, NotExecuted, OutcomeUnknown
+from edge.rpc.pending import Pending
+from shared.contracts.method import Method, Request
+
+
+class Anything(Request):
+    pass
+
+
+READ = Method("catalog", "get_product", Anything, None)
+CHANGE = Method("catalog", "create_product", Anything, None, mutating=True)
+
+
+class AtOnce:
+    def uniform(self, a: float, b: float) -> float:
+        return 0.0
+
+
+class FakeLink:
+    """Publishing does what the script says; after it, calls are answered."""
+
+    reply_to = "replies"
+
+    def __init__(self, pending: Pending, *script: CallFailure) -> None:
+        self.pending = pending
+        self.script = list(script)
+        self.published = 0
+        self.answers_first = False
+
+    async def publish(self, body, routing_key, properties, *, patience):
+        self.published += 1
+        message = SimpleNamespace(
+            body=b'{"result": "done", "error": null}',
+            header=SimpleNamespace(properties=SimpleNamespace(correlation_id=properties.correlation_id, headers={})),
+        )
+        if self.answers_first:
+            self.pending.resolve(message)
+        if self.script:
+            raise self.script.pop(0)
+        self.pending.resolve(message)
+
+
+def a_client(*script: CallFailure) -> tuple[RpcClient, FakeLink]:
+    pending = Pending(limit=10)
+    link = FakeLink(pending, *script)
+    broker = SimpleNamespace(link=lambda: link)
+    client = RpcClient(broker=broker, pending=pending, consumers=Consumers(["catalog"]), dice=AtOnce())
+    return client, link
+
+
+def call(client: RpcClient, method: Method = READ, *, seconds: float = 5.0):
+    return asyncio.run(
+        client.call(method, {}, context=CallContext(request_id="r", deadline=Deadline.after(seconds), route="t"))
+    )
+
+
+def test_a_call_is_answered():
+    client, link = a_client()
+
+    assert call(client).result == "done"
+    assert link.published == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "failure", "attempts"),
+    [
+        (READ, NotExecuted("nacked", blame=Blame.SERVICE), 2),
+        (READ, OutcomeUnknown("lost", blame=Blame.BROKER), 2),
+        (CHANGE, NotExecuted("nacked", blame=Blame.SERVICE), 2),
+        (CHANGE, OutcomeUnknown("lost", blame=Blame.BROKER), 1),
+        (READ, NotExecuted("shed"), 1),
+    ],
+)
+def test_only_what_may_be_repeated_is_repeated_and_only_once(method, failure, attempts):
+    client, link = a_client(failure, failure, failure)
+
+    with pytest.raises(type(failure)):
+        call(client, method)
+
+    assert link.published == attempts
+
+
+def test_a_second_try_that_works_is_as_good_as_a_first():
+    client, _ = a_client(OutcomeUnknown("lost", blame=Blame.BROKER))
+
+    assert call(client).result == "done"
+
+
+def test_when_everything_fails_only_a_tenth_is_repeated():
+    client, link = a_client(*[NotExecuted("nacked", blame=Blame.SERVICE)] * 1000)
+
+    for _ in range(200):
+        with pytest.raises(NotExecuted):
+            call(client)
+
+    assert link.published <= 200 + 10 + 20
+
+
+def test_a_call_whose_deadline_has_passed_is_never_sent():
+    client, link = a_client()
+
+    with pytest.raises(NotExecuted):
+        call(client, seconds=0.0)
+
+    assert link.published == 0
+
+
+def test_an_answer_counts_even_when_its_confirm_was_lost():
+    client, link = a_client(OutcomeUnknown("no confirm", blame=Blame.BROKER))
+    link.answers_first = True
+
+    assert call(client, CHANGE).result == "done"
+
+
+def test_a_service_that_nobody_runs_is_not_called():
+    client, link = a_client()
+    client._consumers.note("catalog", 0)
+
+    with pytest.raises(NotExecuted):
+        call(client)
+
+    assert link.published == 0

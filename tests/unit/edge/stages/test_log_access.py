@@ -1,0 +1,45 @@
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.fakes.edge import FakeRpc, collaborators, serving
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_every_request_is_one_line_even_where_nothing_answers():
+    with capture_logs() as logs:
+        async with serving(collaborators()) as client:
+            await client.get("/health/live")
+            await client.get("/nothing")
+            await client.put("/api/cart")
+
+    lines = [line for line in logs if line["event"] == "http.request"]
+    assert [(one["route"], one["http.response.status_code"]) for one in lines] == [
+        ("alive", 200),
+        ("none", 404),
+        ("none", 405),
+    ]
+    assert lines[0]["http.request.method"] == "GET"
+    assert lines[0]["url.path"] == "/health/live"
+    assert lines[0]["event.duration"] > 0
+
+
+async def test_a_request_whose_client_went_away_is_logged_too():
+    began = asyncio.Event()
+
+    async def forever(_arguments, _context):
+        began.set()
+        await asyncio.Event().wait()
+
+    with capture_logs() as logs:
+        async with serving(collaborators(FakeRpc(get_product=forever))) as client:
+            request = asyncio.create_task(client.get("/api/products/7"))
+            await began.wait()
+            request.cancel()
+            async with asyncio.timeout(5):
+                while not any(line["event"] == "http.request" for line in logs):  # noqa: ASYNC110  # logs are a list
+                    await asyncio.sleep(0.01)
+
+    assert [line["http.response.status_code"] for line in logs if line["event"] == "http.request"] == [499]

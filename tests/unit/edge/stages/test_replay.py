@@ -1,0 +1,90 @@
+import pytest
+
+from edge.rpc.calls import RpcReply
+from tests.builders.answers import a_cart_answer, an_order_answer
+from tests.fakes.edge import FakeRpc, a_token, collaborators, serving
+
+pytestmark = pytest.mark.anyio
+ORDER = {"items": [{"product_id": 7, "quantity": 1}]}
+ITEM = {"product_id": 7, "quantity": 1}
+
+
+async def ordering(*requests, replayed=False):
+    """Place orders with these ``(key, body, user)``; gives the last answer and the operations that were asked for."""
+    rpc = FakeRpc(place_order=RpcReply(an_order_answer(), replayed=replayed))
+    async with serving(collaborators(rpc)) as client:
+        for key, body, user in requests:
+            headers = {"Authorization": f"Bearer {a_token(sub=user)}"}
+            if key is not None:
+                headers["Idempotency-Key"] = key
+            answer = await client.post("/api/orders", json=body, headers=headers)
+    return answer, [(context.operation_id, context.fingerprint) for _, _, context in rpc.calls]
+
+
+async def test_an_order_without_a_key_is_refused_before_any_service_hears_of_it():
+    answer, operations = await ordering((None, ORDER, "u"))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency.key_required")
+    assert operations == []
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "é".encode(), '""', '"a', '"a"b"'])
+async def test_a_key_that_is_none_is_refused(key):
+    answer, operations = await ordering((key, ORDER, "u"))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "idempotency.key_invalid")
+    assert operations == []
+
+
+async def test_a_key_means_the_same_quoted_or_bare():
+    _, operations = await ordering(("k-1", ORDER, "u"), ('"k-1"', ORDER, "u"))
+
+    assert operations[0] == operations[1]
+    assert operations[0][0] == "user:u/k-1"
+
+
+async def test_a_key_belongs_to_its_caller():
+    _, operations = await ordering(("k", ORDER, "one"), ("k", ORDER, "two"))
+
+    assert operations[0][0] != operations[1][0]
+
+
+async def test_another_spelling_of_the_same_body_is_the_same_request_and_another_body_is_not():
+    again = {"items": [{"quantity": 1, "product_id": 7}]}
+    other = {"items": [{"quantity": 2, "product_id": 7}]}
+    _, operations = await ordering(("k", ORDER, "u"), ("k", again, "u"), ("k", other, "u"))
+
+    assert operations[0] == operations[1]
+    assert operations[0][1] != operations[2][1]
+
+
+async def test_a_replayed_answer_says_so():
+    first, _ = await ordering(("k", ORDER, "u"))
+    again, _ = await ordering(("k", ORDER, "u"), replayed=True)
+
+    assert "idempotency-replayed" not in first.headers
+    assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
+
+
+async def adding(*headers):
+    rpc = FakeRpc(add_item=a_cart_answer())
+    async with serving(collaborators(rpc)) as client:
+        for one in headers:
+            await client.post("/api/cart/items", json=ITEM, headers=one)
+    return [context.operation_id for _, _, context in rpc.calls]
+
+
+async def test_without_a_key_every_request_is_its_own_operation():
+    first, second = await adding({}, {})
+
+    assert first.startswith("request/")
+    assert first != second
+
+
+async def test_a_guests_key_belongs_to_the_cart_without_showing_its_token_and_to_nobody_without_a_cart():
+    token = "t" * 24
+    with_cart, without = await adding({"Idempotency-Key": "k", "X-Cart-Token": token}, {"Idempotency-Key": "k"})
+
+    assert with_cart.startswith("cart:")
+    assert token not in with_cart
+    assert without.startswith("request/")

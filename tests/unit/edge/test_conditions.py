@@ -1,0 +1,43 @@
+import pytest
+
+from edge.conditions import entity_tag, expected_version, is_unchanged
+from edge.problems import Rejected
+
+
+@pytest.mark.parametrize(("if_match", "version"), [(None, None), ("*", None), ('"3"', 3), ('"12-abc0"', 12)])
+def test_if_match_names_a_version_or_any(if_match, version):
+    assert expected_version(if_match) == version
+
+
+@pytest.mark.parametrize("if_match", ["3", '"3', "", '"3", "4"', "W/3", '"a"b"'])
+def test_a_malformed_if_match_is_bad_input(if_match):
+    with pytest.raises(Rejected) as refused:
+        expected_version(if_match)
+
+    assert refused.value.code == "request.invalid"
+
+
+@pytest.mark.parametrize("if_match", ['"abc"', 'W/"3"', '"-1"', '"99999999999999999999"', '""'])
+def test_a_tag_that_was_never_ours_is_stale(if_match):
+    with pytest.raises(Rejected) as refused:
+        expected_version(if_match)
+
+    assert refused.value.code == "version.stale"
+
+
+def test_a_tag_can_be_sent_back_as_it_came():
+    assert expected_version(entity_tag(b"body", version=41)) == 41
+
+
+def test_a_tag_changes_with_the_content_even_when_the_version_stays():
+    assert entity_tag(b"stock 3", version=1) != entity_tag(b"stock 2", version=1)
+
+
+@pytest.mark.parametrize("header", ['"1-a"', 'W/"1-a"', "*", '"0", "1-a"', ' "1-a" '])
+def test_what_the_client_has_already_is_unchanged(header):
+    assert is_unchanged('"1-a"', header)
+
+
+@pytest.mark.parametrize("header", [None, '"1-b"', "1-a", '"1-a', ""])
+def test_anything_else_is_sent_anew(header):
+    assert not is_unchanged('"1-a"', header)

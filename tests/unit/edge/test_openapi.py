@@ -1,0 +1,60 @@
+import json
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from edge.openapi import describe
+from edge.routes import load
+from edge.settings import PACKAGED_ROUTES
+
+
+@pytest.fixture(scope="module")
+def table():
+    return load(PACKAGED_ROUTES)
+
+
+@pytest.fixture(scope="module")
+def document(table):
+    return json.loads(describe(table))
+
+
+def test_the_document_is_valid_openapi_3_1(document):
+    OpenAPIV31SpecValidator(document).validate()
+
+    assert document["openapi"].startswith("3.1")
+
+
+def test_every_route_is_described_and_nothing_else(table, document):
+    described = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
+
+    assert described == {(route.policy.path, route.policy.method) for route in table.routes}
+
+
+def test_a_route_that_needs_a_token_says_so(document):
+    assert document["paths"]["/api/orders"]["post"]["security"] == [{"token": []}]
+    assert document["paths"]["/api/cart"]["get"]["security"] == [{}, {"token": []}]
+    assert "security" not in document["paths"]["/api/products"]["get"]
+
+
+def test_the_key_is_required_where_it_is(document):
+    parameters = document["paths"]["/api/orders"]["post"]["parameters"]
+
+    assert {one["name"]: one["required"] for one in parameters if one["in"] == "header"} == {"Idempotency-Key": True}
+
+
+def test_a_page_is_a_plain_array_and_hidden_members_stay_hidden(document):
+    answer = document["paths"]["/api/orders"]["get"]["responses"]["200"]
+    order = answer["content"]["application/json"]["schema"]["items"]
+    tokens = document["paths"]["/api/token"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+
+    assert "Link" in answer["headers"]
+    assert "total" in order["properties"]
+    assert "version" not in order["properties"]
+    assert "user_id" not in tokens["properties"]
+
+
+def test_problems_are_described_by_status(document):
+    responses = document["paths"]["/api/orders"]["post"]["responses"]
+
+    assert "`catalog.out_of_stock`" in responses["409"]["description"]
+    assert list(responses["504"]["content"]) == ["application/problem+json"]

@@ -1,0 +1,137 @@
+import pytest
+import yaml
+
+from edge.routes import BadRoutes, NotRouted, load
+from edge.settings import PACKAGED_ROUTES
+
+
+def a_route(**changes):
+    route = {
+        "name": "get_product",
+        "method": "GET",
+        "path": "/api/products/{product_id}",
+        "summary": "One product",
+        "tag": "Catalogue",
+        "call": "catalog.get_product",
+        "auth": "none",
+        "limits": {"address": "browse"},
+        "arguments": {"product_id": "path"},
+    } | changes
+    return {name: value for name, value in route.items() if value != "left out"}
+
+
+def a_table(tmp_path, *routes, **changes):
+    path = tmp_path / "routes.yaml"
+    table = {"rates": {"browse": {"quota": 10, "window": 60}}, "routes": list(routes)} | changes
+    path.write_text(yaml.safe_dump(table))
+    return path
+
+
+def faults_of(path):
+    with pytest.raises(BadRoutes) as refused:
+        load(path)
+    assert refused.value.code == 78
+    return str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def packaged():
+    return load(PACKAGED_ROUTES)
+
+
+def test_the_packaged_table_agrees_with_the_contracts(packaged):
+    assert len(packaged.routes) > 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"auth": "left out"}, "/auth"),
+        ({"limits": "left out"}, "/limits"),
+        ({"colour": "red"}, "/colour"),
+        ({"auth": "maybe"}, "/auth"),
+        ({"deadline": 0}, "/deadline"),
+        ({"call": "bakery.bake"}, "no service 'bakery'"),
+        ({"call": "catalog.bake"}, "no method 'bake'"),
+        ({"call": "catalog.audit_stock"}, "operators only"),
+        ({"call": "left out"}, "exactly one of"),
+        ({"local": "alive"}, "exactly one of"),
+        ({"arguments": {"product_id": "path", "colour": "query"}}, "'colour' is not a field"),
+        ({"arguments": {"product_id": "query"}}, "'product_id' leads nowhere"),
+        ({"arguments": {}}, "'product_id' of GetProduct is not supplied"),
+        ({"arguments": {"product_id": "the moon"}}, "/arguments"),
+        ({"path": "/api/products"}, "'product_id' is not in the path"),
+        ({"scopes": ["world:rule"], "auth": "required"}, "no scope 'world:rule'"),
+        ({"scopes": ["edge:admin"]}, "scopes need auth"),
+        ({"limits": {"address": "rarely"}}, "no rate class 'rarely'"),
+        ({"limits": {"address": "browse", "caller": "browse"}}, "limit by caller needs auth"),
+        ({"idempotency": "required"}, "idempotency must be"),
+        ({"answer": {"page": True}}, "a page needs"),
+        ({"answer": {"status": 418}}, "/answer"),
+        ({"name": "clear_cart", "call": "cart.clear_cart"}, "GET must not lead"),
+        ({"call": "identity.get_user", "path": "/me", "arguments": {"user_id": "caller.user_id"}}, "needs a caller"),
+    ],
+)
+def test_a_faulty_route_never_starts(tmp_path, changes, reason):
+    faults = faults_of(a_table(tmp_path, a_route(**changes)))
+
+    assert reason in faults
+    assert changes.get("name", "get_product") in faults
+
+
+def test_every_fault_of_every_route_is_named_at_once(tmp_path):
+    faults = faults_of(
+        a_table(tmp_path, a_route(name="one", auth="maybe", colour="red"), a_route(name="two", call="bakery.bake"))
+    )
+
+    assert "one: /auth" in faults
+    assert "one: /colour" in faults
+    assert "two: there is no service" in faults
+
+
+def test_two_routes_cannot_claim_one_place(tmp_path):
+    faults = faults_of(a_table(tmp_path, a_route(), a_route(path="/api/products/{product_id}/")))
+
+    assert "the name stands twice" in faults
+    assert "another route has GET" in faults
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path):
+    assert "/rates" in faults_of(a_table(tmp_path, rates={"browse": {"quota": 0, "window": 60}}))
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("routes: [")
+    assert "broken.yaml" in faults_of(broken)
+    assert "absent.yaml" in faults_of(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize("path", ["/api/products/7", "/api/products/7/", "/%61pi/products/%37"])
+def test_spelling_a_path_differently_changes_nothing(packaged, path):
+    route, variables = packaged.find("GET", path)
+
+    assert route.policy.name == "get_product"
+    assert variables == {"product_id": "7"}
+
+
+def test_head_goes_where_get_does(packaged):
+    route, _ = packaged.find("HEAD", "/api/products")
+
+    assert route.policy.name == "list_products"
+
+
+def test_a_fixed_path_wins_over_a_variable_one(packaged):
+    route, variables = packaged.find("POST", "/api/cart/items")
+
+    assert route.policy.name == "add_cart_item"
+    assert variables == {}
+
+
+def test_a_wrong_method_is_told_which_are_right(packaged):
+    assert packaged.find("PUT", "/api/cart") == (NotRouted(("DELETE", "GET", "HEAD", "OPTIONS")), {})
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/nothing", "/api/products//", "/api//products", "/api/orders/%00", "/api/orders/%ff", "//admin/routes"],
+)
+def test_a_path_that_means_nothing_is_not_routed(packaged, path):
+    assert packaged.find("GET", path) == (NotRouted(()), {})

@@ -1,0 +1,124 @@
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from rpc_services.cart.journal import Journal, Stored, directly
+from shared.contracts.refusals import Unavailable
+
+NOW = 1_000
+
+
+def a_state(owner="user:1", version=1, expires_at=2_000, fields="{}"):
+    return Stored(owner=owner, version=version, expires_at=expires_at, fields=fields)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "carts" / "journal.sqlite3"
+
+
+@pytest.fixture
+def journal(path):
+    journal = Journal(path)
+    yield journal
+    journal.close()
+
+
+def test_what_was_kept_is_read_by_another_process(journal, path):
+    journal.keep(a_state(version=3), now=NOW)
+
+    other = Journal(path)
+
+    assert other.read("user:1", now=NOW) == a_state(version=3)
+    other.close()
+
+
+def test_an_older_state_never_replaces_a_newer_one(journal):
+    journal.keep(a_state(version=3), now=NOW)
+
+    journal.keep(a_state(version=2), now=NOW)
+
+    assert journal.read("user:1", now=NOW).version == 3
+
+
+def test_a_cart_that_expired_is_gone_and_may_begin_again_at_version_one(journal):
+    journal.keep(a_state(version=30, expires_at=NOW), now=1)
+    assert journal.read("user:1", now=NOW) is None
+
+    journal.keep(a_state(version=1), now=NOW)
+
+    assert journal.read("user:1", now=NOW).version == 1
+
+
+def test_expired_carts_are_forgotten_and_others_are_not(journal):
+    journal.keep(a_state("user:1", expires_at=NOW), now=1)
+    journal.keep(a_state("user:2", expires_at=NOW + 1), now=1)
+
+    assert journal.forget_expired(now=NOW) == 1
+    assert journal.read("user:2", now=NOW) is not None
+
+
+def test_the_file_is_synced_at_every_commit(journal):
+    journal.keep(a_state(), now=NOW)
+
+    assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert journal._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_who_comes_while_a_commit_is_in_flight_joins_the_next_one(path):
+    in_flight, go_on = threading.Event(), threading.Event()
+
+    def slowly(function, *arguments):
+        in_flight.set()
+        assert go_on.wait(10)
+        return directly(function, *arguments)
+
+    journal = Journal(path, run=slowly)
+    first = threading.Thread(target=journal.keep, args=(a_state("user:0"),), kwargs={"now": NOW})
+    first.start()
+    assert in_flight.wait(10)
+    others = [
+        threading.Thread(target=journal.keep, args=(a_state(f"user:{number}"),), kwargs={"now": NOW})
+        for number in range(1, 21)
+    ]
+    for each in others:
+        each.start()
+    give_up_at = time.monotonic() + 10
+    while len(journal._waiting) < 20:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.001)
+    go_on.set()
+    for each in [first, *others]:
+        each.join(10)
+
+    assert journal.commits == 2
+    assert all(journal.read(f"user:{number}", now=NOW) for number in range(21))
+    journal.close()
+
+
+def test_a_disk_that_fails_is_said_to_everybody_in_the_batch_and_works_again_later(path):
+    broken = True
+
+    def run(function, *arguments):
+        if broken:
+            raise sqlite3.OperationalError("disk I/O error")
+        return directly(function, *arguments)
+
+    journal = Journal(path, run=run)
+
+    with pytest.raises(Unavailable):
+        journal.keep(a_state(), now=NOW)
+    broken = False
+    journal.keep(a_state(), now=NOW)
+
+    assert journal.read("user:1", now=NOW).version == 1
+    journal.close()
+
+
+def test_a_journal_that_cannot_be_opened_is_unavailable(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+
+    with pytest.raises(Unavailable):
+        Journal(tmp_path / "file" / "journal").read("user:1", now=NOW)

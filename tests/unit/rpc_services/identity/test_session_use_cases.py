@@ -1,0 +1,227 @@
+import itertools
+from datetime import timedelta
+
+import pytest
+
+from rpc_services.identity.domain import ACCESS_LIFE, REFRESH_GRACE, SESSION_LIFE
+from rpc_services.identity.session_use_cases import (
+    Login,
+    Refreshing,
+    SessionEnds,
+    list_revoked_sessions,
+    revoke_session,
+)
+from rpc_services.identity.tokens import Mint, Seed
+from shared.contracts.identity import (
+    InvalidCredentials,
+    InvalidRefreshToken,
+    MintAccessToken,
+    RefreshTokens,
+    RevokeSession,
+    UserNotFound,
+)
+from shared.values.identifiers import new_id
+from tests.fakes.clock import FakeClock
+from tests.fakes.identity import FakeAccounts, FakeSessions, an_account
+
+
+class OpenSigner:
+    """Signs nothing: the claims stay to be read."""
+
+    def __init__(self):
+        self.claims = []
+
+    def sign(self, claims):
+        self.claims.append(claims)
+        return repr(claims)
+
+
+class Shop:
+    def __init__(self):
+        self.clock = FakeClock()
+        self.accounts = FakeAccounts()
+        self.sessions = FakeSessions()
+        self.signer = OpenSigner()
+        self.announced = []
+        self.numbers = itertools.count(1)
+        self.anna = an_account(username="anna", scopes=("catalog:write", "edge:admin"))
+        self.accounts.add(self.anna)
+        mint = Mint(signer=self.signer, issuer="kirana", audience="kirana-api")
+        self.ends = SessionEnds(self.sessions, self.announced.append, self.clock)
+        self.login = Login(self.accounts, self.sessions, mint, self.clock, new_id)
+        self.refreshing = Refreshing(self.accounts, self.sessions, mint, self.ends, b"secret", self.new_salt)
+
+    def new_salt(self):
+        return f"salt {next(self.numbers)}".encode()
+
+    def logged_in(self):
+        return self.login.open(self.anna, Seed(bytes([next(self.numbers)]) * 48))
+
+    def refreshed(self, pair):
+        return self.refreshing.exchange(RefreshTokens(refresh=pair.refresh))
+
+    @property
+    def session_id(self):
+        return self.signer.claims[0]["sid"]
+
+
+@pytest.fixture
+def shop():
+    return Shop()
+
+
+def is_refused(outcome):
+    return isinstance(outcome, InvalidRefreshToken)
+
+
+class TestLoggingIn:
+    def test_the_claims_say_who_in_which_session_for_how_long_with_which_scopes(self, shop):
+        pair = shop.logged_in()
+
+        (claims,) = shop.signer.claims
+        begin = int(shop.clock().timestamp())
+        assert claims.keys() == {"iss", "aud", "sub", "jti", "sid", "iat", "nbf", "exp", "scope"}
+        assert (claims["iss"], claims["aud"], claims["sub"]) == ("kirana", "kirana-api", shop.anna.id)
+        assert (claims["iat"], claims["nbf"], claims["exp"]) == (begin, begin, begin + 900)
+        assert claims["scope"] == pair.scope == "catalog:write edge:admin"
+        assert (pair.token_type, pair.expires_in, pair.user_id) == ("Bearer", 900, shop.anna.id)
+
+    def test_no_refresh_token_is_kept_in_clear(self, shop):
+        pair = shop.logged_in()
+
+        assert pair.refresh.encode() not in shop.sessions.tokens
+
+    def test_two_logins_are_two_sessions(self, shop):
+        one, other = shop.logged_in(), shop.logged_in()
+
+        assert one.refresh != other.refresh
+        assert (
+            len({claims["sid"] for claims in shop.signer.claims})
+            == len({claims["jti"] for claims in shop.signer.claims})
+            == 2
+        )
+
+    def test_a_password_that_changed_after_it_was_checked_opens_nothing(self, shop):
+        checked = shop.anna
+        shop.accounts.save(an_account(id=checked.id, username="anna", password_hash="another"))
+
+        with pytest.raises(InvalidCredentials):
+            shop.login.open(checked, Seed(bytes(48)))
+
+    def test_an_operator_gets_a_token_in_a_session_that_can_be_ended(self, shop):
+        shop.login.mint_access_token(MintAccessToken(username="anna"), Seed(bytes(48)))
+
+        assert shop.sessions.live_of(shop.anna.id) == [shop.session_id]
+        with pytest.raises(UserNotFound):
+            shop.login.mint_access_token(MintAccessToken(username="nobody"), Seed(bytes(48)))
+
+
+class TestRefreshing:
+    def test_the_successor_is_new_and_of_the_same_session(self, shop):
+        first = shop.logged_in()
+
+        second = shop.refreshed(first)
+
+        assert second.refresh != first.refresh
+        assert {claims["sid"] for claims in shop.signer.claims} == {shop.session_id}
+        assert not is_refused(shop.refreshed(second))
+
+    def test_within_the_grace_a_late_caller_gets_the_very_same_pair(self, shop):
+        first = shop.logged_in()
+        second = shop.refreshed(first)
+
+        shop.clock.advance(REFRESH_GRACE)
+
+        assert shop.refreshed(first) == second
+        assert not is_refused(shop.refreshed(second))
+
+    def test_after_the_grace_a_replay_ends_the_session_and_the_shop_is_told(self, shop):
+        first = shop.logged_in()
+        second = shop.refreshed(first)
+        shop.clock.advance(REFRESH_GRACE + timedelta(seconds=1))
+
+        assert is_refused(shop.refreshed(first))
+
+        assert is_refused(shop.refreshed(second))
+        assert [(told.session_id, told.user_id) for told in shop.announced] == [(shop.session_id, shop.anna.id)]
+
+    def test_the_successor_cannot_be_had_without_the_secret_or_the_salt(self, shop):
+        first = shop.logged_in()
+        second = shop.refreshed(first)
+        stranger = Shop()
+        stranger.numbers = itertools.count(1)
+        stranger.refreshing = Refreshing(
+            stranger.accounts, stranger.sessions, stranger.login.mint, stranger.ends, b"other secret", lambda: b"salt 2"
+        )
+        same_first = stranger.logged_in()
+
+        assert same_first.refresh == first.refresh
+        assert stranger.refreshed(same_first).refresh != second.refresh
+
+    def test_what_was_never_a_refresh_token_is_refused(self, shop):
+        pair = shop.logged_in()
+
+        for text in ("", "krt_unknown", pair.access, "\0", "ü" * 512):
+            assert is_refused(shop.refreshing.exchange(RefreshTokens(refresh=text)))
+
+    def test_after_thirty_days_one_must_log_in_again_however_often_one_refreshed(self, shop):
+        pair = shop.logged_in()
+        for _ in range(29):
+            shop.clock.advance(timedelta(days=1))
+            pair = shop.refreshed(pair)
+        shop.clock.advance(timedelta(days=1))
+
+        assert is_refused(shop.refreshed(pair))
+
+    def test_an_access_token_does_not_outlive_its_session(self, shop):
+        pair = shop.logged_in()
+        shop.clock.advance(SESSION_LIFE - timedelta(minutes=5))
+
+        assert shop.refreshed(pair).expires_in == 300
+
+
+class TestEnding:
+    def test_logging_out_ends_the_session_once_and_tells_until_when_to_remember(self, shop):
+        pair = shop.logged_in()
+        request = RevokeSession(session_id=shop.session_id, user_id=shop.anna.id)
+
+        revoke_session(request, ends=shop.ends)
+        revoke_session(request, ends=shop.ends)
+
+        (told,) = shop.announced
+        assert told.forget_at > (shop.clock() + ACCESS_LIFE).timestamp()
+        assert is_refused(shop.refreshed(pair))
+
+    @pytest.mark.parametrize("session_id", ["", "no id", "12345678-1234-4678-9234-567812345678"])
+    def test_a_session_that_is_none_cannot_be_ended_and_nobody_minds(self, shop, session_id):
+        shop.logged_in()
+
+        revoke_session(RevokeSession(session_id=session_id, user_id=shop.anna.id), ends=shop.ends)
+
+        assert not shop.announced
+
+    def test_nobody_ends_the_session_of_another(self, shop):
+        shop.logged_in()
+
+        revoke_session(RevokeSession(session_id=shop.session_id, user_id=new_id()), ends=shop.ends)
+
+        assert not shop.announced
+
+    def test_ending_all_sessions_spares_none(self, shop):
+        pairs = [shop.logged_in() for _ in range(3)]
+
+        shop.ends.end_all_of(shop.anna.id, reason="test")
+
+        assert len(shop.announced) == 3
+        assert all(is_refused(shop.refreshed(pair)) for pair in pairs)
+
+    def test_ended_sessions_are_listed_while_a_token_of_theirs_could_be_alive(self, shop):
+        shop.logged_in()
+        shop.ends.end(shop.session_id, shop.anna.id, reason="test")
+        forget_at = shop.announced[0].forget_at
+
+        assert list_revoked_sessions(sessions=shop.sessions, clock=shop.clock).sessions == {shop.session_id: forget_at}
+        shop.clock.advance(ACCESS_LIFE)
+        assert list_revoked_sessions(sessions=shop.sessions, clock=shop.clock).sessions
+        shop.clock.advance(timedelta(minutes=2))
+        assert not list_revoked_sessions(sessions=shop.sessions, clock=shop.clock).sessions

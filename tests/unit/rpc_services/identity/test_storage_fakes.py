@@ -1,0 +1,38 @@
+import pytest
+
+from shared.values.identifiers import new_id
+from tests.fakes.clock import FakeClock
+from tests.fakes.identity import (
+    AccountsBehaviour,
+    AttemptsBehaviour,
+    FakeAccounts,
+    FakeAttempts,
+    FakeSessions,
+    SessionsBehaviour,
+)
+
+
+class TestFakeAccounts(AccountsBehaviour):
+    @pytest.fixture
+    def accounts(self):
+        return FakeAccounts()
+
+
+class TestFakeAttempts(AttemptsBehaviour):
+    @pytest.fixture
+    def clock(self):
+        return FakeClock()
+
+    @pytest.fixture
+    def attempts(self, clock):
+        return FakeAttempts(clock)
+
+
+class TestFakeSessions(SessionsBehaviour):
+    @pytest.fixture
+    def user_id(self):
+        return new_id()
+
+    @pytest.fixture
+    def sessions(self):
+        return FakeSessions()

@@ -1,0 +1,209 @@
+import pytest
+
+from rpc_services.identity.use_cases import Gate, PasswordPolicy, ensure_staff, get_user, get_users, register_user
+from shared.contracts.identity import (
+    EmailTaken,
+    EnsureStaff,
+    GetUser,
+    GetUsers,
+    InvalidCredentials,
+    IssueTokens,
+    RegisterUser,
+    TooManyAttempts,
+    UsernameTaken,
+    UserNotFound,
+)
+from shared.contracts.refusals import InvalidRequest, Unavailable
+from shared.values.identifiers import new_id
+from tests.fakes.clock import FakeClock
+from tests.fakes.identity import FakeAccounts, FakeAttempts, FakePasswords, an_account
+
+GOOD = "correct horse battery staple"
+
+
+@pytest.fixture
+def accounts():
+    return FakeAccounts()
+
+
+@pytest.fixture
+def passwords():
+    return FakePasswords()
+
+
+@pytest.fixture
+def policy(passwords):
+    return PasswordPolicy(passwords, frozenset({"password"}))
+
+
+@pytest.fixture
+def gate(accounts, passwords):
+    return Gate(accounts.named, passwords, FakeAttempts(FakeClock()), 1)
+
+
+def registration(**fields):
+    given = {"username": "anna", "password": GOOD, "password2": GOOD, "email": "anna@example.com"}
+    return RegisterUser(**given | fields)
+
+
+def login(password=GOOD, username="anna", address="192.0.2.1"):
+    return IssueTokens(username=username, password=password, client_address=address)
+
+
+class TestRegistering:
+    def test_who_registers_is_told_who_they_are_and_is_found(self, accounts, policy):
+        user = register_user(registration(first_name="Anna"), accounts=accounts, policy=policy, new_id=new_id)
+
+        assert (user.username, user.email, user.first_name) == ("anna", "anna@example.com", "Anna")
+        assert get_user(GetUser(user_id=user.id), accounts=accounts) == user
+
+    def test_only_a_hash_of_the_password_is_kept(self, accounts, policy):
+        user = register_user(registration(), accounts=accounts, policy=policy, new_id=new_id)
+
+        assert accounts.locked(user.id).password_hash == f"hash of {GOOD}"
+
+    def test_all_faults_are_told_at_once_and_nothing_is_kept(self, accounts, policy):
+        with pytest.raises(InvalidRequest) as refused:
+            register_user(
+                registration(password="short", password2="other", email="a,b@example.com"),
+                accounts=accounts, policy=policy, new_id=new_id,
+            )  # fmt: skip
+
+        assert {each["pointer"] for each in refused.value.details["errors"]} == {"/password", "/password2", "/email"}
+        assert not accounts.by_id
+
+    @pytest.mark.parametrize(
+        ("fields", "refusal"),
+        [({"username": "ANNA", "email": "b@example.com"}, UsernameTaken), ({"username": "berta"}, EmailTaken)],
+    )
+    def test_what_another_account_has_is_taken(self, accounts, policy, fields, refusal):
+        register_user(registration(), accounts=accounts, policy=policy, new_id=new_id)
+
+        with pytest.raises(refusal):
+            register_user(registration(**fields), accounts=accounts, policy=policy, new_id=new_id)
+
+
+class TestReading:
+    @pytest.mark.parametrize("user_id", ["", "no id", "12345678-1234-4678-9234-567812345678"])
+    def test_who_is_not_there_is_not_found(self, accounts, user_id):
+        with pytest.raises(UserNotFound):
+            get_user(GetUser(user_id=user_id), accounts=accounts)
+
+    def test_of_many_those_that_exist_come_once(self, accounts):
+        account = an_account()
+        accounts.add(account)
+
+        users = get_users(GetUsers(user_ids=[account.id, "no id", new_id(), account.id]), accounts=accounts)
+
+        assert [user.id for user in users] == [account.id]
+
+
+class TestTheGate:
+    @pytest.fixture
+    def anna(self, accounts):
+        account = an_account(username="anna", password_hash=f"hash of {GOOD}")
+        accounts.add(account)
+        return account
+
+    def test_the_right_password_opens_whatever_the_case_of_the_name(self, gate, anna):
+        assert gate.admit(login(username="ANNA")) == anna
+
+    @pytest.mark.usefixtures("anna")
+    def test_a_wrong_password_and_an_unknown_user_get_the_same_answer_after_the_same_work(self, gate, passwords):
+        answers = []
+        for request in (login("wrong"), login(username="nobody")):
+            with pytest.raises(InvalidCredentials) as refused:
+                gate.admit(request)
+            answers.append(refused.value.to_wire())
+
+        assert answers[0] == answers[1]
+        assert len(passwords.checked) == 2
+
+    @pytest.mark.usefixtures("anna")
+    def test_after_ten_wrong_tries_even_the_right_password_waits_and_is_not_looked_at(self, gate, passwords):
+        for _ in range(10):
+            with pytest.raises(InvalidCredentials):
+                gate.admit(login("wrong"))
+
+        with pytest.raises(TooManyAttempts) as refused:
+            gate.admit(login(address="198.51.100.7"))
+
+        assert 1 <= refused.value.details["retry_after"] <= 61
+        assert len(passwords.checked) == 10
+
+    def test_unknown_names_are_throttled_just_as_known_ones(self, gate):
+        for _ in range(10):
+            with pytest.raises(InvalidCredentials):
+                gate.admit(login(username="nobody"))
+
+        with pytest.raises(TooManyAttempts):
+            gate.admit(login(username="nobody"))
+
+    def test_an_address_that_tries_many_names_is_throttled(self, gate):
+        for number in range(30):
+            with pytest.raises(InvalidCredentials):
+                gate.admit(login(username=f"user{number}"))
+
+        with pytest.raises(TooManyAttempts):
+            gate.admit(login(username="another"))
+
+    @pytest.mark.usefixtures("anna")
+    def test_success_forgets_the_failures_before_it(self, gate):
+        for _ in range(3):
+            for _ in range(9):
+                with pytest.raises(InvalidCredentials):
+                    gate.admit(login("wrong", address=""))
+            gate.admit(login(address=""))
+
+    def test_a_try_that_found_no_room_to_be_checked_is_not_counted(self, gate, anna, passwords):
+        passwords.is_full = True
+        for _ in range(40):
+            with pytest.raises(Unavailable):
+                gate.admit(login())
+
+        passwords.is_full = False
+        assert gate.admit(login()) == anna
+
+
+class TestStaff:
+    @pytest.fixture
+    def ended(self):
+        return []
+
+    @pytest.fixture
+    def ensure(self, accounts, policy, ended):
+        def ensure(password=GOOD, scopes=("edge:admin",)):
+            request = EnsureStaff(username="admin", password=password, email="admin@example.com", scopes=list(scopes))
+
+            def logout(user_id, *, reason):
+                assert reason
+                ended.append(user_id)
+
+            return ensure_staff(request, accounts=accounts, policy=policy, logout=logout, new_id=new_id)
+
+        return ensure
+
+    def test_staff_is_created_with_its_scopes(self, ensure, accounts):
+        user = ensure()
+
+        assert accounts.locked(user.id).scope == "edge:admin"
+
+    def test_saying_the_same_again_changes_nothing_and_ends_no_session(self, ensure, accounts, ended):
+        before = accounts.locked(ensure().id)
+
+        after = accounts.locked(ensure().id)
+
+        assert after == before
+        assert not ended
+
+    @pytest.mark.parametrize("change", [{"password": "another good long one"}, {"scopes": ["catalog:write"]}])
+    def test_another_password_or_other_scopes_end_all_sessions(self, ensure, ended, change):
+        user = ensure()
+
+        ensure(**change)
+
+        assert ended == [user.id]
+
+    def test_staff_may_not_have_a_weak_password_either(self, ensure):
+        with pytest.raises(InvalidRequest):
+            ensure(password="password1234")

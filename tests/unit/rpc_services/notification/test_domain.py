@@ -1,0 +1,48 @@
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rpc_services.notification.domain import JITTER, LADDER, LEASE, LEAST_LEASE, due_again
+from tests.fakes.notification import NOON, a_delivery
+
+
+def test_the_first_retry_comes_within_seconds_and_patience_lasts_a_day():
+    assert due_again(1, NOON, chance=0.5) == NOON + timedelta(seconds=1)
+    assert sum(LADDER, timedelta()) > timedelta(days=1)
+
+
+def test_after_the_last_rung_it_is_given_up():
+    assert due_again(len(LADDER), NOON, chance=0.5)
+    assert due_again(len(LADDER) + 1, NOON, chance=0.5) is None
+
+
+@given(st.integers(0, len(LADDER)), st.floats(0, 1))
+def test_a_retry_is_never_far_from_its_rung(attempts, chance):
+    pause = due_again(attempts, NOON, chance=chance) - NOON
+
+    assert (
+        LADDER[max(attempts, 1) - 1] * (1 - JITTER - 0.01)
+        <= pause
+        <= LADDER[max(attempts, 1) - 1] * (1 + JITTER + 0.01)
+    )
+
+
+def test_a_message_has_one_id_for_all_its_tries():
+    delivery = a_delivery()
+
+    assert (
+        delivery.message_id == a_delivery(id=delivery.id, attempts=7).message_id == f"<{delivery.id}@kirana.localhost>"
+    )
+
+
+def test_nothing_is_begun_when_the_lease_is_almost_over():
+    delivery = a_delivery(due_at=NOON + LEASE)
+
+    assert delivery.may_begin(NOON)
+    assert not delivery.may_begin(NOON + LEASE - LEAST_LEASE + timedelta(seconds=1))
+
+
+def test_what_prints_a_delivery_prints_no_address_and_no_text():
+    assert "anna@" not in repr(a_delivery())
+    assert "Thank you" not in repr(a_delivery())

@@ -1,0 +1,91 @@
+from types import SimpleNamespace
+
+import amqp
+import pytest
+
+from shared.nameko_ext.link import LinkDown
+from shared.nameko_ext.publishing import CONFIRMED, LOST, NACKED, UNROUTABLE, Confirmation, Confirms
+
+
+class FakeChannel:
+    def __init__(self):
+        self.events = {"basic_ack": set(), "basic_nack": set(), "basic_return": set()}
+        self.sent = []
+
+    def confirm_select(self):
+        pass
+
+    def send_method(self, _method, _signature, arguments, message):
+        self.sent.append((arguments, message))
+
+    def tell(self, event, tag, *, multiple=False):
+        for callback in self.events[event]:
+            callback(tag, multiple)
+
+    def give_back(self, message_id):
+        returned = SimpleNamespace(properties={"message_id": message_id})
+        for callback in self.events["basic_return"]:
+            callback(None, "e", "k", returned)
+
+
+class FakeLink:
+    name = "link"
+
+    def write(self, frames):
+        frames()
+
+
+@pytest.fixture
+def channel():
+    return FakeChannel()
+
+
+@pytest.fixture
+def confirms(channel):
+    confirms = Confirms()
+    confirms.attach(channel)
+    return confirms
+
+
+def publish(confirms, message_id="m"):
+    confirmation = Confirmation()
+    message = amqp.Message("x", message_id=message_id)
+    confirms.publish(FakeLink(), message, confirmation, exchange="e", routing_key="k")
+    return confirmation
+
+
+def test_each_message_is_mandatory_and_gets_its_own_confirm(confirms, channel):
+    first, second = publish(confirms, "1"), publish(confirms, "2")
+
+    channel.tell("basic_ack", 2)
+    channel.tell("basic_nack", 1)
+
+    assert (first.wait(0), second.wait(0)) == (NACKED, CONFIRMED)
+    assert channel.sent[0][0] == (0, "e", "k", True, False)
+
+
+def test_one_ack_may_confirm_many(confirms, channel):
+    confirmations = [publish(confirms, str(n)) for n in range(3)]
+
+    channel.tell("basic_ack", 2, multiple=True)
+
+    assert [confirmation.wait(0) for confirmation in confirmations] == [CONFIRMED, CONFIRMED, LOST]
+
+
+def test_a_returned_message_is_unroutable_though_it_is_acked_after(confirms, channel):
+    confirmation = publish(confirms, "m-1")
+
+    channel.give_back("m-1")
+    channel.tell("basic_ack", 1)
+
+    assert confirmation.wait(0) == UNROUTABLE
+
+
+def test_with_the_channel_every_open_confirm_is_lost(confirms):
+    confirmation = publish(confirms)
+
+    confirms.forget()
+
+    assert confirmation.wait(0) == LOST
+    with pytest.raises(LinkDown):
+        publish(confirms)

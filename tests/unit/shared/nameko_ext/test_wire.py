@@ -1,0 +1,101 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.contracts.refusals import Refusal, Unavailable
+from shared.messaging.call import Call
+from shared.nameko_ext import wire
+from shared.resilience.deadline import Deadline
+
+GOOD = b'{"args": [], "kwargs": {}}'
+JSON = {"content_type": "application/json", "content_encoding": "utf-8"}
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.binary(), inner),
+)
+
+
+def read(body=GOOD, **properties):
+    return wire.read_request({**JSON, **properties}, body, method="demo.echo", redelivered=False)
+
+
+@given(
+    anything, st.dictionaries(st.sampled_from(["content_type", "content_encoding", "application_headers"]), anything)
+)
+def test_whatever_comes_is_read_or_poison(body, properties):
+    try:
+        asked = read(body, **properties)
+    except wire.Poison:
+        return
+    assert isinstance(asked.args, list)
+    assert isinstance(asked.kwargs, dict)
+
+
+@given(st.dictionaries(st.sampled_from(["reply_to", "correlation_id"]), anything))
+def test_whatever_comes_is_an_address_or_none(properties):
+    address = wire.read_address(properties)
+
+    assert address is None or 0 < len(address.reply_to) <= 255
+
+
+@given(st.dictionaries(st.sampled_from(["nameko.deadline", "nameko.call_id_stack", "nameko.user_id"]), anything))
+def test_whatever_headers_come_a_call_has_the_right_types(raw):
+    try:
+        call = wire.read_call({"application_headers": raw}, method="demo.echo")
+    except wire.Poison:
+        return
+    assert call.deadline is None or isinstance(call.deadline.epoch_ms, int)
+    assert call.user_id is None or isinstance(call.user_id, str)
+    assert all(isinstance(part, str) for part in call.call_id_stack)
+
+
+def test_what_is_written_is_read_again():
+    call = Call(
+        request_id="r-1",
+        method="demo.echo",
+        deadline=Deadline(1_900_000_000_000),
+        operation_id="user/key",
+        fingerprint="f",
+        user_id="u",
+        traceparent="00-a-b-01",
+        call_id_stack=("edge.route.r-1",),
+    )
+
+    assert wire.read_call({"application_headers": wire.write_call(call)}, method="demo.echo") == call
+
+
+def test_what_does_not_apply_is_not_written():
+    assert set(wire.write_call(Call(request_id="r"))) == {"nameko.request_id", "nameko.call_id_stack"}
+
+
+def test_an_answer_has_namekos_layout():
+    assert json.loads(wire.answer_body([1, "a"])) == {"result": [1, "a"], "error": None}
+
+
+def test_an_answer_that_cannot_be_written_is_internal():
+    assert json.loads(wire.answer_body(object()))["error"]["exc_args"][0] == "internal"
+
+
+def test_a_refusal_keeps_its_code_when_its_details_cannot_be_written():
+    error = json.loads(wire.refusal_body(Unavailable(odd=object())))["error"]
+
+    assert error["exc_args"] == ["service.unavailable", Unavailable.sentence, {}]
+
+
+def test_stock_errors_have_namekos_layout():
+    assert wire.malformed("why") == {
+        "exc_type": "MalformedRequest",
+        "exc_path": "nameko.exceptions.MalformedRequest",
+        "exc_args": ["why"],
+        "value": "why",
+    }
+
+
+@pytest.mark.parametrize("kind", [Unavailable])
+def test_refusals_are_told_without_a_python_path(kind):
+    body: Refusal = kind(retry_after=1)
+
+    assert json.loads(wire.refusal_body(body)) == {"result": None, "error": body.to_wire()}

@@ -1,0 +1,16 @@
+from datetime import timedelta
+
+from shared.persistence.engine import SPARE_CONNECTIONS, build_engine, milliseconds
+
+
+def test_every_worker_has_a_connection_and_some_are_to_spare():
+    engine = build_engine("postgresql://nobody@127.0.0.1:1/none", workers=20, application="x" * 100)
+
+    assert engine.pool.size() == 20 + SPARE_CONNECTIONS
+    assert engine.dialect.driver == "psycopg2"
+
+
+def test_no_time_left_is_never_written_as_no_limit():
+    assert milliseconds(timedelta(0)) == 1
+    assert milliseconds(timedelta(seconds=-3)) == 1
+    assert milliseconds(timedelta(seconds=1.5)) == 1500
