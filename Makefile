@@ -17,7 +17,7 @@ down: $(VENV)/.installed ## Stop it; no process stays
 check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests: no servers, under a minute
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/architecture tests/unit tests/deploy
+	$(BIN)/pytest --quiet --numprocesses 2 tests/architecture tests/unit tests/deploy
 
 test: check ## Everything, on private servers beside whatever runs; those that kill processes have a stack of their own
 	$(BIN)/kirana install

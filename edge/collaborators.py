@@ -8,30 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from edge.keys import KeyRing
     from edge.revocations import Revocations
     from edge.rpc.calls import Rpc
     from edge.settings import Settings
     from shared.values.times import Clock
-
-
-class KeySource(Protocol):
-    """The public keys that access tokens are verified with."""
-
-    async def open(self) -> None:
-        """Load the keys, as far as identity answers; never raises because it is away."""
-        ...
-
-    async def close(self) -> None:
-        """Stop refreshing."""
-        ...
-
-
-class Discovery(Protocol):
-    """What Consul said last about who is there. Never waits."""
-
-    def instances(self) -> dict[str, list[dict[str, Any]]]:
-        """Per service: its instances with id, address, port and status."""
-        ...
 
 
 class Health(Protocol):
@@ -59,6 +40,5 @@ class Collaborators:
     redis: Redis
     clock: Clock
     revocations: Revocations
-    keys: Any
-    discovery: Discovery
+    keys: KeyRing
     health: Health

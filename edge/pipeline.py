@@ -93,12 +93,7 @@ class Edge:
 
     def __init__(self, equipment: Equipment) -> None:
         self._equipment = equipment
-        self._ways = {
-            route.policy.name: compose(
-                STAGES, LOCAL_TARGETS[route.policy.local] if route.policy.local else call_service
-            )
-            for route in equipment.table.routes
-        }
+        self._ways = {route.policy.name: compose(STAGES, _target(route)) for route in equipment.table.routes}
 
     async def serve(self, request: Request) -> HTTPResponse:
         """Serve one request."""

@@ -13,6 +13,7 @@ from aiormq.exceptions import AMQPError
 from edge.rpc.calls import CallContext, Deadline
 from edge.rpc.failures import CallFailure, RemoteRefusal
 from shared.contracts.events import SESSION_REVOKED, Event, SessionRevoked
+from shared.contracts.exchanges import events_of
 from shared.contracts.identity import LIST_REVOKED_SESSIONS, RevokedSessions
 from shared.values.identifiers import new_id
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-EXCHANGE = f"{SESSION_REVOKED.service}.events"
+EXCHANGE = events_of(SESSION_REVOKED.service)
 LOADING_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 RELOAD_SECONDS = 60.0

@@ -118,7 +118,6 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
         clock=clock,
         revocations=sessions,
         keys=keys,
-        discovery=table,
         health=health,
     )
     return Worker(collaborators=collaborators, broker=broker, table=table, health=health, keys=keys)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -15,18 +14,14 @@ from amqp.exceptions import AMQPError, MessageNacked
 from kombu import connection as kombu_connection
 from kombu.exceptions import OperationalError
 
-from shared.contracts import cart, catalog, events, headers, identity, notification, order
+from shared.contracts import exchanges, headers, known_refusals
 from shared.contracts.method import Method, Request
-from shared.contracts.refusals import OutcomeUnknown, Refusal, Unavailable
+from shared.contracts.refusals import OutcomeUnknown, Unavailable
 from shared.values.identifiers import new_id
-
-CONTRACTS = (cart, catalog, events, identity, notification, order)
-"""Imported so that every refusal is known by its code."""
 
 _Connection: Any = kombu_connection.Connection  # kombu is typed in parts only
 _BROKEN = (OSError, OperationalError, AMQPError)
 
-EXCHANGE = "nameko-rpc"
 DEFAULT_TIMEOUT_SECONDS = 30.0
 CONNECT_TIMEOUT_SECONDS = 5
 CONFIRM_TIMEOUT_SECONDS = 10
@@ -80,7 +75,7 @@ class Calls:
     ) -> Any:
         """Call ``method`` and give its answer, decoded into the type of the contract.
 
-        ``timeout`` is in seconds. Raises the service's own :class:`Refusal`; :class:`Unavailable` if the call did
+        ``timeout`` is in seconds. Raises the service's own refusal; :class:`Unavailable` if the call did
         not leave; :class:`OutcomeUnknown` if no answer came; :class:`RemoteFault` for anything else.
         """
         deadline = time.time() + timeout
@@ -104,7 +99,7 @@ class Calls:
         if method.mutating:
             context[headers.OPERATION_ID] = operation_id
             context[headers.OPERATION_FINGERPRINT] = hashlib.sha256(body).hexdigest()
-        return {headers.PREFIX + name: value for name, value in context.items()}
+        return headers.on_the_wire(context)
 
     def _connect(self) -> None:
         if self._connection is not None and self._connection.connected:
@@ -117,7 +112,7 @@ class Calls:
         self._channel.events["basic_return"].add(lambda fault, *_: self._returned.append(fault))
         self._reply_to = new_id()
         queue, _, _ = self._channel.queue_declare(queue="", exclusive=True, durable=False, auto_delete=True)
-        self._channel.queue_bind(queue, EXCHANGE, self._reply_to)
+        self._channel.queue_bind(queue, exchanges.CALLS, self._reply_to)
         self._channel.basic_consume(queue, no_ack=True, callback=self._keep)
 
     def _publish(self, method: Method, body: bytes, context: dict[str, Any], timeout: float) -> None:
@@ -137,7 +132,7 @@ class Calls:
         )
         try:
             self._channel.basic_publish(
-                message, EXCHANGE, method.routing_key, mandatory=True, confirm_timeout=CONFIRM_TIMEOUT_SECONDS
+                message, exchanges.CALLS, method.routing_key, mandatory=True, confirm_timeout=CONFIRM_TIMEOUT_SECONDS
             )
         except MessageNacked:
             raise Unavailable("The broker refused the call.") from None
@@ -174,15 +169,6 @@ def answer_of(method: Method, reply: dict[str, Any]) -> Any:
 
 
 def _as_exception(error: dict[str, Any]) -> Exception:
-    match error.get("exc_args"):
-        case [str(code), str(sentence), dict(details)]:
-            for kind in _refusals(Refusal):
-                if getattr(kind, "code", None) == code:
-                    return kind(sentence, **details)
+    if known_refusals.is_refusal(error):
+        return known_refusals.from_wire(error)
     return RemoteFault(f"{error.get('exc_type')}: {error.get('value')}")
-
-
-def _refusals(kind: type[Refusal]) -> Iterator[type[Refusal]]:
-    for child in kind.__subclasses__():
-        yield child
-        yield from _refusals(child)

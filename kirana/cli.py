@@ -59,6 +59,9 @@ def main() -> None:
     except StackFault as fault:
         complain(fault)
         sys.exit(fault.exit_code)
+    except OSError as fault:
+        complain(StackFault(f"{fault.strerror or fault}: {fault.filename}" if fault.filename else str(fault)))
+        sys.exit(StackFault.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
 

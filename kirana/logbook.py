@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -93,23 +95,29 @@ def _parsed(line: bytes) -> Entry | None:
 
 def follow(spool: Path, query: Query, pause: Callable[[float], None] = time.sleep) -> Iterator[list[Entry]]:
     """From now on: the wanted lines as they come, of processes that start later too. Never ends by itself."""
-    places = {path: path.stat().st_size for path in spool.glob("*.jsonl")}
+    places = {_identity(found): found.st_size for found in (path.stat() for path in spool.glob("*.jsonl"))}
     while True:
         fresh: list[Entry] = []
         for path in spool.glob("*.jsonl"):
-            fresh += _read_on(path, query, places)
+            with suppress(FileNotFoundError):  # a full file was just moved away
+                fresh += _read_on(path, query, places)
         yield sorted(fresh, key=lambda entry: str(entry.get("@timestamp", "")))
         pause(_POLL_SECONDS)
 
 
-def _read_on(path: Path, query: Query, places: dict[Path, int]) -> list[Entry]:
-    place = places.get(path, 0)
-    if path.stat().st_size < place:  # it was emptied
-        place = 0
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    """A file stays itself when it gets another name."""
+    return found.st_dev, found.st_ino
+
+
+def _read_on(path: Path, query: Query, places: dict[tuple[int, int], int]) -> list[Entry]:
     with path.open("rb") as file:
-        file.seek(place)
+        found = os.fstat(file.fileno())
+        place = places.get(_identity(found), 0)
+        file.seek(place if found.st_size >= place else 0)  # it was emptied, or is another one in its place
+        begun = file.tell()
         read = file.read()
     whole = read[: read.rfind(b"\n") + 1]
-    places[path] = place + len(whole)
-    found = [_parsed(line) for line in whole.splitlines()]
-    return [entry for entry in found if entry is not None and query.wants(entry)]
+    places[_identity(found)] = begun + len(whole)
+    entries_read = [_parsed(line) for line in whole.splitlines()]
+    return [entry for entry in entries_read if entry is not None and query.wants(entry)]

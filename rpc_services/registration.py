@@ -70,7 +70,7 @@ class Registration:
 
     def _beat(self) -> None:
         """Any failure, such as an agent that restarted and forgot us, leads to a new registration."""
-        health = self._health()
+        health = health_of(self._container)
         consul: Any = self._consul
         if not self._registered:
             consul.agent.service.register(
@@ -89,11 +89,13 @@ class Registration:
         if not say(f"service:{self._id}", notes=note(health)):
             raise ConsulException("the check is unknown")
 
-    def _health(self) -> Health:
-        for provider in self._container.dependencies:
-            if isinstance(provider, HealthReport):
-                return provider.report()
-        return report_on(self._container, (), {})
+
+def health_of(container: Any) -> Health:
+    """What the service in ``container`` says of itself."""
+    for provider in container.dependencies:
+        if isinstance(provider, HealthReport):
+            return provider.report()
+    return report_on(container, (), {})
 
 
 def verdict(health: Health) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +19,8 @@ import structlog
 from eventlet.event import Event
 from nameko import config
 
-from rpc_services.registration import Registration
+from rpc_services import health_file
+from rpc_services.registration import Registration, health_of
 from shared import logs
 from shared.nameko_ext.container import ServiceContainer
 from shared.persistence.migrations import migrate
@@ -26,7 +29,7 @@ from shared.settings.reader import BadSettings, Reader, positive
 log = structlog.get_logger()
 
 SERVICES = ("identity", "catalog", "cart", "order", "notification")
-USAGE = f"usage: python -m rpc_services {{{','.join(SERVICES)}}} [migrate]"
+USAGE = f"usage: python -m rpc_services {{{','.join(SERVICES)}}} [migrate]  |  python -m rpc_services healthy"
 EX_USAGE = 64
 HEARTBEAT_SECONDS = 10
 
@@ -43,6 +46,7 @@ class ProcessSettings:
     environment: str
     log_level: str
     log_spool: Path | None
+    health_file: Path | None = None
 
     def __repr__(self) -> str:
         """Without the broker's password."""
@@ -53,18 +57,25 @@ def read_process_settings(service: str, environ: Mapping[str, str]) -> ProcessSe
     """Read them. Raises :class:`BadSettings` with every fault."""
     reader = Reader(environ)
     spool = reader.read("LOG_SPOOL", str, "")
+    report = reader.read("HEALTH_FILE", str, "")
     settings = ProcessSettings(
         service=service,
-        instance=reader.read("INSTANCE", str, f"{service}-{os.getpid()}"),
+        instance=reader.read("INSTANCE", str, f"{service}-{_this_process()}"),
         amqp_url=reader.read("AMQP_URL", str),
         max_workers=reader.read("MAX_WORKERS", positive, 20),
         consul_url=reader.read("CONSUL_URL", str, ""),
         environment=reader.read("ENVIRONMENT", str, "local"),
         log_level=reader.read("LOG_LEVEL", str, "info"),
         log_spool=Path(spool) if spool else None,
+        health_file=Path(report) if report else None,
     )
     reader.finish()
     return settings
+
+
+def _this_process() -> str:
+    """Every container has a process 7: the machine's name tells them apart."""
+    return f"{socket.gethostname().partition('.')[0][:32]}-{os.getpid()}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -134,15 +145,32 @@ class Process:
             signal.signal(name, self._on_signal)
         self._container.start()
         self._registration.start()
+        reporting = eventlet.spawn(self._report_for_ever)
         log.info("service.started", workers=self._settings.max_workers)
         waiting = eventlet.spawn(self._container.wait)
         waiting.link(lambda _: self._ask_to_stop())
         self._asked_to_stop.wait()
         log.info("service.stopping")
+        self._stop_reporting(reporting)
         self._registration.stop()
         self._container.stop()
         waiting.wait()
         log.info("service.stopped")
+
+    def _report_for_ever(self) -> None:
+        """For health checks of containers, whether there is a Consul or not."""
+        path = self._settings.health_file
+        while path is not None:
+            health = health_of(self._container)
+            with suppress(OSError):  # a report that cannot be written grows stale, which is what it should say
+                health_file.write_report(path, ok=health.ok, dependencies=health.dependencies)
+            eventlet.sleep(health_file.BEAT_SECONDS)
+
+    def _stop_reporting(self, reporting: Any) -> None:
+        reporting.kill()
+        if self._settings.health_file is not None:
+            with suppress(OSError):
+                self._settings.health_file.unlink(missing_ok=True)
 
     def _on_signal(self, number: int, frame: Any) -> None:
         """Signal handlers run inside the hub and may not switch greenlets."""

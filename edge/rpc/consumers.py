@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
-from edge.rpc.wire import queue_of
+from shared.contracts.exchanges import calls_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,7 +45,7 @@ class Consumers:
         before = self._seen.get(service)
         self._seen[service] = consumers
         if before != consumers and 0 in {before, consumers}:
-            log.info("rpc.consumers.changed", queue=queue_of(service), consumers=consumers)
+            log.info("rpc.consumers.changed", queue=calls_queue(service), consumers=consumers)
         if before == 0 and consumers:
             self._on_return(service)
 
@@ -64,7 +64,7 @@ class Consumers:
 
     async def _look(self, link: Link, channel: AbstractChannel, service: str) -> AbstractChannel:
         try:
-            found = await channel.queue_declare(queue_of(service), passive=True, timeout=ASKING_SECONDS)
+            found = await channel.queue_declare(calls_queue(service), passive=True, timeout=ASKING_SECONDS)
         except ChannelNotFoundEntity:
             self.note(service, 0)
             return await link.connection.channel(publisher_confirms=False)

@@ -22,7 +22,7 @@ from yarl import URL
 
 from edge.rpc.bulkhead import Bulkhead
 from edge.rpc.failures import Blame, CallFailure, NotExecuted, OutcomeUnknown
-from edge.rpc.wire import EXCHANGE
+from shared.contracts import exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +108,7 @@ class Link:
         try:
             await self._requests.basic_publish(
                 body,
-                exchange=EXCHANGE,
+                exchange=exchanges.CALLS,
                 routing_key=routing_key,
                 properties=properties,
                 mandatory=True,
@@ -137,7 +137,7 @@ class Link:
     async def _listen(self) -> None:
         replies = await self._channel_with_exchange()
         queue = (await replies.queue_declare("", exclusive=True, auto_delete=True)).queue or ""
-        await replies.queue_bind(queue, EXCHANGE, self.reply_to)
+        await replies.queue_bind(queue, exchanges.CALLS, self.reply_to)
         replies.on_consumer_cancel_callbacks.add(lambda _: self.lose("the reply queue was deleted"))
         await replies.basic_consume(queue, self._receive, no_ack=True, exclusive=True)
         replies.closing.add_done_callback(lambda _: self.lose("the reply channel was closed"))
@@ -149,10 +149,10 @@ class Link:
         """A channel, once the exchange is there; looking needs no rights, so declaring is left for when it is not."""
         channel = await self.connection.channel(publisher_confirms=False, frame_buffer_size=1000)
         try:
-            await channel.exchange_declare(EXCHANGE, passive=True)
+            await channel.exchange_declare(exchanges.CALLS, passive=True)
         except ChannelNotFoundEntity:
             channel = await self.connection.channel(publisher_confirms=False, frame_buffer_size=1000)
-            await channel.exchange_declare(EXCHANGE, exchange_type="topic", durable=True)
+            await channel.exchange_declare(exchanges.CALLS, exchange_type="topic", durable=True)
         return channel
 
     async def _open_requests(self) -> None:

@@ -20,15 +20,9 @@ if TYPE_CHECKING:
     from edge.rpc.calls import CallContext
     from shared.contracts.method import Method
 
-EXCHANGE = "nameko-rpc"
 CONTENT_TYPE = "application/json"
 TRANSIENT = 1
 _OUR_ERRORS = "kirana."
-
-
-def queue_of(service: str) -> str:
-    """The queue that every instance of a service takes its calls from."""
-    return f"rpc-{service}"
 
 
 def encode_call(arguments: dict[str, Any]) -> bytes:
@@ -47,7 +41,7 @@ def headers_of(method: Method, context: CallContext) -> FieldTable:
         headers.TRACEPARENT: context.traceparent,
         headers.CALL_ID_STACK: [f"edge.{context.route}.{context.request_id}"],
     }
-    return {headers.PREFIX + name: value for name, value in values.items() if value is not None}  # type: ignore[misc]  # a comprehension loses the union of header types
+    return headers.on_the_wire(values)
 
 
 def properties_of(method: Method, context: CallContext, *, correlation_id: str, reply_to: str) -> Basic.Properties:

@@ -17,8 +17,8 @@ from kirana.audit.checks import Finding, findings
 from kirana.audit.evidence import Acknowledged, BadHistory, gather, read_acknowledged
 from kirana.calls import Calls, RemoteFault
 from kirana.mail_sink import Mailbox
-from kirana.stack import state
 from kirana.stack.faults import NotRunning, StackFault
+from kirana.stack.presence import load_running
 from kirana.stack.state import StackState
 from shared.contracts.refusals import Refusal
 
@@ -48,7 +48,7 @@ def audit(
 
     Example: kirana audit --wait 60 --acknowledged history.jsonl
     """
-    stack = state.load()
+    stack = load_running()
     try:
         history = read_acknowledged(acknowledged) if acknowledged else None
     except BadHistory as fault:

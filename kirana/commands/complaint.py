@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.markup import escape
 
+from kirana.commands.typed import as_typed
 from kirana.stack.faults import StackFault
 
 
@@ -17,4 +18,4 @@ def complain(fault: StackFault, *, to: Console | None = None) -> None:
     if fault.cause:
         console.print(f"  Likely cause: {escape(fault.cause)}")
     if fault.mend:
-        console.print(f"  Next: [bold]{escape(fault.mend)}[/]")
+        console.print(f"  Next: [bold]{escape(as_typed(fault.mend))}[/]")

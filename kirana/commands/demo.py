@@ -18,8 +18,8 @@ from kirana.journey.showing import Printer
 from kirana.journey.walk import StepFailed, Walk
 from kirana.mail_sink import Mailbox
 from kirana.seeding.complete_journey import Basket, ExtraMissing, read_baskets
-from kirana.stack import state
 from kirana.stack.faults import NotRunning, SeedFailed
+from kirana.stack.presence import load_running
 from kirana.stack.state import StackState
 from shared.contracts import catalog
 from shared.contracts.refusals import Refusal
@@ -43,7 +43,7 @@ def demo(
 
     Example: kirana demo --dataset complete-journey --baskets 200
     """
-    stack = state.load()
+    stack = load_running()
     console = Console(highlight=False, emoji=False)
     try:
         good = _walk(stack, console) if dataset is Dataset.DEMO else _replay(stack, baskets, console)

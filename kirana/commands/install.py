@@ -16,6 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def install() -> None:
-    """Install the servers that are missing (as root), or say exactly which packages to install."""
+    """Install the servers that are missing (as root), or say exactly which packages to install.
+
+    Example: sudo .venv/bin/kirana install
+    """
     installed = packages.ensure()
     Console(stderr=True).print(f"Installed: {', '.join(installed)}." if installed else "Every server is installed.")

@@ -45,10 +45,23 @@ def logs(  # noqa: PLR0913 - one parameter per option of the command line
     spool = state.load(state.home()).spool
     show = _write_json if as_json else _Printer()
     query = Query(request, service, _level(level), _cutoff(since or (None if request else DEFAULT_SINCE)))
-    for entry in entries(Path(spool), query):
+    shown = 0
+    for shown, entry in enumerate(entries(spool, query), start=1):  # noqa: B007 - the count is used below
         show(entry)
     if tail:
-        _follow(Path(spool), query, show)
+        _follow(spool, query, show)
+    elif not shown:
+        _say_that_there_is_none(request, since)
+
+
+def _say_that_there_is_none(request: str | None, since: str | None) -> None:
+    """Raises :class:`typer.Exit` for a request that nobody knows: whoever gave its id expects lines."""
+    to = Console(stderr=True, highlight=False, soft_wrap=True)
+    if request is None:
+        to.print(f"No such line in the last {since or DEFAULT_SINCE}. To look further back: --since 1d", markup=False)
+        return
+    to.print(f"No line of a request {request}" + (f" in the last {since}." if since else "."), markup=False)
+    raise typer.Exit(1)
 
 
 def _follow(spool: Path, query: Query, show: Any) -> None:

@@ -15,8 +15,8 @@ from kirana.calls import Calls, RemoteFault
 from kirana.seeding.complete_journey import ExtraMissing, read_shop, seed_complete_journey
 from kirana.seeding.demo import DEFAULT_COUNT, seed_demo
 from kirana.seeding.loading import LoadReport
-from kirana.stack import state
 from kirana.stack.faults import SeedFailed
+from kirana.stack.presence import load_running
 from kirana.stack.state import StackState
 from shared.contracts.refusals import Refusal
 
@@ -44,7 +44,7 @@ def seed(
     Example: kirana seed --dataset complete-journey
     """
     console = Console(stderr=True, highlight=False)
-    stack = state.load()
+    stack = load_running()
     load = _seed_demo if dataset is Dataset.DEMO else _seed_complete_journey
     try:
         report = load(stack, products, console)

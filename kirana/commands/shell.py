@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import sys
 import traceback
 import warnings
@@ -11,10 +12,12 @@ from typing import Any
 
 import typer
 
-from kirana.stack import state
+from kirana.stack.faults import NotRunning
+from kirana.stack.presence import load_running
 from shared.values.identifiers import new_id
 
 ANSWER_SECONDS = 30
+_SOURCE = "<stdin>"
 _BANNER = """Nameko shell of the stack in {home}
   n.rpc.catalog.get_product(product_id=1)      call a method of a service
   n.dispatch_event("order", "order.placed", {{}})  publish an event as a service would
@@ -28,13 +31,17 @@ def register(app: typer.Typer) -> None:
 
 
 def shell() -> None:
-    """Open a Python shell in which ``n.rpc`` calls every method of every service.
+    """Open a Python shell in which n.rpc calls every method of every service.
 
     Example: echo 'print(n.rpc.catalog.get_product(product_id=1))' | kirana shell
     """
-    stack = state.load()
+    stack = load_running()
     request_id = new_id()
-    n = _nameko(stack.amqp, request_id)
+    logging.getLogger("amqp").setLevel(logging.CRITICAL)  # the fault that is raised says it better
+    try:
+        n = _nameko(stack.amqp, request_id)
+    except OSError as fault:
+        raise NotRunning(f"The broker cannot be reached: {fault}", mend="kirana status") from None
     status = 0
     try:
         if sys.stdin.isatty():
@@ -50,18 +57,24 @@ def run_script(source: str, names: dict[str, Any]) -> int:
     """Run ``source`` as if typed line by line: a bare expression shows its value. Gives the exit status."""
     names.setdefault("__builtins__", __builtins__)
     try:
-        for statement in ast.parse(source, "<stdin>").body:
-            code = compile(ast.Interactive([statement]), "<stdin>", "single")
+        for statement in ast.parse(source, _SOURCE).body:
+            code = compile(ast.Interactive([statement]), _SOURCE, "single")
             exec(code, names)  # noqa: S102 - running the operator's own lines is what a shell is for
     except SystemExit as wish:
         return wish.code if isinstance(wish.code, int) else int(wish.code is not None)
     except Exception as fault:  # noqa: BLE001 - the operator's own line failed: show it and say so by the status
-        own_frames = fault.__traceback__.tb_next if fault.__traceback__ else None
-        traceback.print_exception(type(fault), fault, None if isinstance(fault, SyntaxError) else own_frames)
+        sys.stderr.write("".join(_told(fault)))
         return 1
     finally:
         sys.stdout.flush()
     return 0
+
+
+def _told(fault: Exception) -> list[str]:
+    """The fault as the operator's lines met it: what went on inside the client is nothing they can mend."""
+    told = traceback.TracebackException.from_exception(fault)
+    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if frame.filename == _SOURCE])
+    return list(told.format(chain=False))
 
 
 def _nameko(amqp: str, request_id: str) -> Any:

@@ -10,6 +10,7 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from kirana.commands.typed import as_typed
 from kirana.commands.up import addresses
 from kirana.stack import state as stack_state
 from kirana.stack.home import Home
@@ -45,7 +46,7 @@ def status(
 def _show(state: StackState, seen: list[Seen]) -> None:
     console = Console(highlight=False)
     if not seen:
-        console.print("Nothing runs. Next: [bold]kirana up[/]")
+        console.print(f"Nothing runs. Next: [bold]{as_typed('kirana up')}[/]")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("process", "pid", "port", "state", "restarts", "health"):
@@ -59,7 +60,9 @@ def _show(state: StackState, seen: list[Seen]) -> None:
     for name, address in addresses(state):
         console.print(f"[bold]{name:<26}[/] {escape(address)}", soft_wrap=True)
     if any(process.state == ORPHANED for process in seen):
-        console.print("\nThe supervisor is gone: nothing is restarted when it dies. Next: [bold]kirana up[/]")
+        console.print(
+            f"\nThe supervisor is gone: nothing is restarted when it dies. Next: [bold]{as_typed('kirana up')}[/]"
+        )
 
 
 def _row(process: Seen, health: Health) -> list[str]:

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from kirana.calls import Calls, RemoteFault
-from kirana.stack import state
 from kirana.stack.faults import StackFault
+from kirana.stack.presence import load_running
 from shared.contracts import identity
 from shared.contracts.checking import read
-from shared.contracts.refusals import Refusal
+from shared.contracts.refusals import InvalidRequest, Refusal
 
 
 def register(app: typer.Typer) -> None:
@@ -23,12 +23,14 @@ def register(app: typer.Typer) -> None:
 def token(user: Annotated[str, typer.Option(help="Whose token, by username.")]) -> None:
     r"""Print an access token of a user, and nothing else.
 
-    Example: curl -H "Authorization: Bearer $(kirana token --user admin)" http://127.0.0.1:8000/admin/routes
+    Example: curl -H "Authorization: Bearer $(kirana token --user admin)" http://127.0.0.1:8000/api/users/me
     """
     try:
-        with Calls(state.load()) as calls:
+        with Calls(load_running()) as calls:
             request = read(identity.MintAccessToken, {"username": user})
             minted: identity.AccessToken = calls.call(identity.MINT_ACCESS_TOKEN, request)
+    except (identity.UserNotFound, InvalidRequest):
+        raise StackFault(f"There is no user {user!r}.") from None
     except (Refusal, RemoteFault) as fault:
         raise StackFault(f"No token for {user}: {fault}", mend="kirana status") from None
     sys.stdout.write(minted.access + "\n")

@@ -8,14 +8,19 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from kirana.commands.complaint import complain
+from kirana.commands.typed import as_typed
 from kirana.stack import state as stack_state
 from kirana.stack.bring_up import bring_up
+from kirana.stack.faults import StackFault
 from kirana.stack.home import Home
 from kirana.stack.programs import SERVICES, Wishes
 from kirana.stack.state import StackState
 from kirana.stack.steps import Steps
 
 MOST_INSTANCES = 16
+INTERRUPTED = 130
+"""As shells say it: 128 and the number of the signal."""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +40,11 @@ def up(
     """
     wishes = Wishes(edge_workers=edge_workers, scale=instances(scale or []), seed=seed)
     steps = Steps()
-    state = bring_up(Home(stack_state.home()), wishes, steps)
+    try:
+        state = bring_up(Home(stack_state.home()), wishes, steps)
+    except KeyboardInterrupt:
+        complain(StackFault("Interrupted. What has started goes on.", mend="kirana up   (or: kirana down)"))
+        raise typer.Exit(INTERRUPTED) from None
     _show(state, steps.elapsed)
 
 
@@ -64,7 +73,8 @@ def _show(state: StackState, seconds: float) -> None:
     console.print("\nLook at the shelves, and log in as the administrator:\n")
     for command in examples(state):
         console.print(f"  {escape(command)}")
-    console.print("\nNext: [bold]kirana demo[/] walks a whole purchase; [bold]kirana down[/] stops everything.")
+    demo, down = as_typed("kirana demo"), as_typed("kirana down")
+    console.print(f"\nNext: [bold]{demo}[/] walks a whole purchase; [bold]{down}[/] stops everything.")
 
 
 def addresses(state: StackState) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,31 +89,32 @@ def read_baskets(count: int) -> list[Basket]:
 
     Lines of nothing (quantity 0) are left out. Raises :class:`ExtraMissing`.
     """
-    lines = _table("transactions", ["household_id", "basket_id", "product_id", "quantity"])
-    found: dict[int, Basket] = {}
-    for line in _lines(lines):
-        basket = found.setdefault(line["basket_id"], Basket(line["basket_id"], line["household_id"], {}))
-        sku = sku_of(line["product_id"])
-        basket.units[sku] = basket.units.get(sku, 0) + line["quantity"]
-    return _by_different_households(list(found.values()), count)
-
-
-def _lines(table: Any) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    yield from table.filter(pc.greater(table["quantity"], 0)).to_pylist()
+    lines = _table("transactions", ["household_id", "basket_id", "product_id", "quantity"])
+    lines = lines.filter(pc.greater(lines["quantity"], 0))
+    households = lines.group_by(["basket_id", "household_id"]).aggregate([])
+    chosen = _by_different_households(
+        households["basket_id"].to_pylist(), households["household_id"].to_pylist(), count
+    )
+    found = {basket.id: basket for basket in chosen}
+    wanted = pc.is_in(lines["basket_id"], value_set=pa.array(found, type=lines["basket_id"].type))
+    for line in lines.filter(wanted).to_pylist():
+        units, sku = found[line["basket_id"]].units, sku_of(line["product_id"])
+        units[sku] = units.get(sku, 0) + line["quantity"]
+    return chosen
 
 
-def _by_different_households(baskets: list[Basket], count: int) -> list[Basket]:
-    baskets.sort(key=lambda basket: basket.id)
+def _by_different_households(baskets: list[int], households: list[int], count: int) -> list[Basket]:
+    """Empty baskets: first the first of every household, then the second of every one, and so on."""
     rounds: dict[int, int] = {}
     turns = []
-    for basket in baskets:
-        turn = rounds.get(basket.household, 0)
-        rounds[basket.household] = turn + 1
-        turns.append((turn, basket.id, basket))
-    turns.sort(key=lambda entry: entry[:2])
-    return [basket for _, _, basket in turns[:count]]
+    for basket, household in sorted(zip(baskets, households, strict=True)):
+        turn = rounds.get(household, 0)
+        rounds[household] = turn + 1
+        turns.append((turn, basket, household))
+    return [Basket(basket, household, {}) for _, basket, household in sorted(turns)[:count]]
 
 
 def _table(name: str, columns: list[str] | None = None) -> Any:

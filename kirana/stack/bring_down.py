@@ -12,12 +12,15 @@ from kirana.stack.steps import Steps
 from kirana.stack.supervision import Supervisor
 
 
-def bring_down(home: Home, steps: Steps) -> None:
-    """Stop the edge, then the services, then the servers; end whatever still carries the stack's mark."""
+def bring_down(home: Home, steps: Steps) -> bool:
+    """Stop the edge, then the services, then the servers; end whatever still carries the stack's mark.
+
+    Answers whether there was anything to stop.
+    """
     if not home.root.exists():
-        return
+        return False
     with alone(home.root, on_wait=lambda: steps.note("another kirana command works on this stack; waiting for it")):
-        _stop(home, steps)
+        return _stop(home, steps)
 
 
 def remove(home: Home, steps: Steps) -> None:
@@ -33,11 +36,12 @@ def remove(home: Home, steps: Steps) -> None:
                 path.unlink()
 
 
-def _stop(home: Home, steps: Steps) -> None:
+def _stop(home: Home, steps: Steps) -> bool:
     supervisor = Supervisor(home)
     home.run.mkdir(parents=True, exist_ok=True)
     home.link_run()
-    if supervisor.is_alive():
+    was_alive = supervisor.is_alive()
+    if was_alive:
         names = [seen.name for seen in supervisor.programs()]
         of_services = [name for name in names if name.rpartition("-")[0] in SERVICES]
         for title, group in (("Edge stopped", ["edge"]), ("Services stopped", [*of_services, "mail-sink"])):
@@ -51,3 +55,4 @@ def _stop(home: Home, steps: Steps) -> None:
         with steps.step("Left-over processes ended"):
             processes.end(home.root)
     home.unlink_run()
+    return was_alive or bool(left)

@@ -60,8 +60,8 @@ def bring_up(home: Home, wishes: Wishes, steps: Steps, *, servers_only: bool = F
         supervisor = Supervisor(home)
         with steps.step("Configuration"), ports.choosing_alone():
             plan = _prepare(home, wishes, supervisor, consul)
+        save(plan.state)  # before anything starts: whoever interrupts us can look at what runs
         _start_servers(plan, supervisor, steps)
-        save(plan.state)
         if not servers_only:
             _start_ours(plan, supervisor, steps)
             _stock_the_shop(plan, wishes, steps)

@@ -27,7 +27,8 @@ def last_lines(home: Home, program: str) -> tuple[str, ...]:
     """The end of what the program wrote: its terminal's log, and its log spool if the former is silent."""
     written = _tail(home.log / f"{program}.log")
     if len(written) < LINES:
-        written = [*_readable(_tail(home.root / "spool" / f"{program}.jsonl")), *written]
+        instance = program if program[-1:].isdigit() or program == "mail-sink" else f"{program}-1"
+        written = [*_readable(_tail(home.root / "spool" / f"{instance}.jsonl")), *written]
     return tuple(written[-LINES:])
 
 

@@ -149,6 +149,9 @@ def _private_state(apt: Path) -> list[str]:
         f"Dir::Cache={apt}/cache",
         "APT::Sandbox::User=root",  # the sandbox user may be unable to enter this home
         "APT::Update::Error-Mode=any",
+        "Acquire::Retries=0",  # everything works without Consul, so nobody should wait long for a dead mirror
+        "Acquire::http::Timeout=10",
+        "Acquire::https::Timeout=10",
     ]
 
 
@@ -167,4 +170,4 @@ def _run(command: list[str], folder: Path) -> None:
         raise NoConsul(f"{shlex.join(command[:1])} did not finish: {fault}") from None
     if done.returncode != 0:
         last = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
-        raise NoConsul(f"{command[0]} could not get Debian 11's package: {last}")
+        raise NoConsul(f"{command[0]} could not get Debian 11's package: {last.rstrip('.')}")

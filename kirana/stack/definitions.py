@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from kirana.stack.state import CHECKOUT
-from shared.contracts import cart, catalog, identity, notification, order
+from shared.contracts import cart, catalog, exchanges, identity, notification, order
 from shared.contracts.method import Methods
 
 TEMPLATE = CHECKOUT / "rabbitmq" / "definitions.json"
 VHOST = "kirana"
-CALLS_EXCHANGE = "nameko-rpc"
 
 METHODS: Mapping[str, Methods] = {
     contract.METHODS.service: contract.METHODS for contract in (identity, catalog, cart, order, notification)
@@ -42,7 +41,7 @@ def render(passwords: Mapping[str, str], template: Path = TEMPLATE) -> str:
     for user in found["users"]:
         user["password_hash"] = password_hash(passwords[user["name"]])
     found["topic_permissions"] += [
-        {"user": user, "vhost": VHOST, "exchange": CALLS_EXCHANGE, "write": may_send(user), "read": may_bind(user)}
+        {"user": user, "vhost": VHOST, "exchange": exchanges.CALLS, "write": may_send(user), "read": may_bind(user)}
         for user in CALLS
     ]
     return json.dumps(found, indent=2)

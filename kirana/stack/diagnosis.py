@@ -24,6 +24,7 @@ OLDEST_PYTHON = (3, 11)
 MEMORY_WANTED_MB = 1500
 DISK_WANTED_MB = 2000
 BROKER_STOPS_MB = 512
+SERVER_PROGRAMS = ("postgres", "rabbitmq", "redis-carts", "redis-edge", "consul")
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,13 @@ def _programs(home: Home) -> Iterator[Finding]:
         complaint = health[process.name].complaint if process.name in health else "it does not run"
         if process.state not in {"RUNNING", ORPHANED} or complaint:
             text = f"{process.name} is {process.state}: {complaint}"
-            yield Finding("bad", text, f"kirana up   (its log: {home.log / process.name}.log)")
+            yield Finding("bad", text, f"kirana up   (its log: {_log_of(process.name, home)})")
     if all(process.pid for process in seen):
         yield Finding("well", f"{len(seen)} processes run under their supervisor")
+
+
+def _log_of(program: str, home: Home) -> str:
+    """Our own processes write the spool, servers write to their terminals."""
+    if program in SERVER_PROGRAMS:
+        return f"{home.log / program}.log"
+    return f"kirana logs --service {program}"

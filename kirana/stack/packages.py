@@ -102,7 +102,8 @@ def ensure() -> list[str]:
         still = missing()
         if still:
             raise ServersMissing(
-                f"{', '.join(still)}: installed, but the programs are not where they should be.", mend="kirana doctor"
+                f"{', '.join(still)}: installed, but the programs are not where they should be.",
+                mend=f"apt-get install --reinstall {' '.join(still)}",
             )
     return wanted
 

@@ -15,6 +15,7 @@ from amqp import Connection as AmqpConnection
 from amqp.exceptions import AMQPError
 
 from kirana.calls import Calls, RemoteFault
+from shared.contracts.exchanges import calls_queue
 from shared.contracts.method import CheckHealth, Health, Methods
 from shared.contracts.refusals import Refusal
 
@@ -80,7 +81,7 @@ def broker(url: str, *, queue: str = "", consumers: int = 1) -> Probe:
 
 def service(url: str, methods: Methods, *, instances: int = 1) -> Probe:
     """Every instance takes calls, and the one that got ours says that its own dependencies answer."""
-    listening = broker(url, queue=f"rpc-{methods.service}", consumers=instances)
+    listening = broker(url, queue=calls_queue(methods.service), consumers=instances)
 
     def probe() -> str:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.contracts.refusals import Unavailable
+from shared.contracts.refusals import OutcomeUnknown, Unavailable
 
 Run = Callable[..., Any]
 """Calls a function with its arguments, perhaps in a native thread so that an fsync does not stop everybody else."""
@@ -56,7 +56,8 @@ class Journal:
     """The newest state of each cart in a SQLite file, synced to disk before :meth:`keep` returns.
 
     Group commit: whoever comes while a commit is in flight joins the next one. All methods raise :class:`Unavailable`
-    when the disk does not do its part. Times are in milliseconds since the epoch.
+    when the disk does not do its part. :meth:`keep` raises :class:`OutcomeUnknown` when whoever commits for the batch
+    is stopped while the disk works. Times are in milliseconds since the epoch.
     """
 
     def __init__(self, path: Path, *, run: Run = directly) -> None:
@@ -87,6 +88,8 @@ class Journal:
         with self._committing:
             if not entry.done:
                 self._commit_all()
+        if isinstance(entry.fault, OutcomeUnknown):
+            raise entry.fault
         if entry.fault is not None:
             raise Unavailable(retry_after=1) from entry.fault
 
@@ -111,13 +114,17 @@ class Journal:
 
     def _commit_all(self) -> None:
         batch, self._waiting = self._waiting, []
-        fault: Exception | None = None
+        fault: Exception | None = OutcomeUnknown()
         try:
             self._run(self._write, batch)
+            fault = None
         except (sqlite3.Error, OSError) as caught:
             fault = caught
-        for entry in batch:
-            entry.done, entry.fault = True, fault
+        finally:  # the deadline of whoever commits for all may pass here: then nobody was told what the disk did
+            if isinstance(fault, OutcomeUnknown):
+                self._writer = None  # the stopped commit may still be using it
+            for entry in batch:
+                entry.done, entry.fault = True, fault
 
     def _write(self, batch: Sequence[_Entry]) -> None:
         rows = [
@@ -125,9 +132,9 @@ class Journal:
             for each in batch
         ]
         try:
-            self._writer = self._writer or self._open()
-            with self._writer:
-                self._writer.executemany(UPSERT, rows)
+            writer = self._writer = self._writer or self._open()
+            with writer:
+                writer.executemany(UPSERT, rows)
         except (sqlite3.Error, OSError):
             self._writer = None
             raise

@@ -15,8 +15,6 @@ from shared.contracts.catalog import Sort
 from shared.contracts.refusals import InvalidRequest
 
 LARGEST_ID = 2**63 - 1
-NAME_KEY_LENGTH = 100
-"""So much of a name orders a list: a cursor must stay short whatever script the name is written in."""
 
 Match = Literal["all", "words", "likeness"]
 

@@ -23,7 +23,10 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from shared.persistence.naming import NAMING
 
 NAME_KEY = 'left(name, 100) COLLATE "und-x-icu"'
-"""The Unicode root collation: people expect "apple" beside "Äpfel", whatever locale the cluster was made with."""
+"""The Unicode root collation: people expect "apple" beside "Äpfel", whatever locale the cluster was made with.
+
+A hundred characters order a list: a cursor must stay short whatever script the name is written in.
+"""
 
 SEARCH = (
     "setweight(to_tsvector('english', name), 'A') || setweight(to_tsvector('simple', sku), 'A') || "

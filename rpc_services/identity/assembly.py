@@ -107,6 +107,7 @@ def new_seed() -> Seed:
 def assemble(environment: Mapping[str, str]) -> Assembly:
     """Read the settings and make what is expensive. Raises ``BadSettings``."""
     settings = read_settings(environment)
+    tpool.set_num_threads(AT_ONCE + 1)  # each thread keeps a hash's 19 MiB for good; the one more makes signing keys
     turnstile = Turnstile(
         at_once=AT_ONCE, waiting=max(AT_ONCE, settings.max_workers * 3 // 4)
     )  # some stay for the rest

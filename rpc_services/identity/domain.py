@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.errors import MessageError
 from email.headerregistry import Address
-from uuid import UUID
 
 ACCESS_LIFE = timedelta(minutes=15)
 SESSION_LIFE = timedelta(days=30)
@@ -72,14 +71,6 @@ def new_session(session_id: str, user_id: str, at: datetime) -> Session:
 def sameness(name: str) -> str:
     """Two usernames or e-mail addresses with the same sameness are the same one, whatever their case."""
     return unicodedata.normalize("NFKC", name).casefold()
-
-
-def is_id(text: str) -> bool:
-    """Whether this can be the id of anything here; asking the database about other text would be a fault."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def is_mailable(address: str) -> bool:

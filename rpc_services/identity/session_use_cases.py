@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rpc_services.identity.domain import REVOCATION_MEMORY, Account, Session, SpentToken, is_id, new_session
+from rpc_services.identity.domain import REVOCATION_MEMORY, Account, Session, SpentToken, new_session
 from rpc_services.identity.tokens import Mint, Seed, fingerprint, seed_of_successor
 from rpc_services.identity.use_cases import Accounts
 from shared.contracts.events import SessionRevoked
@@ -23,7 +23,7 @@ from shared.contracts.identity import (
     UserNotFound,
 )
 from shared.contracts.method import Nothing
-from shared.values.identifiers import NewId
+from shared.values.identifiers import NewId, is_id
 from shared.values.times import Clock
 
 

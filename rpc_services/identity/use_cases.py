@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rpc_services.identity import password_rules
-from rpc_services.identity.domain import Account, is_id, is_mailable
+from rpc_services.identity.domain import Account, is_mailable
 from rpc_services.identity.throttle import Count, counts_of
 from shared.contracts.identity import (
     EnsureStaff,
@@ -21,7 +21,7 @@ from shared.contracts.identity import (
     UserNotFound,
 )
 from shared.contracts.refusals import InvalidRequest, Unavailable
-from shared.values.identifiers import NewId
+from shared.values.identifiers import NewId, is_id
 
 
 class Accounts(Protocol):

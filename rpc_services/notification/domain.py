@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
-from uuid import UUID
 
 State = Literal["queued", "sending", "sent", "failed", "dead"]
 
@@ -73,11 +72,3 @@ def due_again(attempts: int, at: datetime, *, chance: float) -> datetime | None:
     if attempts > len(LADDER):
         return None
     return at + LADDER[max(attempts, 1) - 1] * (1 - JITTER + 2 * JITTER * chance)
-
-
-def is_id(text: str) -> bool:
-    """Whether this can be the id of anything here; asking the database about other text would be a fault."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False

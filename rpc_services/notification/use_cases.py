@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rpc_services.notification.domain import LEASE, Delivery, Letter, Recipient, State, due_again, is_id
+from rpc_services.notification.domain import LEASE, Delivery, Letter, Recipient, State, due_again
 from shared.contracts.events import Event, OrderCancelled, OrderPlaced
 from shared.contracts.notification import (
     AuditDeliveries,
@@ -19,7 +19,7 @@ from shared.contracts.notification import (
     NotificationPage,
 )
 from shared.contracts.refusals import InvalidRequest, Unavailable
-from shared.values.identifiers import NewId
+from shared.values.identifiers import NewId, is_id
 from shared.values.times import Clock, to_rfc3339
 
 ORDER_CONFIRMED = "order_confirmed"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from msgspec import to_builtins
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -98,18 +98,23 @@ class SqlDesk:
 
     def take_up(self) -> Order | None:
         """The one that has lain longest; the pause before it is taken up again doubles, up to eight leases."""
-        lying = (
-            select(orders.c.id)
-            .where(or_(orders.c.status == Status.PENDING, orders.c.release_due), orders.c.resume_at <= self._clock())
-            .order_by(orders.c.resume_at)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
+        is_lying = or_(orders.c.status == Status.PENDING, orders.c.release_due)
+        lying = select(orders.c.id).where(is_lying, orders.c.resume_at <= self._clock())
+        return self._take(lying.order_by(orders.c.resume_at).limit(1))
+
+    def inherit(self) -> Order | None:
+        """Without waiting for the lease: should the first run live after all, both may take every step."""
+        if not self._call.redelivered:
+            return None
+        mine = (orders.c.operation_id == self._call.operation_id, orders.c.status == Status.PENDING)
+        return self._take(select(orders.c.id).where(*mine))
+
+    def _take(self, lying: Select[Any]) -> Order | None:
         pause: ColumnElement[Any] = LEASE * func.power(2, func.least(orders.c.attempts, MOST_DOUBLINGS))
         with self._scope.writing() as session:
             rows = session.execute(
                 update(orders)
-                .where(orders.c.id == lying.scalar_subquery())
+                .where(orders.c.id == lying.with_for_update(skip_locked=True).scalar_subquery())
                 .values(attempts=orders.c.attempts + 1, resume_at=self._clock() + pause)
                 .returning(orders)
             ).all()

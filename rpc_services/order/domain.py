@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,8 +24,6 @@ from shared.values.money import Money, NotMoney
 MAX_QUANTITY = 99
 NOT_NOW = (Unavailable, DeadlinePassed, StillRunning, OutcomeUnknown, Internal)
 """Refusals that decide nothing about an order: it is tried again later."""
-
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Status(StrEnum):
@@ -197,11 +194,6 @@ def items_of(lines: Sequence[Line], new_id: NewId) -> tuple[Item, ...]:
     if errors:
         raise InvalidRequest(errors=errors)
     return tuple(Item(id=new_id(), product_id=product_id, quantity=number) for product_id, number in wanted.items())
-
-
-def may_be_an_id(text: str) -> bool:
-    """Whether an order could have this id at all."""
-    return _ID.fullmatch(text) is not None
 
 
 def _check_expected(expected_total: str | None, total: Money) -> None:

@@ -15,7 +15,7 @@ import structlog
 
 from rpc_services.order.domain import NOT_NOW, Order, PaymentStatus, Status, Transition
 from shared.contracts.catalog import ReservedLine
-from shared.contracts.refusals import DeadlinePassed, OutcomeUnknown, Refusal, Unavailable
+from shared.contracts.refusals import DeadlinePassed, OutcomeUnknown, Refusal, StillRunning, Unavailable
 from shared.values.money import Money
 from shared.values.times import Clock
 
@@ -57,6 +57,9 @@ class Desk(Protocol):
 
     def take_up(self) -> Order | None:
         """An order that its first run has left lying, taken for a while so that nobody else takes it up too."""
+
+    def inherit(self) -> Order | None:
+        """The pending order of this very call, taken likewise, when the broker brings the call a second time."""
 
 
 class Stock(Protocol):
@@ -101,7 +104,10 @@ class Saga:
         Raises the refusal it ended with; :class:`Unavailable` or :class:`DeadlinePassed` when nothing was begun;
         :class:`OutcomeUnknown` when it lies pending: the sweeper finishes it, and repeating gives its answer.
         """
-        earlier = self.desk.open(order)
+        try:
+            earlier = self.desk.open(order)
+        except StillRunning as busy:
+            return self._inherit(busy)
         if earlier is not None:
             return earlier
         try:
@@ -117,6 +123,13 @@ class Saga:
         with _lying_pending(order):
             return self.show(self._finish(order, lines))
 
+    def earlier(self) -> Any | None:
+        """The first answer of a repeated operation; ``None`` if nobody began it. Raises what :meth:`begin` raises."""
+        try:
+            return self.desk.first_answer()
+        except StillRunning as busy:
+            return self._inherit(busy)
+
     def resume_one(self) -> bool:
         """Carry one order on that a crash or an outage left half-way. Whether there was one.
 
@@ -129,15 +142,26 @@ class Saga:
             self._compensate(order)
             return True
         log.info("order.resumed", order_id=order.id)
+        self._carry_on(order)
+        return True
+
+    def _inherit(self, busy: StillRunning) -> Any:
+        """Whoever had the call before has died or lost the broker; no need to wait for the sweeper."""
+        order = self.desk.inherit()
+        if order is None:
+            raise busy
+        log.info("order.inherited", order_id=order.id)
+        with _lying_pending(order):
+            return self.show(self._carry_on(order))
+
+    def _carry_on(self, order: Order) -> Order:
         try:
             lines = self.stock.reserve(order)
         except NOT_NOW:
             raise
         except Refusal as refusal:
-            self._reject(order, refusal, is_holding=True)
-        else:
-            self._finish(order, lines)
-        return True
+            return self._reject(order, refusal, is_holding=True)
+        return self._finish(order, lines)
 
     def _finish(self, order: Order, lines: list[ReservedLine]) -> Order:
         try:

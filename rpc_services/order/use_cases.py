@@ -10,14 +10,13 @@ import msgspec
 import structlog
 
 from rpc_services.order.answers import show, show_transition
-from rpc_services.order.domain import Order, Terms, Transition, items_of, may_be_an_id
-from rpc_services.order.paging import read_cursor, write_cursor
+from rpc_services.order.domain import Order, Terms, Transition, items_of
 from rpc_services.order.saga import Payments, Saga
 from shared.contracts import order as contract
 from shared.contracts.cart import Cart, CartEmpty
 from shared.contracts.catalog import Line
-from shared.contracts.refusals import Refusal, StaleVersion
-from shared.values.identifiers import NewId
+from shared.contracts.refusals import InvalidRequest, Refusal, StaleVersion
+from shared.values.identifiers import NewId, is_id
 from shared.values.times import Clock
 
 log = structlog.get_logger()
@@ -89,13 +88,13 @@ def checkout(request: contract.Checkout, *, saga: Saga, opening: Opening, carts:
 
     Raises what :func:`place_order` raises, and :class:`StaleVersion`, :class:`CartEmpty`.
     """
-    earlier = saga.desk.first_answer()
+    earlier = saga.earlier()
     if earlier is not None:
         return earlier
     try:
         lines = _wanted(request, carts.look(request.user_id))
     except Refusal:
-        earlier = saga.desk.first_answer()  # the first run may have emptied the cart while we looked
+        earlier = saga.earlier()  # the first run may have emptied the cart while we looked
         if earlier is not None:
             return earlier
         raise
@@ -122,16 +121,18 @@ def get_order(request: contract.GetOrder, *, orders: Orders) -> contract.Order:
 
 def get_orders(request: contract.GetOrders, *, orders: Orders) -> list[contract.Order]:
     """Many of the buyer's own, in the order they were asked for; others are left out."""
-    ids = [order_id for order_id in dict.fromkeys(request.order_ids) if may_be_an_id(order_id)]
+    ids = [order_id for order_id in dict.fromkeys(request.order_ids) if is_id(order_id)]
     found = {order.id: order for order in orders.of_user(request.user_id, ids)}
     return [show(found[order_id]) for order_id in ids if order_id in found]
 
 
 def list_orders(request: contract.ListOrders, *, orders: Orders) -> contract.OrderPage:
     """A page of the buyer's own, newest first. Raises ``InvalidRequest`` for a bad cursor."""
-    found = orders.page(request.user_id, read_cursor(request.cursor), request.limit + 1)
+    if request.cursor is not None and not is_id(request.cursor):
+        raise InvalidRequest(errors=[{"pointer": "/cursor", "detail": "This is no cursor of this list."}])
+    found = orders.page(request.user_id, request.cursor, request.limit + 1)
     page = found[: request.limit]
-    next_cursor = write_cursor(page[-1].id) if len(found) > len(page) else None
+    next_cursor = page[-1].id if len(found) > len(page) else None
     return contract.OrderPage(items=[show(order) for order in page], next_cursor=next_cursor)
 
 
@@ -143,7 +144,7 @@ def get_order_history(request: contract.GetOrderHistory, *, orders: Orders) -> l
 
 def cancel_order(request: contract.CancelOrder, *, orders: Orders, payments: Payments, clock: Clock) -> contract.Order:
     """Cancel it; its event gives the stock back. Raises ``OrderNotFound``, ``InvalidTransition``."""
-    order = orders.lock(request.user_id, request.order_id) if may_be_an_id(request.order_id) else None
+    order = orders.lock(request.user_id, request.order_id) if is_id(request.order_id) else None
     if order is None:
         raise contract.OrderNotFound
     cancelled, steps = order.cancelled(clock(), actor=request.user_id)
@@ -204,7 +205,7 @@ def _take_out(placed: Any, carts: Carts) -> None:
 
 
 def _own(user_id: str, order_id: str, orders: Orders) -> Order:
-    found = orders.of_user(user_id, [order_id]) if may_be_an_id(order_id) else []
+    found = orders.of_user(user_id, [order_id]) if is_id(order_id) else []
     if not found:
         raise contract.OrderNotFound
     return found[0]

@@ -26,12 +26,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class EventType:
-    """A kind of event: published by ``service`` to Nameko's exchange ``<service>.events`` with key ``name``."""
+    """A kind of event: published by ``service`` to Nameko's exchange ``<service>.events`` with key ``name``.
+
+    One that ``must_be_heard`` waits in the outbox while nobody has bound it: in a shop that opens, customers may be
+    quicker than the services that will write to them.
+    """
 
     service: str
     name: str
     version: int
     data: type[msgspec.Struct]
+    must_be_heard: bool = False
 
 
 class OrderedLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +87,8 @@ class ProductChanged(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
-ORDER_PLACED = EventType("order", "order.placed", 1, OrderPlaced)
-ORDER_CANCELLED = EventType("order", "order.cancelled", 1, OrderCancelled)
+ORDER_PLACED = EventType("order", "order.placed", 1, OrderPlaced, must_be_heard=True)
+ORDER_CANCELLED = EventType("order", "order.cancelled", 1, OrderCancelled, must_be_heard=True)
 SESSION_REVOKED = EventType("identity", "session.revoked", 1, SessionRevoked)
 PRODUCT_CHANGED = EventType("catalog", "product.changed", 1, ProductChanged)
 

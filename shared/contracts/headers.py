@@ -1,5 +1,8 @@
 """Names of what travels beside a call. On the wire each carries Nameko's ``nameko.`` prefix."""
 
+from collections.abc import Mapping
+from typing import Any
+
 PREFIX = "nameko."
 
 REQUEST_ID = "request_id"
@@ -25,3 +28,8 @@ CALL_ID_STACK = "call_id_stack"
 
 REPLAYED = "replayed"
 """On a reply: the answer was stored by an earlier run of the same operation."""
+
+
+def on_the_wire(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The headers of a call whose context is this; what is ``None`` does not apply and is left out."""
+    return {PREFIX + name: value for name, value in context.items() if value is not None}

@@ -19,6 +19,7 @@ _CHATTY = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "kombu": logging.WARNING,
+    "nameko.containers": logging.ERROR,  # at every stop it warns of each greenlet that it ends
     "mail.log": logging.WARNING,  # aiosmtpd's transcript of every session
     "urllib3": logging.WARNING,
     "sanic.access": logging.CRITICAL,  # the canonical line says it

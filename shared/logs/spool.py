@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import posix  # eventlet replaces os.write by one that spins on a closed pipe; posix keeps the real one
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 STDOUT: Final = 1
+
+MOST_BYTES: Final = 64 * 2**20
+"""A file that has grown to this becomes ``<name>.1.jsonl``, in the place of an earlier one: twice this is the most."""
+
+LOOK_SECONDS: Final = 1.0
 
 
 class Spool:
@@ -16,13 +24,26 @@ class Spool:
     Never raises: a full disk or a closed pipe must not stop the shop. What could not be written is counted.
     """
 
-    def __init__(self, path: Path | None, *, stdout: int | None = STDOUT) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        stdout: int | None = STDOUT,
+        most_bytes: int = MOST_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.dropped = 0
+        self._path = path
         self._stdout = stdout
+        self._most_bytes = most_bytes
+        self._clock = clock
+        self._looks_again_at = clock() + LOOK_SECONDS
         self._file = self._open(path) if path else None
 
     def write(self, line: bytes) -> None:
         """Write a line (with its newline) to both places."""
+        if self._path is not None and self._clock() >= self._looks_again_at:
+            self._keep_bounded(self._path)
         if self._file is not None:
             self._append(self._file, line)
         if self._stdout is not None:
@@ -50,3 +71,35 @@ class Spool:
         except OSError:
             self.dropped += 1
             return None
+
+    def _keep_bounded(self, path: Path) -> None:
+        """Move a full file away, or follow another writer that did, or open what could not be opened before."""
+        self._looks_again_at = self._clock() + LOOK_SECONDS
+        if self._file is not None:
+            if self._is_current(path) and os.fstat(self._file).st_size >= self._most_bytes:
+                self._move_away(path)
+            if self._is_current(path):
+                return
+            self.close()
+        self._file = self._open(path)
+
+    def _is_current(self, path: Path) -> bool:
+        try:
+            return self._file is not None and os.path.samestat(path.stat(), os.fstat(self._file))
+        except OSError:
+            return False
+
+    def _move_away(self, path: Path) -> None:
+        """Of several writers only the one that holds the full file's lock does it, and only while it is current."""
+        assert self._file is not None, "only an open file grows"  # noqa: S101 - for the reader and the type checker
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        try:
+            if self._is_current(path):
+                path.replace(path.with_suffix(f".1{path.suffix}"))
+        except OSError:
+            self.dropped += 1
+        finally:
+            fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from shared.contracts import known_refusals
 from shared.contracts.refusals import KeyReused, Refusal, StillRunning
-from shared.messaging import known_refusals
 from shared.messaging.call import Call
 from shared.messaging.tables import operations
 from shared.persistence.engine import DEFAULT_LOCK_LIMIT, milliseconds

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from shared.contracts.refusals import (
@@ -25,6 +27,8 @@ from shared.messaging.call import Call, current
 from shared.messaging.outbox import WROTE_EVENTS
 from shared.persistence.engine import DEFAULT_LOCK_LIMIT, DEFAULT_STATEMENT_LIMIT, milliseconds
 from shared.persistence.faults import committing, is_conflict, working
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -60,7 +64,7 @@ class Scope:
         if (open_session := _OPEN.get()) is not None:
             yield open_session
             return
-        with Session(self.engine, expire_on_commit=False) as session, working(_has_gone):
+        with _session(self.engine) as session, working(_has_gone):
             _limit(session, "SET TRANSACTION READ ONLY; ")
             yield session
 
@@ -70,7 +74,7 @@ class Scope:
         if (open_session := _OPEN.get()) is not None:
             yield open_session
             return
-        with Session(self.engine, expire_on_commit=False) as session:
+        with _session(self.engine) as session:
             with working(_has_gone):
                 _limit(session)
                 token = _OPEN.set(session)
@@ -132,6 +136,23 @@ class Scope:
                     operations.finish(session, call.operation_id, answer=answer)
                     replay = operations.Replay(answer=answer)
         return replay.give()
+
+
+@contextmanager
+def _session(engine: Engine) -> Iterator[Session]:
+    """A session that is closed in the end. That this fails says only that the connection broke after all was decided.
+
+    What was read has been read, and what was not committed the server rolls back by itself.
+    """
+    session = Session(engine, expire_on_commit=False)
+    try:
+        yield session
+    finally:
+        try:
+            session.close()
+        except DBAPIError as fault:
+            log.info("database.connection_broke", reason=type(fault).__name__)
+            session.invalidate()
 
 
 def _limit(session: Session, before: str = "") -> None:

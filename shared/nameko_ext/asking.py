@@ -12,8 +12,9 @@ from eventlet.event import Event
 from nameko import config
 from nameko.extensions import SharedExtension
 
+from shared.contracts import exchanges
 from shared.contracts.refusals import OutcomeUnknown, Unavailable
-from shared.nameko_ext import topology, wire
+from shared.nameko_ext import wire
 from shared.nameko_ext.link import Link, LinkDown, WriteFailed
 from shared.nameko_ext.publishing import CONFIRMED, LOST, Confirmation, Confirms
 from shared.nameko_ext.replies import TRANSIENT
@@ -128,18 +129,16 @@ class Asking(SharedExtension):
             expiration=str(max(1, remaining_ms)),
             application_headers=request.headers,
         )
-        self._confirms.publish(
-            self.link, message, question, exchange=topology.RPC_EXCHANGE, routing_key=request.routing_key
-        )
+        self._confirms.publish(self.link, message, question, exchange=exchanges.CALLS, routing_key=request.routing_key)
 
     def _open(self, connection: Any) -> None:
         channel = connection.channel()
         channel.auto_decode = False
-        channel.exchange_declare(topology.RPC_EXCHANGE, "topic", durable=True, auto_delete=False)
+        channel.exchange_declare(exchanges.CALLS, "topic", durable=True, auto_delete=False)
         address = new_id()
         queue = f"rpc.reply-{self._service}-{address}"
         channel.queue_declare(queue, exclusive=True, auto_delete=True)
-        channel.queue_bind(queue, topology.RPC_EXCHANGE, address)
+        channel.queue_bind(queue, exchanges.CALLS, address)
         channel.basic_consume(queue, no_ack=True, callback=self._on_reply)
         self._confirms.attach(channel)
         self._reply_to = address

@@ -75,7 +75,12 @@ class Consumer:
         return self.link.is_open and not self._cancelled
 
     def cancel(self) -> None:
-        """Take no more; what arrives on the way is given back. The connection stays for what is still running."""
+        """Take no more, from a later connection neither; what arrives on the way is given back.
+
+        The connection stays for what is still running. Doing it again does nothing.
+        """
+        if self._cancelled:
+            return
         self._cancelled = True
         channel = self._channel
         if channel is None or not self.link.is_open:

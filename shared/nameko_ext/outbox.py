@@ -9,6 +9,7 @@ import eventlet
 from nameko import config
 from nameko.extensions import DependencyProvider
 
+from shared.contracts.exchanges import events_of
 from shared.messaging import outbox
 from shared.nameko_ext.database import Database
 from shared.nameko_ext.publishing import Publisher
@@ -29,7 +30,7 @@ class Outbox(DependencyProvider):
             config["AMQP_URI"],
             f"{config.get('INSTANCE', service)} outbox",
             declare=lambda channel: channel.exchange_declare(
-                f"{service}.events", "topic", durable=True, auto_delete=False
+                events_of(service), "topic", durable=True, auto_delete=False
             ),
         )
 

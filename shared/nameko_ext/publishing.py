@@ -51,7 +51,7 @@ class Confirms:
         self._writing = Semaphore(1)
         self._channel: Any = None
         self._tag = 0
-        self._pending: dict[int, Confirmation] = {}
+        self._pending: dict[int, tuple[Confirmation, str]] = {}
         self._by_message_id: dict[str, Confirmation] = {}
 
     def attach(self, channel: Any) -> None:
@@ -67,7 +67,7 @@ class Confirms:
         pending, self._pending = self._pending, {}
         self._by_message_id.clear()
         self._channel = None
-        for confirmation in pending.values():
+        for confirmation, _ in pending.values():
             confirmation.settle(LOST)
 
     def publish(
@@ -79,8 +79,9 @@ class Confirms:
             if channel is None:
                 raise LinkDown(link.name)
             self._tag += 1
-            self._pending[self._tag] = confirmation
-            if message_id := message.properties.get("message_id"):
+            message_id = str(message.properties.get("message_id", ""))
+            self._pending[self._tag] = (confirmation, message_id)
+            if message_id:
                 self._by_message_id[message_id] = confirmation
             link.write(lambda: send(channel, message, exchange=exchange, routing_key=routing_key, mandatory=True))
 
@@ -91,9 +92,11 @@ class Confirms:
     def _settle(self, tag: int, *, multiple: bool, fate: str) -> None:
         tags = [due for due in self._pending if due <= tag] if multiple else [tag]
         for due in tags:
-            confirmation = self._pending.pop(due, None)
+            confirmation, message_id = self._pending.pop(due, (None, ""))
             if confirmation is not None:
                 confirmation.settle(fate)
+                if self._by_message_id.get(message_id) is confirmation:  # its return would have come before
+                    self.discard(message_id)
 
     def _on_ack(self, delivery_tag: int, multiple: bool) -> None:  # noqa: FBT001  # py-amqp's callback
         self._settle(delivery_tag, multiple=multiple, fate=CONFIRMED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contracts import headers
+from shared.contracts.events import EVENT_TYPES
+from shared.contracts.exchanges import events_of
 from shared.messaging import outbox
 from shared.nameko_ext import wire
 from shared.nameko_ext.bell import Bell
@@ -28,6 +31,7 @@ log = structlog.get_logger()
 LOCK_KEY = 0x6B6972616E61  # "kirana": the relay's advisory lock in its service's own database
 POLL_SECONDS = 0.5
 FOLLOWER_SECONDS = 1.0
+MUST_BE_HEARD = frozenset((event.service, event.name) for event in EVENT_TYPES if event.must_be_heard)
 
 Publish = Callable[..., Confirmation]
 
@@ -84,11 +88,11 @@ class Relay:
         sent: list[tuple[Any, Confirmation]] = []
         try:
             sent.extend(
-                (row, self._publish(message_for(row), exchange=f"{row.service}.events", routing_key=row.type))
+                (row, self._publish(message_for(row), exchange=events_of(row.service), routing_key=row.type))
                 for row in rows
             )
         finally:
-            published = [row.id for row, confirmation in sent if _has_arrived(row, confirmation)]
+            published = [row.id for row, confirmation in sent if has_arrived(row, confirmation)]
             if published:
                 outbox.mark_published(connection, published)
         if len(published) < len(rows):
@@ -123,11 +127,14 @@ def message_for(row: Any) -> Message:
     )
 
 
-def _has_arrived(row: Any, confirmation: Confirmation) -> bool:
+def has_arrived(row: Any, confirmation: Confirmation) -> bool:
+    """Whether all who listen have it; that nobody does is fine unless the event must be heard."""
     fate = confirmation.wait()
-    if fate == UNROUTABLE:
-        log.debug("outbox.nobody_listens", type=row.type)
-    return fate in {CONFIRMED, UNROUTABLE}
+    if fate != UNROUTABLE:
+        return fate == CONFIRMED
+    is_awaited = (row.service, row.type) in MUST_BE_HEARD
+    log.log(logging.WARNING if is_awaited else logging.DEBUG, "outbox.nobody_listens", type=row.type)
+    return not is_awaited
 
 
 def _unlock(connection: Connection) -> None:

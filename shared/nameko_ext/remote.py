@@ -12,10 +12,10 @@ import orjson
 import structlog
 from nameko.extensions import DependencyProvider
 
+from shared.contracts import known_refusals
 from shared.contracts.method import Method
 from shared.contracts.method import Request as ContractRequest
 from shared.contracts.refusals import DeadlinePassed, Internal
-from shared.messaging import known_refusals
 from shared.messaging.call import Call, current
 from shared.nameko_ext import wire
 from shared.nameko_ext.asking import Asking, Request

@@ -7,8 +7,8 @@ from typing import Any
 import structlog
 from amqp.basic_message import Message
 
-from shared.contracts import headers
-from shared.nameko_ext import topology, wire
+from shared.contracts import exchanges, headers
+from shared.nameko_ext import wire
 from shared.nameko_ext.link import Link, LinkDown, WriteFailed
 from shared.nameko_ext.publishing import send
 
@@ -48,7 +48,7 @@ class Replies:
             application_headers={headers.PREFIX + headers.REPLAYED: True} if replayed else {},
             **properties,
         )
-        exchange = "" if address.reply_to.startswith(wire.DIRECT_REPLY) else topology.RPC_EXCHANGE
+        exchange = "" if address.reply_to.startswith(wire.DIRECT_REPLY) else exchanges.CALLS
         channel = self._channel
         self.link.write(
             lambda: send(channel, message, exchange=exchange, routing_key=address.reply_to, mandatory=False)
@@ -56,5 +56,5 @@ class Replies:
 
     def _open(self, connection: Any) -> None:
         channel = connection.channel()
-        channel.exchange_declare(topology.RPC_EXCHANGE, "topic", durable=True, auto_delete=False)
+        channel.exchange_declare(exchanges.CALLS, "topic", durable=True, auto_delete=False)
         self._channel = channel

@@ -11,6 +11,7 @@ from nameko import config
 from nameko.exceptions import BadRequest, ContainerBeingKilled, MethodNotFound
 from nameko.extensions import SharedExtension
 
+from shared.contracts.exchanges import calls_queue
 from shared.nameko_ext import topology, wire
 from shared.nameko_ext.broker import Broker
 from shared.nameko_ext.consuming import Consumer, Delivery
@@ -27,7 +28,7 @@ class Requests(SharedExtension):
     def __init__(self) -> None:
         self._doors: dict[str, Any] = {}
         self._waiting: set[Job] = set()
-        self._running: dict[wire.ReplyAddress, Job] = {}
+        self._in_hand: dict[wire.ReplyAddress, Job] = {}
 
     def setup(self) -> None:
         """Prepare the consumer."""
@@ -35,7 +36,7 @@ class Requests(SharedExtension):
         self._service = service
         self.consumer = Consumer(
             config["AMQP_URI"],
-            topology.rpc_queue(service),
+            calls_queue(service),
             prefetch=config["PREFETCH_COUNT"],
             declare=lambda channel: topology.declare_rpc(channel, service),
             on_delivery=self.receive,
@@ -56,10 +57,10 @@ class Requests(SharedExtension):
 
     def drain(self) -> None:
         """Take no more, and give back at once what waits for a worker. What runs, runs on."""
-        if self.consumer.is_consuming:
-            self.consumer.cancel()
+        self.consumer.cancel()
         for job in list(self._waiting):
             self._waiting.discard(job)
+            self.finished(job)
             job.give_back()
 
     def receive(self, delivery: Delivery) -> None:
@@ -80,13 +81,11 @@ class Requests(SharedExtension):
     def started(self, job: Job) -> None:
         """A worker has taken it up."""
         self._waiting.discard(job)
-        if job.address.correlation_id:
-            self._running[job.address] = job
 
     def finished(self, job: Job) -> None:
-        """It was answered and settled."""
-        if self._running.get(job.address) is job:
-            del self._running[job.address]
+        """It was answered and settled, or given back."""
+        if self._in_hand.get(job.address) is job:
+            del self._in_hand[job.address]
 
     def _read(self, delivery: Delivery, address: wire.ReplyAddress | None) -> Job:
         if address is None:
@@ -105,11 +104,13 @@ class Requests(SharedExtension):
         return Job(self, door, delivery, address, Asked(asked.call, fields))
 
     def _admit(self, job: Job) -> None:
-        """Start it, unless a redelivery meets its own first run, which then answers for both."""
-        running = self._running.get(job.address) if job.delivery.redelivered else None
-        if running is not None:
-            running.delivery = job.delivery
+        """Start it, unless a redelivery meets its own first run or what waits for it, which then answers for both."""
+        first = self._in_hand.get(job.address) if job.delivery.redelivered else None
+        if first is not None:
+            first.delivery = job.delivery
             return
+        if job.address.correlation_id:
+            self._in_hand[job.address] = job
         self._waiting.add(job)
         if self.container._worker_pool.free() > 0:  # noqa: SLF001  # Nameko has no other word for it
             self._spawn(job)
@@ -132,7 +133,7 @@ class Requests(SharedExtension):
     ) -> None:
         try:
             parked = self.broker.try_park(
-                delivery.properties, delivery.body, reason=reason, origin=topology.rpc_queue(self._service)
+                delivery.properties, delivery.body, reason=reason, origin=calls_queue(self._service)
             )
             if not parked:
                 eventlet.sleep(1)

@@ -13,7 +13,7 @@ from eventlet import Timeout
 from eventlet.support.greenlets import GreenletExit
 
 from shared.contracts import headers
-from shared.contracts.refusals import DeadlinePassed, Internal, OutcomeUnknown, Refusal
+from shared.contracts.refusals import DeadlinePassed, Internal, OutcomeUnknown, Refusal, Unavailable
 from shared.messaging.call import Call, serving
 from shared.nameko_ext import wire
 from shared.nameko_ext.context import bind_log_context
@@ -103,7 +103,8 @@ class Job:
             with Timeout(_allowed(call).total_seconds(), WorkTimedOut()):
                 return wire.answer_body(self.door.work(self._fields, invoke)), None
         except Refusal as refusal:
-            return wire.refusal_body(refusal), refusal.code
+            known = self._as_far_as_known(call, refusal)
+            return wire.refusal_body(known), known.code
         except GreenletExit:
             raise
         except WorkTimedOut:
@@ -112,6 +113,12 @@ class Job:
         except BaseException:  # a bare Timeout or SystemExit is a fault of one call, not of the service
             log.exception("rpc.failed", method=call.method)
             return wire.refusal_body(Internal()), Internal.code
+
+    def _as_far_as_known(self, call: Call, refusal: Refusal) -> Refusal:
+        """This run changed nothing, but of a call that comes a second time an earlier run may have done it all."""
+        if call.redelivered and self.door.method.mutating and isinstance(refusal, (Unavailable, DeadlinePassed)):
+            return OutcomeUnknown()
+        return refusal
 
 
 def _allowed(call: Call) -> timedelta:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-RPC_EXCHANGE = "nameko-rpc"
+from shared.contracts import exchanges
+
 PARKING_EXCHANGE = "kirana.parking"
 RETRY_DELAYS_MS = (1_000, 5_000, 30_000)
 
@@ -25,12 +26,7 @@ class EventQueue:
 
     def retry_name(self, delay_ms: int) -> str:
         """Where a failed event waits."""
-        return f"retry.{delay_ms}.{self.name}"
-
-
-def rpc_queue(service: str) -> str:
-    """Requests to the service."""
-    return f"rpc-{service}"
+        return f"retry.{delay_ms // 1000}s.{self.name}"
 
 
 def parking_queue(service: str) -> str:
@@ -40,7 +36,9 @@ def parking_queue(service: str) -> str:
 
 def event_queue(source: str, event_type: str, service: str, method: str) -> EventQueue:
     """The queue of the service's handler ``method`` for the source's events of this type."""
-    return EventQueue(f"{source}.events", event_type, f"evt-{source}-{event_type}--{service}.{method}", service)
+    return EventQueue(
+        exchanges.events_of(source), event_type, f"evt-{source}-{event_type}--{service}.{method}", service
+    )
 
 
 def declare_parking(channel: Any, service: str) -> None:
@@ -56,9 +54,9 @@ def declare_parking(channel: Any, service: str) -> None:
 
 def declare_rpc(channel: Any, service: str) -> None:
     """The request queue, exactly as stock Nameko declares it."""
-    channel.exchange_declare(RPC_EXCHANGE, "topic", durable=True, auto_delete=False)
-    _declare_queue(channel, rpc_queue(service), {})
-    channel.queue_bind(rpc_queue(service), RPC_EXCHANGE, f"{service}.*")
+    channel.exchange_declare(exchanges.CALLS, "topic", durable=True, auto_delete=False)
+    _declare_queue(channel, exchanges.calls_queue(service), {})
+    channel.queue_bind(exchanges.calls_queue(service), exchanges.CALLS, f"{service}.*")
     declare_parking(channel, service)
 
 
@@ -84,7 +82,15 @@ def declare_events(channel: Any, queue: EventQueue) -> None:
         _declare_queue(
             channel,
             queue.retry_name(delay_ms),
-            {"x-message-ttl": delay_ms, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue.name},
+            {
+                "x-queue-type": "quorum",
+                "x-message-ttl": delay_ms,
+                "x-dead-letter-exchange": "",
+                "x-dead-letter-routing-key": queue.name,
+                "x-dead-letter-strategy": "at-least-once",  # a classic queue forgets the message before it has arrived
+                "x-overflow": "reject-publish",
+                "x-max-length": 50_000,
+            },
         )
 
 

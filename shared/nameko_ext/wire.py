@@ -109,7 +109,7 @@ def write_call(call: Call) -> dict[str, Any]:
         headers.TRACEPARENT: call.traceparent,
         headers.CALL_ID_STACK: list(call.call_id_stack),
     }
-    return {headers.PREFIX + name: value for name, value in context.items() if value is not None}
+    return headers.on_the_wire(context)
 
 
 def malformed(reason: str) -> dict[str, Any]:

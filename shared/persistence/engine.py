@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import ceil
 
 from sqlalchemy import Engine, create_engine
 
@@ -39,5 +40,8 @@ def build_engine(url: str, *, workers: int, application: str) -> Engine:
 
 
 def milliseconds(span: timedelta) -> int:
-    """As PostgreSQL counts its timeouts; never 0, which would mean none."""
-    return max(1, int(span.total_seconds() * 1000))
+    """As PostgreSQL counts its timeouts; never 0, which would mean none.
+
+    Rounded up: a statement that is cut at the deadline must not be cut just before it.
+    """
+    return max(1, ceil(span / timedelta(milliseconds=1)))

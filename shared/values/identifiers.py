@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from secrets import randbelow
+from uuid import UUID
 
 import uuid_utils
 
@@ -18,6 +19,14 @@ _SANE_TOKEN = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 def new_id() -> str:
     """A UUIDv7 (RFC 9562): unique, and sortable by the time it was made."""
     return str(uuid_utils.uuid7())
+
+
+def is_id(text: str) -> bool:
+    """Whether this can be the id of anything here; asking a database about other text would be a fault."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def new_order_number() -> str:

@@ -1,66 +1,61 @@
-"""A PostgreSQL of the test's own: own data, own port, gone with the test."""
+"""A PostgreSQL of the tests' own, without the durability they do not ask for."""
 
+import itertools
 import os
-import pwd
 import shutil
-import socket
-import subprocess
-import tempfile
-import time
-from contextlib import contextmanager
-from pathlib import Path
+import signal
+from contextlib import closing, contextmanager
 
-BIN = Path("/usr/lib/postgresql/15/bin")
-STARTING_SECONDS = 30
+import psycopg2
+
+from kirana.stack.packages import postgres_programs
+from kirana.stack.postgres import RUN_AS
+from shared.persistence.engine import build_engine
+from shared.persistence.migrations import migrate
+from tests.builders.servers import Server
+
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=128MB")
+
+_numbers = itertools.count()
 
 
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class Postgres(Server):
+    name = "postgres"
+    farewell = signal.SIGINT  # by SIGTERM it waits for its clients
+    user = RUN_AS if os.geteuid() == 0 else None
+    not_yet = (psycopg2.OperationalError,)
 
+    @property
+    def command(self):
+        where = ["-D", self.home / "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", self.home]
+        return [postgres_programs() / "postgres", *where, *(part for setting in FAST for part in ("-c", setting))]
 
-def _as_postgres():
-    """PostgreSQL refuses to run as root."""
-    if os.getuid() != 0:
-        return {}
-    account = pwd.getpwnam("postgres")
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    def prepare(self):
+        if self.user:
+            shutil.chown(self.home, self.user)
+        options = ["-U", "kirana", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
+        self.run(postgres_programs() / "initdb", "-D", self.home / "data", *options)
+
+    def answers(self):
+        psycopg2.connect(self.url("postgres")).close()
+        return True
+
+    def url(self, database):
+        return f"postgresql://kirana@127.0.0.1:{self.port}/{database}"
+
+    def create(self, database):
+        """An empty database; gives its URL."""
+        with closing(psycopg2.connect(self.url("postgres"))) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            cursor.execute(f"CREATE DATABASE {database}")
+        return self.url(database)
 
 
 @contextmanager
-def running_postgres():
-    """Gives a function from a database's name to its URL, which also creates the database."""
-    home = Path(tempfile.mkdtemp(prefix="kirana-postgres-"))
-    identity = _as_postgres()
-    if identity:
-        shutil.chown(home, identity["user"], identity["group"])
-    port, data = _free_port(), home / "data"
-    options = {**identity, "cwd": home, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(
-        [BIN / "initdb", "-D", data, "-U", "kirana", "-A", "trust", "--no-sync", "-E", "UTF8"], check=True, **options
-    )
-    command = [BIN / "postgres", "-D", data, "-p", str(port), "-k", str(home), "-c", "listen_addresses=127.0.0.1"]
-    server = subprocess.Popen([*command, "-c", "fsync=off", "-c", "max_connections=60"], **options)
-    try:
-        _wait_for(port)
-
-        def create(name):
-            subprocess.run(
-                [BIN / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "kirana", name], check=True, **options
-            )
-            return f"postgresql://kirana@127.0.0.1:{port}/{name}"
-
-        yield create
-    finally:
-        server.terminate()
-        server.wait(timeout=STARTING_SECONDS)
-        shutil.rmtree(home, ignore_errors=True)
-
-
-def _wait_for(port):
-    give_up_at = time.monotonic() + STARTING_SECONDS
-    ready = [BIN / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-    while subprocess.run(ready, check=False).returncode != 0:
-        assert time.monotonic() < give_up_at, "PostgreSQL did not start"
-        time.sleep(0.05)
+def an_engine_of(service, postgres, *, workers=20):
+    """A new database of ``service`` as its migrations make it, and an engine like its own."""
+    url = postgres.create(f"kirana_{service}_{next(_numbers)}")
+    migrate(f"rpc_services.{service}", url)
+    engine = build_engine(url, workers=workers, application="test")
+    yield engine
+    engine.dispose()

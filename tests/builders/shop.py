@@ -2,8 +2,6 @@
 
 import itertools
 import secrets
-import time
-from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 
 import httpx
@@ -78,15 +76,6 @@ def a_product(admin, **fields):
     answer = admin.post("/api/products", json=body | fields)
     assert answer.status_code == 201, answer.text
     return answer.json()
-
-
-def eventually(look: Callable, *, within=20.0, every=0.1):
-    """The first truthy thing that ``look`` sees; fails with its last answer when there is none in time."""
-    deadline = time.monotonic() + within
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"not seen within {within} s: {seen!r}"
-        time.sleep(every)
-    return seen
 
 
 def assert_problem(answer, status, code=None):

@@ -12,7 +12,8 @@ import pytest
 from kombu import Connection
 
 from tests.builders.processes import pids
-from tests.builders.shop import Client, a_customer, a_product, an_admin, eventually
+from tests.builders.shop import Client, a_customer, a_product, an_admin
+from tests.builders.waiting import eventually
 from tests.chaos.trickle import Trickle
 
 KIRANA = Path(sys.executable).parent / "kirana"

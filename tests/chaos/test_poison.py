@@ -8,7 +8,8 @@ from amqp import Message
 from kombu import Connection
 
 from tests.builders.processes import pids
-from tests.builders.shop import Client, eventually
+from tests.builders.shop import Client
+from tests.builders.waiting import eventually
 
 SERVICES = ("identity", "catalog", "cart", "order", "notification")
 BODY = b'{"args": [], "kwargs": {}}'

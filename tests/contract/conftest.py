@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.builders.postgres import Postgres
+from tests.builders.rabbitmq import Rabbit
+from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
-from tests.contract.private_servers import Postgres, Rabbit, eventually
 
 HERE = Path(__file__).parent
 
@@ -45,19 +48,15 @@ class Running:
 
 
 @pytest.fixture(scope="session")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
-    server = Rabbit(tmp_path_factory.mktemp("servers") / "rabbit")
-    server.start()
-    yield server
-    server.retire()
+def rabbit() -> Iterator[Rabbit]:
+    with Rabbit() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("servers") / "postgres")
-    server.start()
-    yield server
-    server.end(signal.SIGINT)
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -97,14 +96,14 @@ def demo(start: Callable[..., Running], rabbit: Rabbit) -> Running:
 
 
 def is_well(rabbit: Rabbit, service: str) -> bool:
-    """Asked over the wire, as anybody would."""
-    connection = rabbit.connect()
+    """Asked over the wire, as anybody would; a broker that is away or has no such queue is a no."""
     try:
-        caller = Caller(connection)
-        caller.depth(f"rpc-{service}")
-        return bool(caller.call(f"{service}.check_health").result["ok"])
-    finally:
-        connection.close()
+        with closing(rabbit.connect()) as connection:
+            caller = Caller(connection)
+            caller.depth(f"rpc-{service}")
+            return bool(caller.call(f"{service}.check_health").result["ok"])
+    except rabbit.not_yet:
+        return False
 
 
 @pytest.fixture

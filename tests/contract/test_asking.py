@@ -9,7 +9,7 @@ import amqp
 import pytest
 
 from shared.contracts.catalog import OutOfStock
-from tests.contract.private_servers import eventually
+from tests.builders.waiting import eventually
 
 
 @pytest.fixture

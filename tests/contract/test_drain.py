@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from tests.contract.private_servers import eventually
+from tests.builders.waiting import eventually
 
 
 def test_no_call_is_lost_and_none_runs_twice_when_a_replica_is_told_to_go(caller, start, tmp_path):

@@ -8,7 +8,7 @@ import uuid
 import amqp
 import psycopg2
 
-from tests.contract.private_servers import eventually
+from tests.builders.waiting import eventually
 
 QUEUE = "evt-demo-thing.added--demo.on_thing_added"
 PARKING = "parking.demo"
@@ -44,7 +44,7 @@ def test_an_event_of_the_outbox_is_handled_once_and_soon(caller):
 
     caller.call("demo.add_thing", name=name, headers={"nameko.request_id": "request-of-the-event"})
 
-    eventually(lambda: _count(caller, name)["handled"] == 1, seconds=5, what="the handler")
+    eventually(lambda: _count(caller, name)["handled"] == 1, within=5, what="the handler")
     assert _count(caller, name)["unpublished"] == 0
 
 
@@ -85,7 +85,7 @@ def test_a_failing_handler_leaves_nothing_behind_and_its_event_climbs_the_ladder
 
     _publish(caller, _envelope(name))
 
-    last = eventually(lambda: caller.take(f"retry.30000.{QUEUE}"), seconds=20, what="the third step")
+    last = eventually(lambda: caller.take(f"retry.30s.{QUEUE}"), within=20, what="the third step")
     assert last.headers["x-kirana-attempt"] == 3
     assert _count(caller, name)["handled"] == 0
     _publish(caller, last.body, key=QUEUE, exchange="", **{"x-kirana-attempt": 3})  # without waiting 30 s
@@ -109,6 +109,7 @@ def test_what_is_no_event_is_parked_at_once(caller):
 
 def test_two_relays_publish_everything_once_and_in_order(caller, start):
     second = start("-m", "kirana_demo", name="demo-2")
+    eventually(lambda: caller.channel.queue_declare("rpc-demo", passive=True).consumer_count == 2, what="two replicas")
     queue = caller.channel.queue_declare("", exclusive=True).queue
     caller.channel.queue_bind(queue, "demo.events", "thing.added")
     name = str(uuid.uuid4())
@@ -131,4 +132,4 @@ def test_an_event_that_nobody_binds_is_no_obstacle(caller, environment):
         )
     connection.close()
 
-    eventually(lambda: _count(caller, "x")["unpublished"] == 0, seconds=5, what="the unheard event")
+    eventually(lambda: _count(caller, "x")["unpublished"] == 0, within=5, what="the unheard event")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 import uuid
 
+from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
 from tests.contract.conftest import is_well
-from tests.contract.private_servers import eventually
 
 
 def _operation(operation_id: str, fingerprint: str = "f") -> dict[str, str]:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 import uuid
 
+from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
 from tests.contract.conftest import is_well
-from tests.contract.private_servers import eventually
 
 
 def test_after_the_broker_was_killed_calls_and_events_flow_again_within_ten_seconds(rabbit, demo):
+    # A broker that is killed within seconds of declaring a quorum queue forgets the queue's log (seen with 3.10):
+    # after a clean restart the queue is an old one, as it is in every shop but a newly opened one.
+    rabbit.end()
+    rabbit.start()
+    eventually(lambda: is_well(rabbit, "demo"), what="the service after a clean restart")
     caller = Caller(rabbit.connect())
     name = str(uuid.uuid4())
     caller.ask("demo.add_thing", name=name, seconds=1.0)  # commits while the broker is away
     eventually(lambda: caller.depth("rpc-demo") == 0)
     caller.connection.collect()
 
-    rabbit.end(signal.SIGKILL)
-    time.sleep(3)  # long enough for several vain attempts to connect
+    said = len(demo.log.read_text())
+    rabbit.kill()
+    eventually(lambda: "ConnectionRefusedError" in demo.log.read_text()[said:], what="a vain attempt to connect")
     rabbit.start()
-    eventually(lambda: is_well(rabbit, "demo"), seconds=10, what="the service after the broker")
+    eventually(lambda: is_well(rabbit, "demo"), within=10, what="the service after the broker")
 
     assert demo.lives
     caller = Caller(rabbit.connect())
@@ -42,7 +46,7 @@ def test_a_call_that_is_redelivered_while_it_runs_does_not_run_again(rabbit, dem
 
     rabbit.cut_all_connections()
     eventually(lambda: "end once" in journal.read_text(), what="the call's end")
-    eventually(lambda: is_well(rabbit, "demo"), seconds=10, what="the service")
+    eventually(lambda: is_well(rabbit, "demo"), within=10, what="the service")
 
     caller = Caller(rabbit.connect())
     eventually(lambda: caller.depth("rpc-demo") == 0)
@@ -52,7 +56,7 @@ def test_a_call_that_is_redelivered_while_it_runs_does_not_run_again(rabbit, dem
 
 
 def test_without_its_database_it_answers_unavailable_and_recovers_by_itself(postgres, caller, demo):
-    postgres.end(signal.SIGKILL)
+    postgres.kill()
     started = time.monotonic()
     away = caller.call("demo.count_things", name="x")
     sick = caller.call("demo.check_health").result
@@ -62,30 +66,29 @@ def test_without_its_database_it_answers_unavailable_and_recovers_by_itself(post
     assert away.code == "service.unavailable"
     assert (sick["ok"], sick["dependencies"]["broker"]) == (False, "ok")
     assert took < 6
-    eventually(lambda: caller.call("demo.check_health").result["ok"], seconds=10, what="health")
+    eventually(lambda: caller.call("demo.check_health").result["ok"], within=10, what="health")
     assert demo.lives
 
 
 def test_a_frozen_broker_is_noticed_and_survived(rabbit, demo):
-    os.killpg(rabbit.process.pid, signal.SIGSTOP)
-    time.sleep(25)  # two missed heartbeats
-    os.killpg(rabbit.process.pid, signal.SIGCONT)
+    rabbit.pause()
+    eventually(lambda: "Too many heartbeats missed" in demo.log.read_text(), within=40, what="two missed heartbeats")
+    rabbit.resume()
 
-    eventually(lambda: is_well(rabbit, "demo"), seconds=15, what="the service after the thaw")
-    assert "Too many heartbeats missed" in demo.log.read_text()
+    eventually(lambda: is_well(rabbit, "demo"), within=15, what="the service after the thaw")
     assert demo.lives
 
 
 def test_it_starts_and_waits_when_broker_and_database_are_not_there_yet(rabbit, postgres, start, demo):
     demo.end()
     rabbit.end()
-    postgres.end(signal.SIGINT)
+    postgres.end()
     early = start("-m", "kirana_demo", name="early")
     eventually(lambda: "broker.away" in early.log.read_text(), what="a vain attempt")
 
     postgres.start()
     rabbit.start()
-    eventually(lambda: is_well(rabbit, "demo"), seconds=10, what="the early service")
+    eventually(lambda: is_well(rabbit, "demo"), within=10, what="the early service")
 
     assert early.lives
     assert early.end() == 0

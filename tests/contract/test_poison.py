@@ -9,7 +9,7 @@ from struct import pack
 import amqp
 import pytest
 
-from tests.contract.private_servers import eventually
+from tests.builders.waiting import eventually
 
 PARKING = "parking.demo"
 GOOD = b'{"args": ["x"], "kwargs": {}}'
@@ -47,7 +47,7 @@ def test_poison_is_parked_with_its_reason_and_the_process_lives(caller, demo, na
 
     caller.send("demo.echo", body, headers=headers, **properties)
 
-    parked = eventually(lambda: caller.take(PARKING), seconds=10, what="parking")
+    parked = eventually(lambda: caller.take(PARKING), within=10, what="parking")
     assert _bytes(parked.body) == body
     assert parked.headers["x-parked-reason"]
     assert eventually(lambda: caller.depth("rpc-demo") == 0)
@@ -69,7 +69,7 @@ def test_properties_that_cannot_be_read_do_not_cut_the_connection(caller, proper
 
     caller.channel.basic_publish(message, "nameko-rpc", "demo.echo")
 
-    parked = eventually(lambda: caller.take(PARKING), seconds=10, what="parking")
+    parked = eventually(lambda: caller.take(PARKING), within=10, what="parking")
     assert _bytes(parked.body) == GOOD
     assert parked.headers["x-parked-reason"] == "no reply_to"
 

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.contract.private_servers import eventually, free_port
+from tests.builders.servers import free_port
+from tests.builders.waiting import eventually
 
 
 class FakeConsul(ThreadingHTTPServer):
@@ -68,7 +69,7 @@ def test_a_service_registers_beats_with_its_health_comes_back_when_forgotten_and
     assert registered["name"] == "demo"
     assert [check["ttl"] for check in registered["checks"]] == ["10s"]
     consul.services.clear()
-    eventually(lambda: "demo-seen-1" in consul.services, seconds=15, what="a new registration")
+    eventually(lambda: "demo-seen-1" in consul.services, within=15, what="a new registration")
     assert running.end() == 0
     assert consul.left == ["demo-seen-1"]
 

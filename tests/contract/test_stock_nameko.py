@@ -9,8 +9,8 @@ import textwrap
 
 import pytest
 
+from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
-from tests.contract.private_servers import eventually
 
 NAMEKO = ("-c", "from nameko.cli import cli; cli()")
 PATCHED = "import eventlet; eventlet.monkey_patch()\n"
@@ -20,7 +20,7 @@ PATCHED = "import eventlet; eventlet.monkey_patch()\n"
 def stocker(start, rabbit, demo):
     running = start(*NAMEKO, "run", "--define", f"AMQP_URI={rabbit.url}", "kirana_demo.stock_service", name="stocker")
     caller = Caller(rabbit.connect())
-    eventually(lambda: _depth(rabbit, "rpc-stocker") >= 0, what="the stock service")
+    eventually(lambda: _depth(rabbit, "rpc-stocker") >= 0, what="the stock service", despite=rabbit.not_yet)
     caller.connection.close()
     return running
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.private_servers import eventually
+from tests.builders.waiting import eventually
 
 PARKING = "parking.demo"
 

@@ -1,11 +1,17 @@
 """The containers describe the same system as the local stack, in files their own tools accept."""
 
+import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from kirana.container_secrets import write
+from rpc_services import health_file
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -64,3 +70,43 @@ def test_only_the_edge_is_published_by_default_and_only_on_loopback():
 
     assert {name for name in published if "profiles" not in COMPOSE["services"][name]} == {"edge"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+
+
+def test_the_health_check_of_a_service_is_a_command_that_exists_and_reads_the_file_that_the_service_writes(tmp_path):
+    dockerfile = (ROOT / "docker" / "service.Dockerfile").read_text()
+    command = json.loads(re.search(r"^HEALTHCHECK .*\\\n +CMD (\[.*\])$", dockerfile, re.MULTILINE)[1])
+    assert re.search(rf"^ENV (.*\\\n)*.*\b{health_file.VARIABLE}=/tmp/", dockerfile, re.MULTILINE)
+    report = tmp_path / "health.json"
+
+    def check():
+        return subprocess.run(
+            [sys.executable, *command[1:]],
+            env=os.environ | {health_file.VARIABLE: str(report)},
+            capture_output=True,
+            check=False,
+        ).returncode
+
+    before = check()
+    health_file.write_report(report, ok=True, dependencies={"broker": "ok"})
+
+    assert (before, check()) == (1, 0)
+
+
+def test_what_the_containers_mount_is_there():
+    mounted = [
+        volume.split(":")[0]
+        for service in COMPOSE["services"].values()
+        for volume in service.get("volumes", [])
+        if volume.startswith("./")
+    ]
+
+    assert mounted
+    assert not [path for path in mounted if not (ROOT / path).is_file()]
+
+
+def test_every_secret_that_is_mounted_is_one_that_the_command_draws(tmp_path):
+    drawn = write(tmp_path)
+
+    wanted = {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()}
+
+    assert wanted <= set(drawn)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.shop import Client, a_product, eventually, logged_in, registered, unique
+from tests.builders.shop import Client, a_product, logged_in, registered, unique
+from tests.builders.waiting import eventually
 
 KIRANA = Path(sys.executable).parent / "kirana"
 

@@ -2,7 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.builders.shop import Client, a_customer, a_product, devices, eventually, logged_in, registered, unique
+from tests.builders.shop import Client, a_customer, a_product, devices, logged_in, registered, unique
+from tests.builders.waiting import eventually
 from tests.e2e.test_journey import mails
 
 

@@ -106,7 +106,6 @@ def collaborators(rpc=None, *, redis=None, health=None, **settings):
         clock=lambda: datetime.now(UTC),
         revocations=EndedSessions(),
         keys=KeyRing(rpc),
-        discovery=None,
         health=health or FakeHealth(),
     )
 

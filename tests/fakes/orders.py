@@ -127,8 +127,8 @@ class FakeBook:
 
 
 class FakeDesk:
-    def __init__(self, book, operation_id=None, *, clock=lambda: START):
-        self._book, self._operation_id, self._clock = book, operation_id, clock
+    def __init__(self, book, operation_id=None, *, clock=lambda: START, redelivered=False):
+        self._book, self._operation_id, self._clock, self._redelivered = book, operation_id, clock, redelivered
 
     def first_answer(self):
         if self._operation_id not in self._book.operations:
@@ -175,6 +175,13 @@ class FakeDesk:
     def take_up(self):
         for order in self._book.orders.values():
             if (order.status is Status.PENDING or order.release_due) and self._book.leases[order.id] <= self._clock():
+                self._book.leases[order.id] = self._clock() + LEASE
+                return order
+        return None
+
+    def inherit(self):
+        for order in self._book.orders.values():
+            if self._redelivered and order.operation_id == self._operation_id and order.status is Status.PENDING:
                 self._book.leases[order.id] = self._clock() + LEASE
                 return order
         return None

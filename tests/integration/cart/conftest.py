@@ -7,12 +7,12 @@ from rpc_services.cart.shards import Shards
 from rpc_services.cart.storage import RedisCarts
 from shared.values.identifiers import new_id
 from shared.values.times import now
-from tests.integration.cart.private_redis import running_redis
+from tests.builders.redis import Redis
 
 
 @pytest.fixture(scope="session")
 def servers():
-    with running_redis() as one, running_redis() as other:
+    with Redis() as one, Redis() as other:
         yield [one, other]
 
 

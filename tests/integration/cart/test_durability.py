@@ -16,7 +16,7 @@ from rpc_services.cart.storage import RedisCarts
 from shared.contracts.refusals import OutcomeUnknown, StaleVersion, Unavailable
 from shared.values.identifiers import new_id
 from shared.values.times import now
-from tests.integration.cart.private_redis import running_redis
+from tests.builders.redis import Redis
 from tests.unit.rpc_services.cart.carts_behaviour import (
     APPLE,
     PEAR,
@@ -195,7 +195,7 @@ def test_a_cart_brought_back_still_expires_when_it_would_have(carts, shards, ser
 
 def test_a_killed_redis_is_unavailable_and_comes_back_with_every_acknowledged_change(tmp_path):
     with (
-        running_redis() as server,
+        Redis() as server,
         closing(Shards([server.url])) as shards,
         closing(Journal(tmp_path / "journal.sqlite3")) as journal,
     ):
@@ -219,7 +219,7 @@ def test_a_killed_redis_is_unavailable_and_comes_back_with_every_acknowledged_ch
 
 def test_a_redis_that_takes_no_writes_is_unavailable(tmp_path):
     with (
-        running_redis() as server,
+        Redis() as server,
         closing(Shards([server.url])) as shards,
         closing(Journal(tmp_path / "journal.sqlite3")) as journal,
         server.client as client,

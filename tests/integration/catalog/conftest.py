@@ -1,27 +1,14 @@
 import pytest
 
 from shared.messaging.transactions import Scope
-from shared.persistence.engine import build_engine
-from tests.integration.catalog.private_database import PrivateDatabase
+from tests.builders.postgres import an_engine_of
 from tests.integration.catalog.shop import Shop
 
 
 @pytest.fixture(scope="session")
-def database():
-    private = PrivateDatabase()
-    private.start()
-    try:
-        private.migrate()
-        yield private
-    finally:
-        private.stop()
-
-
-@pytest.fixture(scope="session")
-def engine(database):
-    engine = build_engine(database.url, workers=55, application="test")
-    yield engine
-    engine.dispose()
+def engine(postgres):
+    with an_engine_of("catalog", postgres, workers=55) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,6 @@
 
 import asyncio
 import bisect
-import shutil
-import socket
-import subprocess
 import time
 
 import pytest
@@ -13,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisIsAway
 
 from edge.limits import Limiter, LocalWindows, RedisWindows
 from edge.policies import RateClass
+from tests.builders import redis as private
 
 pytestmark = pytest.mark.anyio
 
@@ -23,31 +21,9 @@ def anyio_backend():
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
-    program = shutil.which("redis-server")
-    assert program, "redis-server is not installed"
-    options = [
-        "--port",
-        str(number),
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--dir",
-        str(tmp_path_factory.mktemp("redis")),
-    ]
-    server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", number)) == 0:
-                break
-        time.sleep(0.02)
-    yield number
-    server.terminate()
-    server.wait(10)
+def port():
+    with private.Redis() as server:
+        yield server.port
 
 
 @pytest.fixture

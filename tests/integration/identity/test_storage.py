@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from rpc_services.identity.domain import new_session
 from rpc_services.identity.storage import SqlAccounts, SqlAttempts, SqlSessions, sweep
-from rpc_services.identity.tables import login_attempts, metadata, sessions
+from rpc_services.identity.tables import login_attempts, sessions
 from rpc_services.identity.throttle import Allowance, Count
 from shared.contracts.identity import UsernameTaken
 from shared.values.identifiers import new_id
@@ -82,15 +82,3 @@ def test_what_is_over_is_swept_and_what_is_not_stays(transaction):
     sweep(transaction, NOON)
 
     assert set(transaction.scalars(select(sessions.c.id).where(sessions.c.user_id == account.id))) == {alive.id}
-
-
-def test_the_migrations_make_exactly_the_tables_that_the_code_knows(engine):
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
-    def is_ours(thing, name, kind, *_):
-        return not (kind == "table" and name not in metadata.tables)
-
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"include_object": is_ours})
-        assert compare_metadata(context, metadata) == []

@@ -3,19 +3,13 @@ from sqlalchemy import delete
 
 from rpc_services.notification.tables import deliveries
 from shared.messaging.transactions import Scope
-from shared.persistence.engine import build_engine
-from shared.persistence.migrations import migrate
-from tests.builders.postgres import running_postgres
+from tests.builders.postgres import an_engine_of
 
 
 @pytest.fixture(scope="session")
-def engine():
-    with running_postgres() as create:
-        url = create("kirana_notification")
-        migrate("rpc_services.notification", url)
-        engine = build_engine(url, workers=20, application="test")
+def engine(postgres):
+    with an_engine_of("notification", postgres) as engine:
         yield engine
-        engine.dispose()
 
 
 @pytest.fixture

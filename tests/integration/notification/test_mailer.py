@@ -7,6 +7,7 @@ from aiosmtpd.controller import Controller
 from rpc_services.notification.mailer import SmtpMailer, connect
 from rpc_services.notification.settings import MailServer
 from rpc_services.notification.use_cases import NotNow, Undeliverable
+from tests.builders.servers import free_port
 from tests.fakes.notification import a_delivery
 
 
@@ -29,12 +30,6 @@ class Mailbox:
             return "554 refused"
         self.messages.append((envelope.rcpt_tos, envelope.content.decode()))
         return "250 OK"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import pytest
 from sqlalchemy.orm import Session
 
 from rpc_services.notification.storage import SqlClaims, SqlDeliveries
-from rpc_services.notification.tables import metadata
 from tests.fakes.notification import LEASE, NOON, DeliveriesBehaviour, a_delivery
 
 
@@ -58,15 +57,3 @@ def test_the_bell_rings_when_a_new_message_is_committed_and_not_before(engine, s
         SqlDeliveries(transaction, lambda: rung.append(True)).add(delivery)
         transaction.commit()
     assert not rung
-
-
-def test_the_migrations_make_exactly_the_tables_that_the_code_knows(engine):
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
-    def is_ours(thing, name, kind, *_):
-        return not (kind == "table" and name not in metadata.tables)
-
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"include_object": is_ours})
-        assert compare_metadata(context, metadata) == []

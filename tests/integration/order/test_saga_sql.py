@@ -23,13 +23,19 @@ class Shop:
         self.faults, self.clock = Faults(), FakeClock()
         self.stock, self.payments = FakeStock(self.faults), FakePayments(self.faults)
 
-    def saga(self, operation_id=None, fingerprint="f"):
-        call = Call(request_id="r", method="order.place_order", operation_id=operation_id, fingerprint=fingerprint)
+    def saga(self, operation_id=None, fingerprint="f", *, redelivered=False):
+        call = Call(
+            request_id="r",
+            method="order.place_order",
+            operation_id=operation_id,
+            fingerprint=fingerprint,
+            redelivered=redelivered,
+        )
         desk = FaultyDesk(SqlDesk(self.scope, call, clock=self.clock), self.faults)
         return a_saga(desk, self.stock, self.payments, clock=self.clock)
 
-    def begin(self, order, fingerprint="f"):
-        return self.saga(order.operation_id, fingerprint).begin(order)
+    def begin(self, order, fingerprint="f", *, redelivered=False):
+        return self.saga(order.operation_id, fingerprint, redelivered=redelivered).begin(order)
 
     def resume(self):
         return resume_orders(saga=self.saga(), most=5)

@@ -2,7 +2,6 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -53,14 +52,3 @@ def servers():
     finally:
         servers.down()
         shutil.rmtree(root)
-
-
-@pytest.fixture
-def eventually():
-    def wait(is_so, seconds=30):
-        give_up = time.monotonic() + seconds
-        while not is_so():
-            assert time.monotonic() < give_up, "it did not come true in time"
-            time.sleep(0.1)
-
-    return wait

@@ -1,8 +1,10 @@
 """What is left of a stack after it was taken down, whatever had happened to it before."""
 
 import os
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from kirana.stack.bring_down import bring_down, remove
 from kirana.stack.home import Home
 from kirana.stack.packages import postgres_programs
+from kirana.stack.state import save
 from kirana.stack.steps import Steps
 from tests.integration.stack.conftest import Servers
 from tests.stack_fixture import kirana
@@ -81,6 +84,49 @@ def test_status_of_nothing_says_what_to_do(tmp_path):
 def test_down_of_nothing_is_fine(tmp_path):
     assert kirana(tmp_path / "absent", "down").returncode == 0
     assert not (tmp_path / "absent").exists()
+
+
+def test_down_says_whether_there_was_anything_to_stop(tmp_path):
+    home = Home(tmp_path / "home")
+    home.make()
+
+    assert "was running" in kirana(home.root, "down").stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["token", "--user", "admin"], ["audit"], ["shell"], ["seed"], ["demo"]], ids=lambda words: words[0]
+)
+def test_what_needs_a_running_shop_says_at_once_that_it_does_not_run(servers, tmp_path, command):
+    save(replace(servers.state, home=tmp_path))
+
+    answered = kirana(tmp_path, *command, timeout=10)
+
+    assert answered.returncode == 3
+    assert "does not run" in answered.stderr
+    assert "kirana up" in answered.stderr
+    assert "Traceback" not in answered.stderr
+
+
+def test_an_interrupted_up_can_be_looked_at_and_taken_up_again(tmp_path):
+    servers = Servers(tmp_path / "home")
+    begun = subprocess.Popen(
+        [sys.executable, "-m", "kirana.cli", "up"],
+        env=os.environ | {"KIRANA_HOME": str(servers.home.root)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while "PostgreSQL" not in begun.stderr.readline():
+            assert begun.poll() is None
+        begun.send_signal(signal.SIGINT)
+        said = begun.communicate(timeout=30)[1]
+
+        assert begun.returncode == 130
+        assert "kirana up" in said
+        assert servers.process("postgres").state == "RUNNING"
+        assert servers.up().postgres
+    finally:
+        servers.down()
 
 
 def test_postgresql_is_found_beside_the_version_that_made_the_data(tmp_path):

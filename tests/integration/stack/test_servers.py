@@ -17,6 +17,8 @@ from kirana.stack import readiness
 from kirana.stack.definitions import CALLS
 from kirana.stack.passwords import passwords
 from kirana.stack.programs import amqp_url
+from shared.nameko_ext import topology
+from tests.builders.waiting import eventually
 
 SERVERS = ("postgres", "rabbitmq", "redis-carts", "redis-edge")
 
@@ -59,7 +61,7 @@ def test_a_second_up_changes_nothing_that_runs(servers):
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_a_killed_server_is_back_and_counted(servers, eventually, name):
+def test_a_killed_server_is_back_and_counted(servers, name):
     before = servers.process(name)
 
     servers.kill(before.pid)
@@ -75,7 +77,7 @@ def test_a_killed_server_is_back_and_counted(servers, eventually, name):
     assert servers.process(name).restarts > before.restarts
 
 
-def test_after_the_supervisor_is_killed_up_mends_the_stack_and_keeps_its_ports(servers, eventually):
+def test_after_the_supervisor_is_killed_up_mends_the_stack_and_keeps_its_ports(servers):
     before = servers.state
     orphans = servers.pids() - {servers.supervisor_pid()}
     servers.kill(servers.supervisor_pid())
@@ -162,26 +164,14 @@ def test_a_service_cannot_take_the_queue_of_another(channel_of):
 
 def test_a_service_declares_what_it_consumes_and_where_it_parks(servers, channel_of):
     channel = channel_of("notification")
-    name = "evt-order-order.placed--notification.on_order_placed"
+    queue = topology.event_queue("order", "order.placed", "notification", "on_order_placed")
 
-    channel.exchange_declare("order.events", "topic", durable=True, auto_delete=False)
-    channel.queue_declare(
-        name,
-        durable=True,
-        auto_delete=False,
-        arguments={"x-queue-type": "quorum", "x-dead-letter-exchange": "kirana.parking"},
-    )
-    channel.queue_bind(name, "order.events", "order.placed")
-    channel.queue_declare(
-        f"retry.1000.{name}",
-        durable=True,
-        auto_delete=False,
-        arguments={"x-message-ttl": 1000, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": name},
-    )
+    topology.declare_events(channel, queue)
 
     assert management(servers.state, "queues/kirana/parking.notification")["type"] == "quorum"
-    channel.queue_delete(f"retry.1000.{name}")
-    channel.queue_delete(name)
+    assert management(servers.state, f"queues/kirana/{queue.name}")["type"] == "quorum"
+    for delay in topology.RETRY_DELAYS_MS:
+        channel.queue_delete(queue.retry_name(delay))
 
 
 def test_the_edge_does_not_see_other_vhosts(servers):

@@ -11,6 +11,7 @@ import pytest
 from kirana.commands.up import examples
 from kirana.stack import readiness
 from kirana.stack.definitions import METHODS
+from tests.builders.waiting import eventually
 from tests.stack_fixture import kirana
 
 
@@ -31,7 +32,7 @@ def test_status_lists_every_process_as_running(stack):
     assert all(entry["state"] == "RUNNING" and entry["pid"] > 0 for entry in found["processes"])
 
 
-def test_status_for_people_finds_everything_well(stack, eventually):
+def test_status_for_people_finds_everything_well(stack):
     eventually(lambda: "well" in (shown := kirana(stack.home, "status").stdout) and "refused" not in shown)
 
 
@@ -44,18 +45,18 @@ def test_another_up_restarts_nothing(stack):
     assert {entry["name"]: entry["pid"] for entry in status(stack)[1]["processes"]} == before
 
 
-def test_the_printed_commands_work_when_pasted(stack, eventually):
+def test_the_printed_commands_work_when_pasted(stack):
     def pasted(command):
         return json.loads(subprocess.run(["sh", "-c", command], capture_output=True, check=True).stdout)
 
     shelves, login = examples(stack)
 
-    eventually(lambda: len(pasted(shelves)) == 3, seconds=45)  # another test may just have killed a service
-    eventually(lambda: pasted(login).get("token_type") == "Bearer", seconds=45)
+    eventually(lambda: len(pasted(shelves)) == 3, within=45)  # another test may just have killed a service
+    eventually(lambda: pasted(login).get("token_type") == "Bearer", within=45)
 
 
 @pytest.mark.parametrize("service", METHODS)
-def test_a_killed_service_is_back_and_well(stack, eventually, service):
+def test_a_killed_service_is_back_and_well(stack, service):
     before = process(stack, f"{service}-1")
     well = readiness.service(stack.amqp, METHODS[service])
 
@@ -65,7 +66,7 @@ def test_a_killed_service_is_back_and_well(stack, eventually, service):
     eventually(lambda: not well())
 
 
-def test_a_killed_edge_is_back(stack, eventually):
+def test_a_killed_edge_is_back(stack):
     before = process(stack, "edge")
     well = readiness.edge(stack.edge_url)
 

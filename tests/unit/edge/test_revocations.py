@@ -2,26 +2,9 @@
 import asyncio
 from types import SimpleNamespace
 
-import msgspec
-
 from edge.revocations import EndedSessions, RevocationFeed
 from edge.rpc.calls import RpcReply
-from shared.contracts.events import SESSION_REVOKED, Event
-
-
-def an_event(session_id: str, forget_at: int) -> bytes:
-    return msgspec.json.encode(
-        Event(
-            event_id="e",
-            type=SESSION_REVOKED.name,
-            version=1,
-            occurred_at="2026-01-01T00:00:00Z",
-            aggregate_id=session_id,
-            sequence=1,
-            request_id="r",
-            data={"session_id": session_id, "user_id": "u", "forget_at": forget_at},
-        )
-    )
+from tests.builders.events import a_revocation
 
 
 class FakeRpc:
@@ -59,7 +42,7 @@ def test_an_event_revokes_and_an_unreadable_one_harms_nobody():
     sessions = EndedSessions(wall=lambda: 0)
     feed = RevocationFeed(sessions, rpc=FakeRpc({}))
 
-    for body in (b"no json", b"{}", an_event("s", 10)):
+    for body in (b"no json", b"{}", a_revocation("s", forget_at=10)):
         asyncio.run(feed.take(SimpleNamespace(body=body)))
 
     assert sessions.is_revoked("s")

@@ -1,4 +1,3 @@
-import socket
 from dataclasses import dataclass
 
 import msgspec
@@ -7,6 +6,7 @@ import pytest
 from kirana.calls import Calls, RemoteFault, answer_of
 from shared.contracts import cart, catalog, identity, order
 from shared.contracts.refusals import InvalidRequest, Refusal, Unavailable
+from tests.builders.servers import free_port
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,5 @@ def test_an_answer_of_the_wrong_shape_is_not_passed_on():
 
 
 def test_a_broker_that_is_away_is_said_at_once_and_nothing_was_done():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    with Calls(Broker(f"amqp://u:p@127.0.0.1:{port}/v")) as calls, pytest.raises(Unavailable):
+    with Calls(Broker(f"amqp://u:p@127.0.0.1:{free_port()}/v")) as calls, pytest.raises(Unavailable):
         calls.call(catalog.GET_PRODUCT, catalog.GetProduct(product_id=1), timeout=5)

@@ -77,6 +77,17 @@ def test_following_shows_what_comes_later_and_who_starts_later(tmp_path):
     assert messages(second) == ["new", "newcomer"]
 
 
+def test_following_goes_on_when_a_full_file_is_moved_away(tmp_path):
+    write(tmp_path, "order-1", line(1, message="old"))
+    later = follow(tmp_path, Query(), pause=lambda _: None)
+    next(later)
+    write(tmp_path, "order-1", line(2, message="last of the full file"))
+    (tmp_path / "order-1.jsonl").rename(tmp_path / "order-1.1.jsonl")
+    write(tmp_path, "order-1", line(3, message="first of the new one"))
+
+    assert messages(next(later)) == ["last of the full file", "first of the new one"]
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5m", 300), ("2h", 7200), ("1d", 86400)])
 def test_a_duration_is_read(text, seconds):
     assert parse_ago(text) == timedelta(seconds=seconds)

@@ -1,13 +1,13 @@
 import asyncio
 import smtplib
-import socket
-import time
 from email.message import EmailMessage
 
 import pytest
 
 from kirana.mail_sink import Mailbox, SinkSettings, as_mail, read_settings, serve
 from shared.settings.reader import BadSettings
+from tests.builders.servers import free_port
+from tests.builders.waiting import eventually
 
 
 def a_mail(message_id="<1@kirana>", to="ada@example.com"):
@@ -68,13 +68,14 @@ def test_settings_name_every_fault():
     assert len(failed.value.faults) == 2
 
 
-def test_a_mail_sent_twice_over_smtp_arrives_once(tmp_path, unused_port):
-    settings = SinkSettings("127.0.0.1", unused_port, tmp_path, "mail-1", "local", "info", None)
+def test_a_mail_sent_twice_over_smtp_arrives_once(tmp_path):
+    port = free_port()
+    settings = SinkSettings("127.0.0.1", port, tmp_path, "mail-1", "local", "info", None)
 
     async def scenario():
         stop = asyncio.Event()
         server = asyncio.create_task(serve(settings, stop))
-        await asyncio.to_thread(send_twice, unused_port)
+        await asyncio.to_thread(send_twice, port)
         stop.set()
         await server
 
@@ -84,24 +85,6 @@ def test_a_mail_sent_twice_over_smtp_arrives_once(tmp_path, unused_port):
 
 
 def send_twice(port):
-    with connected(port) as client:
+    with eventually(lambda: smtplib.SMTP("127.0.0.1", port, timeout=10), despite=ConnectionRefusedError) as client:
         client.send_message(a_mail())
         client.send_message(a_mail())
-
-
-def connected(port):
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return smtplib.SMTP("127.0.0.1", port, timeout=10)
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-@pytest.fixture
-def unused_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

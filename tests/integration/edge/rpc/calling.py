@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 import uvloop
@@ -61,16 +60,6 @@ async def a_caller(url: str) -> AsyncIterator[Caller]:
         yield caller
     finally:
         await caller.broker.close()
-
-
-async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float) -> None:
-    """Wait until ``holds()``, but no longer than so many seconds."""
-    async with asyncio.timeout(seconds):
-        while True:
-            verdict = holds()
-            if verdict if isinstance(verdict, bool) else await verdict:
-                return
-            await asyncio.sleep(0.02)
 
 
 def run(work: Awaitable[None]) -> None:

@@ -7,20 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.edge.rpc.private_broker import PrivateBroker
+from tests.builders.rabbitmq import Rabbit
 
 HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    private = PrivateBroker(tmp_path_factory.mktemp("broker"))
-    private.start()
-    try:
-        private.wait()
-        yield private
-    finally:
-        private.close()
+def broker():
+    with Rabbit() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from edge.rpc.failures import CallFailure, NotExecuted, OutcomeUnknown
-from tests.integration.edge.rpc.calling import a_caller, a_context, eventually, method, run
+from tests.builders.waiting import eventually_async
+from tests.integration.edge.rpc.calling import a_caller, a_context, method, run
 
 pytestmark = pytest.mark.usefixtures("stock_service")
 
@@ -27,7 +28,7 @@ def test_a_killed_broker_is_refused_at_once_and_used_again_within_ten_seconds_of
             in_flight = asyncio.create_task(
                 outcome_of(caller.client.call(method("slow", mutating=True), {"seconds": 60}, context=a_context(60)))
             )
-            await eventually(lambda: len(caller.pending) == 1, 1)
+            await eventually_async(lambda: len(caller.pending) == 1, within=1)
 
             await asyncio.to_thread(broker.kill)
             assert (await in_flight)[0] is OutcomeUnknown
@@ -35,11 +36,8 @@ def test_a_killed_broker_is_refused_at_once_and_used_again_within_ten_seconds_of
             assert kind is NotExecuted
             assert seconds < 0.5
 
-            broker.start()
-            await asyncio.to_thread(broker.wait)
-            began = time.monotonic()
-            await eventually(caller.answers, 10)
-            print(f"recovered {time.monotonic() - began:.2f} s after the broker")
+            await asyncio.to_thread(broker.start)
+            await eventually_async(caller.answers, within=10)
             assert caller.guard.states()["stock"]["breaker"] == "closed"
 
     run(scenario())
@@ -58,15 +56,13 @@ def test_a_broker_that_stands_still_hangs_nobody(broker):
                 async def is_noticed() -> bool:
                     return (await outcome_of(caller.echo(0, mutating=True)))[0] is NotExecuted
 
-                await eventually(is_noticed, 10)
+                await eventually_async(is_noticed, within=10)
                 kind, seconds = await outcome_of(caller.echo(0, mutating=True))
                 assert kind is NotExecuted
                 assert seconds < 0.5
             finally:
                 broker.resume()
 
-            began = time.monotonic()
-            await eventually(caller.answers, 10)
-            print(f"recovered {time.monotonic() - began:.2f} s after the broker went on")
+            await eventually_async(caller.answers, within=10)
 
     run(scenario())

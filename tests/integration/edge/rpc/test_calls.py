@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from edge.rpc.failures import NotExecuted, OutcomeUnknown, RemoteRefusal
-from tests.integration.edge.rpc.calling import a_caller, a_context, eventually, method, run
+from tests.builders.waiting import eventually_async
+from tests.integration.edge.rpc.calling import a_caller, a_context, method, run
 
 pytestmark = pytest.mark.usefixtures("stock_service")
 
@@ -63,7 +64,7 @@ def test_an_answer_that_comes_too_late_is_dropped_and_counted(broker):
             with pytest.raises(OutcomeUnknown):
                 await caller.client.call(method("slow"), {"seconds": 0.4}, context=a_context(0.3))
 
-            await eventually(lambda: caller.pending.counts["unclaimed"] == 1, 3)
+            await eventually_async(lambda: caller.pending.counts["unclaimed"] == 1, within=3)
 
     run(scenario())
 
@@ -72,7 +73,7 @@ def test_a_cancelled_call_leaves_nothing_behind(broker):
     async def scenario():
         async with a_caller(broker.url) as caller:
             call = asyncio.create_task(caller.client.call(method("slow"), {"seconds": 1}, context=a_context()))
-            await eventually(lambda: len(caller.pending) == 1, 1)
+            await eventually_async(lambda: len(caller.pending) == 1, within=1)
             call.cancel()
             await asyncio.gather(call, return_exceptions=True)
 
@@ -83,8 +84,9 @@ def test_a_cancelled_call_leaves_nothing_behind(broker):
 
 def test_a_call_that_the_broker_forbids_fails_alone_and_the_next_one_works(broker):
     broker.ctl("add_user", "lowly", "lowly")
-    broker.ctl("set_permissions", "lowly", "^amq\\.gen.*", "^(amq\\.gen.*|nameko-rpc)$", "^(amq\\.gen.*|nameko-rpc)$")
-    broker.ctl("set_topic_permissions", "lowly", "nameko-rpc", "^stock\\.(echo|slow)$", ".*")
+    own = "^(amq\\.gen.*|nameko-rpc)$"
+    broker.ctl("set_permissions", "-p", "kirana", "lowly", "^amq\\.gen.*", own, own)
+    broker.ctl("set_topic_permissions", "-p", "kirana", "lowly", "nameko-rpc", "^stock\\.(echo|slow)$", ".*")
 
     async def scenario():
         async with a_caller(broker.url_of("lowly", "lowly")) as caller:
@@ -107,7 +109,7 @@ def test_a_reply_queue_that_is_deleted_is_replaced(broker):
         async with a_caller(broker.url) as caller:
             first = caller.broker.link()
             first.lose("as if the queue was deleted")
-            await eventually(caller.answers, 5)
+            await eventually_async(caller.answers, within=5)
 
             assert caller.broker.link().reply_to != first.reply_to
 

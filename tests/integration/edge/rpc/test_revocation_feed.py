@@ -2,34 +2,20 @@
 from __future__ import annotations
 
 import aiormq
-import msgspec
 
 from edge.revocations import EXCHANGE, EndedSessions, RevocationFeed
 from edge.rpc.calls import RpcReply
 from edge.rpc.connection import Broker
 from edge.rpc.pending import Pending
-from shared.contracts.events import SESSION_REVOKED, Event
-from tests.integration.edge.rpc.calling import eventually, run
+from shared.contracts.events import SESSION_REVOKED
+from tests.builders.events import a_revocation
+from tests.builders.waiting import eventually_async
+from tests.integration.edge.rpc.calling import run
 
 
 class Identity:
     async def call(self, method, arguments, *, context):
         return RpcReply({"sessions": {"ended-before": 2_000_000_000}})
-
-
-def an_event(session_id: str) -> bytes:
-    return msgspec.json.encode(
-        Event(
-            event_id="event-1",
-            type=SESSION_REVOKED.name,
-            version=1,
-            occurred_at="2026-01-01T00:00:00Z",
-            aggregate_id=session_id,
-            sequence=1,
-            request_id="request-1",
-            data={"session_id": session_id, "user_id": "user-1", "forget_at": 2_000_000_000},
-        )
-    )
 
 
 async def publish_until(url: str, session_id: str, sessions: EndedSessions) -> None:
@@ -38,10 +24,10 @@ async def publish_until(url: str, session_id: str, sessions: EndedSessions) -> N
         await channel.exchange_declare(EXCHANGE, exchange_type="topic", durable=True)
 
         async def arrived() -> bool:
-            await channel.basic_publish(an_event(session_id), exchange=EXCHANGE, routing_key=SESSION_REVOKED.name)
+            await channel.basic_publish(a_revocation(session_id), exchange=EXCHANGE, routing_key=SESSION_REVOKED.name)
             return sessions.is_revoked(session_id)
 
-        await eventually(arrived, 10)
+        await eventually_async(arrived, within=10)
 
 
 def test_an_ended_session_is_known_by_event_and_what_ended_before_by_asking(broker):

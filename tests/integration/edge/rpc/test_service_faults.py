@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from edge.rpc.failures import NotExecuted
-from tests.integration.edge.rpc.calling import a_caller, eventually, run
+from tests.builders.waiting import eventually_async
+from tests.integration.edge.rpc.calling import a_caller, run
 
 
 def test_calls_to_a_killed_service_fail_at_once_until_it_is_back(broker, start_stock_service):
@@ -15,12 +16,12 @@ def test_calls_to_a_killed_service_fail_at_once_until_it_is_back(broker, start_s
             assert await caller.answers()
             service.kill()
 
-            await eventually(lambda: caller.consumers.absent("stock"), 3)
+            await eventually_async(lambda: caller.consumers.absent("stock"), within=3)
             async with asyncio.timeout(0.5):
                 with pytest.raises(NotExecuted):
                     await caller.echo(1)
 
             await asyncio.to_thread(start_stock_service)
-            await eventually(caller.answers, 3)
+            await eventually_async(caller.answers, within=3)
 
     run(scenario())

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from tests.builders.waiting import eventually_async
 from tests.fakes.edge import FakeRpc, collaborators, serving
 
 pytestmark = pytest.mark.anyio
@@ -38,8 +39,6 @@ async def test_a_request_whose_client_went_away_is_logged_too():
             request = asyncio.create_task(client.get("/api/products/7"))
             await began.wait()
             request.cancel()
-            async with asyncio.timeout(5):
-                while not any(line["event"] == "http.request" for line in logs):  # noqa: ASYNC110  # logs are a list
-                    await asyncio.sleep(0.01)
+            await eventually_async(lambda: any(line["event"] == "http.request" for line in logs), within=5)
 
     assert [line["http.response.status_code"] for line in logs if line["event"] == "http.request"] == [499]

@@ -33,3 +33,19 @@ def test_nothing_runs_after_the_line_that_failed(capsys):
 @pytest.mark.parametrize(("wish", "status"), [("3", 3), ("", 0), ("'text'", 1)])
 def test_a_script_may_choose_its_own_status(wish, status):
     assert run_script(f"raise SystemExit({wish})", {}) == status
+
+
+def test_a_failed_call_shows_the_operators_line_and_not_the_clients_insides(capsys):
+    def call():
+        try:
+            raise OSError("a socket closed")  # noqa: TRY301 - a fault with a cause, as clients raise it
+        except OSError as fault:
+            raise LookupError("no such service") from fault
+
+    run_script("x = 1\ncall()", {"call": call})
+
+    shown = capsys.readouterr().err
+    assert 'File "<stdin>", line 2' in shown
+    assert "LookupError: no such service" in shown
+    assert "socket" not in shown
+    assert __file__ not in shown

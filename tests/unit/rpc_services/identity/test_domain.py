@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from rpc_services.identity.domain import SESSION_LIFE, is_id, is_mailable, new_session, sameness
+from rpc_services.identity.domain import SESSION_LIFE, is_mailable, new_session, sameness
 from shared.values.identifiers import new_id
 from tests.fakes.identity import NOON, an_account
 
@@ -21,14 +21,6 @@ def test_what_prints_an_account_prints_no_secret_and_no_address():
 
 def test_names_are_the_same_whatever_their_case():
     assert sameness("Straße@Example.COM") == sameness("STRASSE@example.com")
-
-
-@pytest.mark.parametrize(
-    "text", ["", "1", "a\0b", "x" * 36, "{12345678-1234-5678-1234-567812345678}", "12345678123456781234567812345678"]
-)
-def test_text_that_is_no_id_is_told_from_ids(text):
-    assert not is_id(text)
-    assert is_id(new_id())
 
 
 @pytest.mark.parametrize("address", ["anna@example.com", "a+b@example.com", "anna@exämple.com", "o'neil@example.com"])

@@ -173,6 +173,55 @@ class SagaBehaviour:
         with pytest.raises(StillRunning):
             shop.begin(an_order((1, 2), operation_id=order.operation_id))
 
+    @pytest.mark.parametrize(("step", "when"), MOMENTS)
+    def test_a_call_that_the_broker_brings_again_carries_its_order_on_at_once(self, shop, order, step, when):
+        shop.faults.order(step, Crash(), when=when)
+        with pytest.raises(Crash):
+            shop.begin(order)
+
+        again = shop.begin(an_order((1, 2), operation_id=order.operation_id), redelivered=True)
+
+        assert (again["id"] if isinstance(again, dict) else again.id) == order.id
+        assert (shop.status(order), shop.events(order), shop.stock.free) == ("confirmed", 1, {1: 98, 2: 99})
+
+    def test_a_call_that_the_broker_brings_again_is_refused_as_its_order_is(self, shop, order):
+        shop.faults.order("authorize", Crash())
+        with pytest.raises(Crash):
+            shop.begin(order)
+        shop.payments.declines = True
+
+        with pytest.raises(PaymentDeclined):
+            shop.begin(an_order((1, 2), operation_id=order.operation_id), redelivered=True)
+
+        assert (shop.status(order), shop.stock.free) == ("rejected", {1: 100, 2: 100})
+
+    def test_an_heir_and_a_first_run_that_lives_after_all_make_one_order(self, shop, order):
+        confirm = shop.stock.confirm
+
+        def meanwhile(held):
+            shop.stock.confirm = confirm
+            shop.begin(an_order((1, 2), operation_id=order.operation_id), redelivered=True)
+            confirm(held)
+
+        shop.stock.confirm = meanwhile
+
+        answer = shop.begin(order)
+
+        assert (answer.id, shop.events(order), shop.stock.free[1]) == (order.id, 1, 98)
+
+    def test_an_heir_that_meets_an_outage_leaves_the_order_to_the_sweeper(self, shop, order):
+        shop.faults.order("authorize", Crash())
+        with pytest.raises(Crash):
+            shop.begin(order)
+        shop.faults.order("reserve", Unavailable(retry_after=1))
+
+        with pytest.raises(OutcomeUnknown):
+            shop.begin(an_order((1, 2), operation_id=order.operation_id), redelivered=True)
+
+        shop.pass_time(timedelta(seconds=11))
+        shop.resume()
+        assert (shop.status(order), shop.events(order)) == ("confirmed", 1)
+
     @pytest.mark.parametrize("step", ["reject", "release", "released"])
     @pytest.mark.parametrize("when", ["before", "after"])
     def test_a_rejection_that_died_half_way_ends_with_all_stock_back(self, shop, order, step, when):

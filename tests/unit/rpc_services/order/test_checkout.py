@@ -66,8 +66,8 @@ def carts():
 
 @pytest.fixture
 def checkout(book, stock, carts):
-    def checkout(operation_id="me/key", **fields):
-        saga = a_saga(FakeDesk(book, operation_id), stock, NoPayments())
+    def checkout(operation_id="me/key", *, redelivered=False, **fields):
+        saga = a_saga(FakeDesk(book, operation_id, redelivered=redelivered), stock, NoPayments())
         opening = Opening(operation_id=operation_id, new_id=new_id, new_number=new_order_number, clock=lambda: START)
         return use_cases.checkout(contract.Checkout(user_id="me", **fields), saga=saga, opening=opening, carts=carts)
 
@@ -136,6 +136,19 @@ def test_a_checkout_that_is_still_running_is_not_begun_again(checkout, book):
 
     with pytest.raises(StillRunning):
         checkout()
+
+
+def test_a_checkout_that_the_broker_brings_again_carries_its_order_on_and_asks_no_cart(checkout, stock, carts, book):
+    class Crash(BaseException):
+        pass
+
+    stock.faults.order("reserve", Crash(), when="after")
+    with pytest.raises(Crash):
+        checkout()
+    carts.cart = EMPTY
+
+    assert checkout(redelivered=True).status == "confirmed"
+    assert len(book.orders) == 1
 
 
 def test_a_token_without_a_provider_begins_nothing(checkout, book):

@@ -11,12 +11,13 @@ class Shop:
         self.faults, self.clock, self.book = Faults(), FakeClock(), FakeBook()
         self.stock, self.payments = FakeStock(self.faults), FakePayments(self.faults)
 
-    def saga(self, operation_id=None):
-        desk = FaultyDesk(FakeDesk(self.book, operation_id, clock=self.clock), self.faults)
+    def saga(self, operation_id=None, *, redelivered=False):
+        desk = FakeDesk(self.book, operation_id, clock=self.clock, redelivered=redelivered)
+        desk = FaultyDesk(desk, self.faults)
         return a_saga(desk, self.stock, self.payments, clock=self.clock)
 
-    def begin(self, order):
-        return self.saga(order.operation_id).begin(order)
+    def begin(self, order, *, redelivered=False):
+        return self.saga(order.operation_id, redelivered=redelivered).begin(order)
 
     def resume(self):
         return resume_orders(saga=self.saga(), most=5)

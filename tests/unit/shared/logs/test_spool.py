@@ -42,3 +42,64 @@ def test_two_writers_of_one_file_do_not_mix_their_lines(tmp_path):
 
     lines = set((tmp_path / "edge.jsonl").read_bytes().splitlines())
     assert lines == {b"a" * 500, b"b" * 700}
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def a_bounded(path, clock):
+    return Spool(path, stdout=None, most_bytes=100, clock=clock)
+
+
+def test_a_spool_never_holds_more_than_two_full_files(tmp_path):
+    clock = Clock()
+    spool = a_bounded(tmp_path / "order-1.jsonl", clock)
+
+    for number in range(50):
+        spool.write(b"%049d\n" % number)
+        clock.now += 2
+
+    now, before = tmp_path / "order-1.jsonl", tmp_path / "order-1.1.jsonl"
+    assert sorted(tmp_path.iterdir()) == [before, now]
+    assert before.read_bytes() + now.read_bytes() == b"".join(b"%049d\n" % number for number in (46, 47, 48, 49))
+
+
+def test_writers_of_one_file_move_it_away_once_and_all_go_on_in_the_new_one(tmp_path):
+    clock = Clock()
+    one, other = (a_bounded(tmp_path / "edge-1.jsonl", clock) for _ in range(2))
+    one.write(b"old" * 40 + b"\n")
+    clock.now += 2
+
+    one.write(b"one\n")
+    other.write(b"other\n")
+
+    assert (tmp_path / "edge-1.jsonl").read_bytes() == b"one\nother\n"
+    assert (tmp_path / "edge-1.1.jsonl").read_bytes() == b"old" * 40 + b"\n"
+
+
+def test_a_writer_that_learns_late_of_the_new_file_loses_no_line(tmp_path):
+    clock, late = Clock(), Clock()
+    one, other = a_bounded(tmp_path / "edge-1.jsonl", clock), a_bounded(tmp_path / "edge-1.jsonl", late)
+    one.write(b"old" * 40 + b"\n")
+    clock.now += 2
+    one.write(b"one\n")
+
+    other.write(b"late\n")
+
+    assert (tmp_path / "edge-1.1.jsonl").read_bytes().endswith(b"late\n")
+
+
+def test_a_spool_that_was_deleted_is_begun_anew(tmp_path):
+    clock = Clock()
+    spool = a_bounded(tmp_path / "order-1.jsonl", clock)
+    (tmp_path / "order-1.jsonl").unlink()
+    clock.now += 2
+
+    spool.write(b"line\n")
+
+    assert (tmp_path / "order-1.jsonl").read_bytes() == b"line\n"

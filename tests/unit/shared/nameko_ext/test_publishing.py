@@ -81,6 +81,26 @@ def test_a_returned_message_is_unroutable_though_it_is_acked_after(confirms, cha
     assert confirmation.wait(0) == UNROUTABLE
 
 
+def test_of_a_message_whose_fate_is_known_nothing_is_kept(confirms, channel):
+    for number in range(3):
+        publish(confirms, f"m-{number}")
+
+    channel.give_back("m-0")
+    channel.tell("basic_ack", 3, multiple=True)
+
+    assert (confirms._pending, confirms._by_message_id) == ({}, {})
+
+
+def test_a_message_that_is_sent_twice_is_known_by_its_later_sending(confirms, channel):
+    publish(confirms, "m")
+    again = publish(confirms, "m")
+
+    channel.tell("basic_ack", 1)
+    channel.give_back("m")
+
+    assert again.wait(0) == UNROUTABLE
+
+
 def test_with_the_channel_every_open_confirm_is_lost(confirms):
     confirmation = publish(confirms)
 

@@ -14,3 +14,7 @@ def test_no_time_left_is_never_written_as_no_limit():
     assert milliseconds(timedelta(0)) == 1
     assert milliseconds(timedelta(seconds=-3)) == 1
     assert milliseconds(timedelta(seconds=1.5)) == 1500
+
+
+def test_a_limit_in_milliseconds_is_never_shorter_than_what_was_meant():
+    assert [milliseconds(timedelta(microseconds=micros)) for micros in (0, 1, 1000, 1001)] == [1, 1, 1, 2]

@@ -1,9 +1,9 @@
 import pytest
 
+from shared.contracts import known_refusals
 from shared.contracts.catalog import OutOfStock
 from shared.contracts.order import OrderNotFound
 from shared.contracts.refusals import StillRunning, Unavailable
-from shared.messaging import known_refusals
 
 
 @pytest.mark.parametrize("refusal", [OutOfStock(shortages=[1]), OrderNotFound(), StillRunning(retry_after=1)])

@@ -1,0 +1,116 @@
+"""Races in which a server forgets or a message comes twice: cancellations, merges, carts, events."""
+
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import psycopg2
+import pytest
+import redis
+from amqp import Message
+from kombu import Connection
+
+from tests.builders.shop import Client, a_customer, a_product, an_admin, devices, unique
+from tests.builders.waiting import eventually
+
+JSON = {"content_type": "application/json", "content_encoding": "utf-8", "delivery_mode": 2}
+
+
+@pytest.fixture
+def product(stack):
+    with an_admin(stack) as admin:
+        return a_product(admin, stock=100)["id"]
+
+
+@pytest.fixture
+def customer(stack):
+    with a_customer(stack) as client:
+        yield client
+
+
+def stock_of(stack, product_id):
+    with Client(stack) as client:
+        return client.get(f"/api/products/{product_id}").json()["stock"]
+
+
+def events_of(stack, order_id):
+    """The envelopes of the order's events, as the relay sent them."""
+    with closing(psycopg2.connect(stack.postgres["order"])) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT type, json_build_object('event_id', event_id, 'type', type, 'version', version, 'occurred_at',"
+            " to_char(occurred_at, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), 'aggregate_id', aggregate_id, 'sequence',"
+            " sequence, 'request_id', request_id, 'data', data) FROM outbox WHERE aggregate_id = %s ORDER BY id",
+            (order_id,),
+        )
+        return cursor.fetchall()
+
+
+def mails_of(stack, order):
+    texts = [json.loads(path.read_text()) for path in stack.mail.rglob("*.json")]
+    return Counter("cancel" in mail["subject"].lower() for mail in texts if order["number"] in mail["subject"])
+
+
+def test_of_twenty_cancellations_at_once_one_cancels_and_the_stock_comes_back_once(stack, product):
+    with devices(stack, 20) as clients:
+        order = clients[0].ordering((product, 3)).json()
+
+        def cancel(client):
+            return client.post(f"/api/orders/{order['id']}/cancel", headers={"Idempotency-Key": unique("key")})
+
+        with ThreadPoolExecutor(20) as pool:
+            answers = Counter(answer.status_code for answer in pool.map(cancel, clients))
+
+    assert answers == {200: 1, 409: 19}
+    assert eventually(lambda: stock_of(stack, product) == 100, what="the stock's return")
+
+
+def test_of_twenty_merges_of_a_guest_cart_at_once_the_cart_holds_it_once(stack, product):
+    with Client(stack) as guest:
+        token = guest.post("/api/cart/items", json={"product_id": product, "quantity": 2}).headers["x-cart-token"]
+    with devices(stack, 20) as clients:
+        with ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(lambda client: client.post("/api/cart/merge", json={"cart_token": token}), clients))
+        items = clients[0].get("/api/cart").json()["items"]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert [(item["product_id"], item["quantity"]) for item in items] == [(product, 2)]
+
+
+def test_carts_survive_a_redis_that_forgets_everything_between_any_two_steps(stack, customer, product):
+    def forget():
+        for url in stack.redis_carts:
+            with redis.Redis.from_url(url) as server:
+                for key in server.scan_iter("cart:*"):
+                    server.delete(key)
+
+    key = unique("key")
+    body = {"product_id": product, "quantity": 1}
+    customer.post("/api/cart/items", json=body, headers={"Idempotency-Key": key})
+    forget()
+    customer.post("/api/cart/items", json=body, headers={"Idempotency-Key": key})
+    forget()
+    version = customer.post("/api/cart/items", json=body).json()["version"]
+    forget()
+    order = customer.checkout().json()
+    forget()
+
+    assert (version, [item["quantity"] for item in order["items"]]) == (2, [2])
+    assert eventually(lambda: customer.get("/api/cart").json()["items"] == [], what="the ordered items' leaving")
+
+
+def test_events_that_come_again_and_backwards_change_nothing(stack, customer, product):
+    order = customer.ordering((product, 2)).json()
+    customer.post(f"/api/orders/{order['id']}/cancel")
+    once = {False: 1, True: 1}
+    eventually(lambda: mails_of(stack, order) == once and stock_of(stack, product) == 100, what="both mails")
+
+    with Connection(stack.amqp) as connection:
+        channel = connection.channel()
+        for event_type, envelope in [*reversed(events_of(stack, order["id"]))] * 5:
+            channel.basic_publish(Message(json.dumps(envelope), **JSON), "order.events", event_type)
+    after = customer.ordering((product, 1)).json()
+
+    eventually(lambda: mails_of(stack, after) == {False: 1}, what="the mail of a later order")
+    assert mails_of(stack, order) == once
+    assert stock_of(stack, product) == 99

@@ -1,0 +1,56 @@
+"""What a caller is told of a call that failed, the first time and when the broker brings it again."""
+
+from types import SimpleNamespace
+
+import orjson
+import pytest
+
+from shared.contracts.catalog import OutOfStock
+from shared.contracts.method import Method, Nothing, Request
+from shared.contracts.refusals import DeadlinePassed, Unavailable
+from shared.messaging.call import Call
+from shared.nameko_ext.serving import Asked, Job
+from shared.nameko_ext.wire import ReplyAddress
+
+
+class Replies:
+    def send(self, address, body, *, replayed):
+        del address, replayed
+        self.code = orjson.loads(body)["error"]["exc_args"][0]
+
+
+class Door:
+    def __init__(self, refusal, *, mutating):
+        self._refusal, self.method = refusal, Method("shop", "sell", Request, Nothing, mutating=mutating)
+
+    def work(self, fields, invoke):
+        del fields, invoke
+        raise self._refusal
+
+
+def code_told(refusal, *, redelivered, mutating=True):
+    replies = Replies()
+    requests = SimpleNamespace(broker=SimpleNamespace(replies=replies), started=id, finished=id)
+    call = Call(request_id="r", method="shop.sell", redelivered=redelivered)
+    delivery = SimpleNamespace(ack=lambda: None)
+    job = Job(requests, Door(refusal, mutating=mutating), delivery, ReplyAddress("me", "1"), Asked(call, {}))
+    job.run(SimpleNamespace(call_id_stack=[]), invoke=None)
+    return replies.code
+
+
+@pytest.mark.parametrize("refusal", [Unavailable(retry_after=1), DeadlinePassed()])
+def test_nobody_says_that_nothing_was_changed_when_an_earlier_run_may_have_changed_it(refusal):
+    assert code_told(refusal, redelivered=True) == "outcome.unknown"
+
+
+@pytest.mark.parametrize("refusal", [Unavailable(retry_after=1), DeadlinePassed()])
+def test_a_change_that_came_once_and_was_not_done_is_said_not_to_be_done(refusal):
+    assert code_told(refusal, redelivered=False) == refusal.code
+
+
+def test_a_read_changes_nothing_however_often_it_comes():
+    assert code_told(Unavailable(retry_after=1), redelivered=True, mutating=False) == "service.unavailable"
+
+
+def test_a_rule_of_the_shop_says_the_same_however_often_it_is_asked():
+    assert code_told(OutOfStock(shortages=[]), redelivered=True) == "catalog.out_of_stock"
