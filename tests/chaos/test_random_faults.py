@@ -8,7 +8,7 @@ import random
 import secrets
 import signal
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
@@ -56,8 +56,7 @@ class Lots:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
-    @contextmanager
-    def falling(self, seconds):
+    def fall(self, seconds):
         """Draw lots for so long; nobody stays frozen."""
         give_up_at = time.monotonic() + seconds
         next_at = time.monotonic() + 1
@@ -68,7 +67,6 @@ class Lots:
                     self.draw()
                     next_at = time.monotonic() + self._chance.uniform(0.5, 6)
                 time.sleep(0.05)
-            yield
         finally:
             self.thaw(everybody=True)
 
@@ -86,8 +84,8 @@ def test_whatever_fails_no_order_is_lost_doubled_or_stuck_and_nobody_is_lied_to(
     print(f"seed {SEED}, {SECONDS:.0f} s")
 
     with Shoppers(stack, product_ids, customers=4, seed=SEED).running() as shoppers:
-        with lots.falling(SECONDS):
-            eventually(lambda: ready(stack), within=60)
+        lots.fall(SECONDS)
+        eventually(lambda: ready(stack), within=60)
         count = len(shoppers.acknowledged)
         eventually(lambda: len(shoppers.acknowledged) >= count + 4, within=60)
 

@@ -14,6 +14,7 @@ from kirana.stack.home import Home
 from kirana.stack.packages import postgres_programs
 from kirana.stack.state import save
 from kirana.stack.steps import Steps
+from tests.builders.waiting import eventually
 from tests.integration.stack.conftest import Servers
 from tests.stack_fixture import kirana
 
@@ -123,7 +124,7 @@ def test_an_interrupted_up_can_be_looked_at_and_taken_up_again(tmp_path):
 
         assert begun.returncode == 130
         assert "kirana up" in said
-        assert servers.process("postgres").state == "RUNNING"
+        eventually(lambda: servers.process("postgres").state == "RUNNING", what="the server that was left running")
         assert servers.up().postgres
     finally:
         servers.down()
