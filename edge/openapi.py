@@ -16,6 +16,8 @@ Json = dict[str, Any]
 REF = "#/components/schemas/{name}"
 SOURCES_IN: dict[Source, str] = {"path": "path", "query": "query"}
 COMMON = ("request.invalid", "request.malformed", "quota.exceeded", "internal", "service.unavailable")
+KEY_PATTERN = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
+TAG_PATTERN = r'^(\*|(W/)?"[\x21\x23-\x7e]*")$'
 
 HEADERS: dict[str, Json] = {
     "X-Request-ID": {"description": "Finds every log line of this request.", "schema": {"type": "string"}},
@@ -93,7 +95,11 @@ def _operation(route: Route, schemas: dict[tuple[str, str], Json], components: J
         "summary": policy.summary,
         "tags": [policy.tag],
         "parameters": [*_parameters(route, schemas), *_header_parameters(policy)],
-        "responses": {str(policy.answer.status): _answer(route, schemas, components), **_problems(route)},
+        "responses": {
+            str(policy.answer.status): _answer(route, schemas, components),
+            **_unchanged(policy),
+            **_problems(route),
+        },
     }
     if policy.auth != "none":
         wanted: list[Json] = [{"token": []}]
@@ -123,15 +129,26 @@ def _header_parameters(policy: RoutePolicy) -> list[Json]:
     text = {"type": "string"}
     headers: list[Json] = []
     if policy.idempotency != "none":
-        key = {**text, "minLength": 1, "maxLength": 255}
+        key = {**text, "maxLength": 255, "pattern": KEY_PATTERN}
         headers.append({"name": "Idempotency-Key", "required": policy.idempotency == "required", "schema": key})
     if "if-match" in policy.arguments.values():
-        headers.append({"name": "If-Match", "schema": text})
+        headers.append({"name": "If-Match", "schema": {**text, "pattern": TAG_PATTERN}})
     if "caller.cart_token" in policy.arguments.values():
         headers.append({"name": "X-Cart-Token", "schema": text})
-    if policy.answer.etag != "none" and policy.method == "GET":
+    if _can_be_unchanged(policy):
         headers.append({"name": "If-None-Match", "schema": text})
     return [{"in": "header", "required": False, **header} for header in headers]
+
+
+def _can_be_unchanged(policy: RoutePolicy) -> bool:
+    return policy.answer.etag != "none" and policy.method == "GET"
+
+
+def _unchanged(policy: RoutePolicy) -> Json:
+    if not _can_be_unchanged(policy):
+        return {}
+    headers = {name: part for name, part in _headers(policy).items() if name in {"X-Request-ID", "ETag", "Link"}}
+    return {"304": {"description": "You have this already: see If-None-Match.", "headers": headers}}
 
 
 def _answer(route: Route, schemas: dict[tuple[str, str], Json], components: Json) -> Json:

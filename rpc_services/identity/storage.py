@@ -145,9 +145,9 @@ class SqlAttempts:
         self._clock = clock
 
     def take(self, counts: Sequence[Count]) -> float:
-        """Gives the longest wait, in seconds."""
+        """Gives the wait, in seconds, at the first counter that is used up."""
         with self._writing() as transaction:
-            return max(self._take(transaction, count) for count in counts)
+            return next((wait for count in counts if (wait := self._take(transaction, count))), 0.0)
 
     def give_back(self, counts: Sequence[Count]) -> None:
         """Undo :meth:`take`."""
@@ -155,10 +155,13 @@ class SqlAttempts:
             self._give_back(transaction, counts)
 
     def succeeded(self, counts: Sequence[Count]) -> None:
-        """Give back, and set the account's counter to unused."""
+        """Give back, and set what success forgets to unused."""
         with self._writing() as transaction:
-            self._give_back(transaction, counts[:-1])
-            transaction.execute(delete(login_attempts).where(login_attempts.c.key == counts[-1].key))
+            for count in counts:
+                if count.is_forgotten_on_success:
+                    transaction.execute(delete(login_attempts).where(login_attempts.c.key == count.key))
+                else:
+                    self._give_back(transaction, [count])
 
     def _give_back(self, transaction: Transaction, counts: Sequence[Count]) -> None:
         for count in counts:

@@ -27,7 +27,12 @@ class Allowance:
         return Allowance(self.burst * by, self.every / by)
 
 
-PER_ACCOUNT = Allowance(burst=10, every=timedelta(minutes=1))
+PER_VISITOR = Allowance(burst=10, every=timedelta(minutes=1))
+"""One account from one address: who guesses from elsewhere does not lock the owner out."""
+
+PER_ACCOUNT = Allowance(burst=100, every=timedelta(minutes=1))
+"""From all addresses together; NIST SP 800-63B allows a hundred failures in a row."""
+
 PER_ADDRESS = Allowance(burst=30, every=timedelta(seconds=5))
 """An office behind one address logs in together in the morning; a guessing machine does so all day."""
 
@@ -38,14 +43,24 @@ class Count:
 
     key: bytes
     allowance: Allowance
+    is_forgotten_on_success: bool = False
 
 
 def counts_of(username: str, client_address: str, *, scale: int) -> list[Count]:
-    """What this try counts against: the address first and the account last, so that rows are locked in one order."""
-    by_account = Count(_digest("account", sameness(username)), PER_ACCOUNT.scaled(scale))
+    """What this try counts against, in the one order in which rows are locked: address, visitor, account.
+
+    A try that the first two refuse never reaches the account's own counter, which its owner needs too.
+    """
+    network = _network(client_address)
+    account = _digest("account", sameness(username))
+    visitor = _digest("visitor", f"{network}\0{account.hex()}")
+    counts = [
+        Count(visitor, PER_VISITOR.scaled(scale), is_forgotten_on_success=True),
+        Count(account, PER_ACCOUNT.scaled(scale)),
+    ]
     if not client_address:
-        return [by_account]
-    return [Count(_digest("address", _network(client_address)), PER_ADDRESS.scaled(scale)), by_account]
+        return counts
+    return [Count(_digest("address", network), PER_ADDRESS.scaled(scale)), *counts]
 
 
 def _network(address: str) -> str:

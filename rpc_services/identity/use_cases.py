@@ -64,7 +64,7 @@ class Attempts(Protocol):
     """Counters of tries to log in. Every call is kept at once, whatever becomes of the try."""
 
     def take(self, counts: Sequence[Count]) -> float:
-        """Count a try. Gives the seconds to wait when one of the counters is used up, else zero."""
+        """Count a try, counter by counter up to one that is used up: gives its seconds to wait, else zero."""
         ...
 
     def give_back(self, counts: Sequence[Count]) -> None:
@@ -72,7 +72,7 @@ class Attempts(Protocol):
         ...
 
     def succeeded(self, counts: Sequence[Count]) -> None:
-        """The try was honest: give it back, and set the last counter, the account's, to unused."""
+        """The try was honest: give it back, and set the counters that success forgets to unused."""
         ...
 
 

@@ -69,7 +69,7 @@ class FakeAttempts:
 
     def take(self, counts):
         with self._lock:
-            return max(self._take(count) for count in counts)
+            return next((wait for count in counts if (wait := self._take(count))), 0.0)
 
     def give_back(self, counts):
         for count in counts:
@@ -77,8 +77,11 @@ class FakeAttempts:
                 self.paid_until[count.key] -= count.allowance.every
 
     def succeeded(self, counts):
-        self.give_back(counts[:-1])
-        self.paid_until.pop(counts[-1].key, None)
+        for count in counts:
+            if count.is_forgotten_on_success:
+                self.paid_until.pop(count.key, None)
+            else:
+                self.give_back([count])
 
     def _take(self, count):
         now = self.clock()
@@ -172,8 +175,8 @@ class AttemptsBehaviour:
     """What every counter of tries does; subclasses give ``attempts`` and ``clock``."""
 
     @staticmethod
-    def three_a_minute(key=b"anna"):
-        return Count(key, Allowance(burst=3, every=timedelta(seconds=20)))
+    def three_a_minute(key=b"anna", **how):
+        return Count(key, Allowance(burst=3, every=timedelta(seconds=20)), **how)
 
     def test_after_the_burst_the_wait_until_the_next_try_is_told(self, attempts):
         counts = [self.three_a_minute()]
@@ -192,11 +195,20 @@ class AttemptsBehaviour:
         assert attempts.take(counts) == 0
         assert attempts.take(counts) == 19
 
-    def test_the_longest_wait_of_several_counters_is_told(self, attempts):
+    def test_one_counter_that_is_used_up_is_enough_to_wait(self, attempts):
         for _ in range(3):
             attempts.take([self.three_a_minute()])
 
         assert attempts.take([self.three_a_minute(b"address"), self.three_a_minute()]) == 20
+
+    def test_a_counter_behind_one_that_is_used_up_is_left_alone(self, attempts):
+        counts = [self.three_a_minute(b"visitor"), self.three_a_minute(b"account")]
+
+        waits = [attempts.take(counts) for _ in range(9)]
+
+        assert waits[3:] == [20] * 6
+        attempts.give_back(counts[1:])
+        assert [attempts.take(counts[1:]) for _ in range(2)] == [0, 20]
 
     def test_a_try_that_was_none_is_given_back(self, attempts):
         counts = [self.three_a_minute()]
@@ -208,8 +220,8 @@ class AttemptsBehaviour:
         assert attempts.take(counts) == 0
         assert attempts.take(counts) > 0
 
-    def test_success_empties_the_accounts_counter_and_gives_the_address_its_try_back(self, attempts):
-        counts = [self.three_a_minute(b"address"), self.three_a_minute()]
+    def test_success_empties_the_visitors_counter_and_gives_the_address_its_try_back(self, attempts):
+        counts = [self.three_a_minute(b"address"), self.three_a_minute(is_forgotten_on_success=True)]
         for _ in range(3):
             attempts.take(counts)
 

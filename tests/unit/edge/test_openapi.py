@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -58,3 +59,35 @@ def test_problems_are_described_by_status(document):
 
     assert "`catalog.out_of_stock`" in responses["409"]["description"]
     assert list(responses["504"]["content"]) == ["application/problem+json"]
+
+
+def test_every_route_with_a_tag_may_answer_that_nothing_changed_and_no_other(table, document):
+    described = {
+        path
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        if "304" in operation["responses"]
+    }
+
+    assert described == {
+        route.policy.path
+        for route in table.routes
+        if route.policy.method == "GET" and route.policy.answer.etag != "none"
+    }
+
+
+def test_headers_say_which_form_they_take(document):
+    (header, *_) = (
+        one["schema"]["pattern"]
+        for one in document["paths"]["/api/cart/checkout"]["post"]["parameters"]
+        if one["name"] == "If-Match"
+    )
+
+    assert [bool(re.search(header, text)) for text in ("*", '"1-a"', 'W/"1"', "", "1", '"1", "2"')] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]

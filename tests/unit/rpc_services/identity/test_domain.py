@@ -30,7 +30,24 @@ def test_an_address_that_mail_can_go_to_is_known(address):
 
 @pytest.mark.parametrize(
     "address",
-    ["a,b@example.com", "<a@example.com>", "a@b@c", "@example.com", "a@", "a(b@c", "änna@example.com", "a@..c", "a@b>"],
+    [
+        "a,b@example.com",
+        "<a@example.com>",
+        "a@b@c",
+        "@example.com",
+        "a@",
+        "a(b@c",
+        "änna@example.com",
+        "a@..c",
+        "a@b>",
+        "a@[127.0.0.1]",
+        "a@[::1]",
+        "a(b)@example.com",
+        "a@-b.com",
+        "a@b-.com",
+        "a@b_c.com",
+        "a@b.com.",
+    ],
 )
 def test_an_address_that_no_mail_can_go_to_is_known(address):
     assert not is_mailable(address)

@@ -126,10 +126,25 @@ class TestTheGate:
                 gate.admit(login("wrong"))
 
         with pytest.raises(TooManyAttempts) as refused:
-            gate.admit(login(address="198.51.100.7"))
+            gate.admit(login())
 
         assert 1 <= refused.value.details["retry_after"] <= 61
         assert len(passwords.checked) == 10
+
+    def test_who_guesses_from_elsewhere_does_not_lock_the_owner_out(self, gate, anna):
+        for _ in range(300):
+            with pytest.raises((InvalidCredentials, TooManyAttempts)):
+                gate.admit(login("wrong"))
+
+        assert gate.admit(login(address="198.51.100.7")) == anna
+
+    @pytest.mark.usefixtures("anna")
+    def test_many_addresses_together_get_a_hundred_guesses_at_one_account(self, gate, passwords):
+        for number in range(120):
+            with pytest.raises((InvalidCredentials, TooManyAttempts)):
+                gate.admit(login("wrong", address=f"198.51.100.{number}"))
+
+        assert len(passwords.checked) == 100
 
     def test_unknown_names_are_throttled_just_as_known_ones(self, gate):
         for _ in range(10):
