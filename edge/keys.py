@@ -35,6 +35,7 @@ class KeyRing:
         self._monotonic = monotonic
         self._keys: dict[str, jwt.PyJWK] = {}
         self._last_try = -COOLDOWN_SECONDS
+        self._is_failing = False
         self._one_at_a_time = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -58,13 +59,18 @@ class KeyRing:
         return self._keys.get(key_id)
 
     async def refresh(self) -> None:
-        """Ask identity now; whatever goes wrong leaves the keys as they are."""
+        """Ask identity now; whatever goes wrong leaves the keys as they are, and is told once until it is mended."""
         self._last_try = self._monotonic()
         try:
             keys = await self._fetch()
         except Exception as fault:  # noqa: BLE001  # whatever is wrong with identity, the keys we have stay good
-            log.warning("edge.keys_not_refreshed", reason=type(fault).__name__, known=len(self._keys))
+            if not self._is_failing:
+                log.warning("edge.keys_not_refreshed", reason=type(fault).__name__, known=len(self._keys))
+            self._is_failing = True
             return
+        if self._is_failing:
+            self._is_failing = False
+            log.info("edge.keys_refreshed_again", known=len(keys))
         if keys:
             self._keys = keys
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -115,7 +116,10 @@ class LocalWindows:
 
 
 class Limiter:
-    """Asks the shared windows, and the local ones while those are away. Back by itself; loud once per change."""
+    """Asks the shared windows, and the local ones while those are away. Back by itself; loud once per change.
+
+    One late answer may be a busy moment of our own: it is told only when the next look, a second later, fails too.
+    """
 
     def __init__(
         self,
@@ -129,7 +133,9 @@ class Limiter:
         self._local = local or LocalWindows(monotonic=monotonic)
         self._scale = scale
         self._monotonic = monotonic
-        self._away_until: float | None = None
+        self._away_since: float | None = None
+        self._away_until = -math.inf
+        self._is_told = False
 
     async def take(self, name: str, rate: RateClass, who: str) -> Verdict:
         """Count one request of ``who`` under this rate class."""
@@ -138,19 +144,29 @@ class Limiter:
         return Verdict(name, quota, rate.window, allowed, remaining, max(1, reset))
 
     async def _take(self, key: str, quota: int, window: int) -> tuple[bool, int, int]:
-        if self._away_until is not None and self._monotonic() < self._away_until:
+        if self._monotonic() < self._away_until:
             return await self._local.take(key, quota, window)
         try:
             taken = await self._shared.take(key, quota, window)
         except (RedisError, OSError, TimeoutError) as fault:
-            if self._away_until is None:
-                log.error("edge.limits_are_local", reason=type(fault).__name__)  # noqa: TRY400  # the fault is no news
-            self._away_until = self._monotonic() + RETRY_SECONDS
+            self._note_away(type(fault).__name__)
             return await self._local.take(key, quota, window)
-        if self._away_until is not None:
-            self._away_until = None
-            log.warning("edge.limits_are_shared_again")
+        self._note_back()
         return taken
+
+    def _note_away(self, reason: str) -> None:
+        now = self._monotonic()
+        self._away_since = now if self._away_since is None else self._away_since
+        self._away_until = now + RETRY_SECONDS
+        if not self._is_told and now - self._away_since >= RETRY_SECONDS:
+            self._is_told = True
+            log.error("edge.limits_are_local", reason=reason)
+
+    def _note_back(self) -> None:
+        self._away_since, self._away_until = None, -math.inf
+        if self._is_told:
+            self._is_told = False
+            log.warning("edge.limits_are_shared_again")
 
 
 @lru_cache(maxsize=4096)

@@ -72,26 +72,37 @@ class StrictProtocol(HttpProtocol):
             super().connection_lost(exc)  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes. Only the first ones of a request set its clock: a byte a second keeps nothing alive."""
+        """Take in bytes. Only the first ones of a request set its clock: a byte a second keeps nothing alive.
+
+        What is left of a body after its answer still belongs to that request.
+        """
         if self.conn_info is None:
             return
         began = self._time
-        is_idle = self.http is None or self.http.stage is Stage.IDLE
+        is_idle = self.http is None or (self.http.stage is Stage.IDLE and not _has_unread_body(self.http))
         super().data_received(data)
         if not is_idle:
             self._time = began
 
     def check_timeouts(self) -> None:
-        """Sanic's checks, and one more: a body that does not arrive is the client's fault (408), not ours (503)."""
+        """Sanic's checks, and one more: a body that does not arrive is the client's fault (408), not ours (503).
+
+        Where the answer was given already, the connection just ends.
+        """
         http: Any = self.http
         if (
             self._task is not None
             and http is not None
-            and http.stage is Stage.HANDLER
-            and http.request_body
+            and http.stage in {Stage.HANDLER, Stage.IDLE}
+            and _has_unread_body(http)
             and monotonic() - self._time > self.request_timeout
         ):
             http.exception = RequestTimeout("The body did not arrive in time.", quiet=True)
             self._task.cancel()
             return
         super().check_timeouts()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+
+
+def _has_unread_body(http: Any) -> bool:
+    """Whether the request's body has not been read to its end. Before the first request there is no such attribute."""
+    return bool(getattr(http, "request_body", None))

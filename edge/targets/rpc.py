@@ -60,8 +60,12 @@ def arguments_of(exchange: Exchange) -> dict[str, Any]:
     query = parsed_query(exchange.request.query_string)
     if exchange.matched.policy.answer.page:
         query = [(name, _opened(exchange, query, value) if name == "cursor" else value) for name, value in query]
-    offered = Offered(path=exchange.variables, query=query, body=exchange.body or {}, known=_known(exchange))
-    return gather(exchange.matched.binding, offered)
+    known, unmet = _known(exchange)
+    offered = Offered(path=exchange.variables, query=query, body=exchange.body or {}, known=known)
+    arguments = gather(exchange.matched.binding, offered)
+    if unmet is not None:
+        raise unmet
+    return arguments
 
 
 def _opened(exchange: Exchange, query: Query, sealed: str) -> str:
@@ -75,7 +79,8 @@ def _opened(exchange: Exchange, query: Query, sealed: str) -> str:
         ) from None
 
 
-def _known(exchange: Exchange) -> dict[Source, Any]:
+def _known(exchange: Exchange) -> tuple[dict[Source, Any], Rejected | None]:
+    """What the edge knows, and the fault of a precondition: that counts only for a request that is else in order."""
     caller = exchange.caller
     known: dict[Source, Any] = {"caller.address": exchange.address}
     if caller is not None:
@@ -84,5 +89,8 @@ def _known(exchange: Exchange) -> dict[Source, Any]:
     else:
         known["caller.cart_token"] = exchange.header("x-cart-token")
     if "if-match" in exchange.matched.binding.sources.values():
-        known["if-match"] = expected_version(exchange.header("if-match"))
-    return known
+        try:
+            known["if-match"] = expected_version(exchange.header("if-match"))
+        except Rejected as unmet:
+            return known, unmet
+    return known, None

@@ -59,7 +59,6 @@ def test_every_module_opens_with_a_sentence_that_says_why_it_exists():
 
 @pytest.mark.parametrize("way_out", ["mock.patch", "mark.skip", "importorskip", "mark.xfail"])
 def test_no_test_patches_what_it_tests_or_looks_away(way_out):
-    # ``pytest.skip`` is left for Consul, the one server that a machine may truly lack.
     files = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
 
     assert not [path for path in files if way_out in path.read_text()]

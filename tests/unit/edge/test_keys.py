@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from edge.keys import KeyRing, NoKeys
 from edge.rpc.failures import NotExecuted
@@ -67,6 +68,17 @@ def test_without_any_key_nothing_can_be_judged():
 
     with pytest.raises(NoKeys):
         asyncio.run(KeyRing(identity.rpc).find("current"))
+
+
+def test_identitys_absence_is_told_once_and_so_is_its_return():
+    identity = Identity(public_key())
+    ring = KeyRing(identity.rpc)
+
+    with capture_logs() as logs:
+        for identity.away in (True, True, True, False, False):
+            asyncio.run(ring.refresh())
+
+    assert [one["event"] for one in logs] == ["edge.keys_not_refreshed", "edge.keys_refreshed_again"]
 
 
 def test_keys_of_other_kinds_are_passed_over():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisIsAway
+from structlog.testing import capture_logs
 
 from edge.limits import Limiter, LocalWindows, limit_headers, network_of
 from edge.policies import RateClass
@@ -95,6 +96,20 @@ def test_the_shared_windows_are_back_by_themselves():
 
     assert all(one.allowed for one in take(limiter, times=5))
     assert shared.asked == 6
+
+
+def test_one_late_answer_is_no_news_and_an_absence_is_told_once_with_its_end():
+    shared, now = AwayWindows(), [0.0]
+    limiter = Limiter(shared, scale=1, monotonic=lambda: now[0])
+
+    with capture_logs() as logs:
+        for fault, seconds in [(TimeoutError(), 1), (None, 3), (RedisIsAway(), 5), (None, 2)]:
+            shared.fault = fault
+            for _ in range(seconds):
+                take(limiter, times=3)
+                now[0] += 1.0
+
+    assert [one["event"] for one in logs] == ["edge.limits_are_local", "edge.limits_are_shared_again"]
 
 
 @pytest.mark.parametrize(

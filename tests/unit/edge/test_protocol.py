@@ -145,6 +145,29 @@ def test_a_body_that_drips_is_the_clients_fault():
     assert statuses(answer) == [408]
 
 
+@pytest.mark.parametrize("drip", [b"", b"a"], ids=["stays away", "drips"])
+def test_a_body_that_comes_after_its_answer_keeps_no_connection_open(drip):
+    async def scenario() -> bytes:
+        async with a_server() as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
+            reading = asyncio.create_task(reader.read())
+            async with asyncio.timeout(2.5):
+                while not reading.done():
+                    writer.write(drip)
+                    await asyncio.wait([reading], timeout=0.1)
+            writer.close()
+            return reading.result()
+
+    assert statuses(asyncio.run(scenario())) == [404]
+
+
+def test_a_request_after_a_body_that_nobody_waited_for_is_answered():
+    refused = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\naaaa"
+
+    assert statuses(ask(refused, GET + b"\r\n", GET + b"Connection: close\r\n\r\n")) == [404, 200, 200]
+
+
 def test_a_request_to_upgrade_stops_no_clock():
     answer = ask(POST + b"Upgrade: websocket\r\nContent-Length: 100\r\n\r\n", *[b"a"] * 20, pause=0.1)
 

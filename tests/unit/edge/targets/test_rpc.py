@@ -126,6 +126,17 @@ async def test_if_match_becomes_the_expected_version():
     assert (stale.status_code, malformed.status_code) == (412, 400)
 
 
+async def test_a_precondition_counts_only_for_a_request_that_is_else_in_order():
+    async with serving(collaborators()) as client:
+        answers = [
+            await client.put("/api/cart/items/7", json={"quantity": 0}, headers={"If-Match": tag})
+            for tag in ('"x"', "5")
+        ]
+
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert [fault["pointer"] for answer in answers for fault in answer.json()["errors"]] == ["/quantity", "/quantity"]
+
+
 async def test_a_deletion_has_no_body():
     rpc = FakeRpc(delete_product={})
     headers = {"Authorization": f"Bearer {a_token(scope='catalog:write')}"}
