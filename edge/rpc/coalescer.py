@@ -37,6 +37,7 @@ class Coalescer(Generic[Item, Result]):
         self._sends: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
+        self._is_departing = False
         self.machine: Coalescing[Item, Result] = Coalescing(policy or CoalescingPolicy())
 
     async def submit(self, item: Item, *, key: Hashable | None = None, deadline: float | None = None) -> Result:
@@ -60,6 +61,7 @@ class Coalescer(Generic[Item, Result]):
     async def close(self, *, drain: float) -> None:
         """Admit nobody, wait ``drain`` seconds for those who are in, then tell the rest and stop what still sends."""
         self.machine.close()
+        self._do(self.machine.depart(time.monotonic()))
         give_up = time.monotonic() + drain
         while self._sends and (left := give_up - time.monotonic()) > 0:
             await asyncio.wait(self._sends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -85,6 +87,13 @@ class Coalescer(Generic[Item, Result]):
             task = asyncio.get_running_loop().create_task(self._run(batch))
             self._sends.add(task)
             task.add_done_callback(partial(self._ended, batch))
+        if self.machine.is_due and not self._is_departing:
+            self._is_departing = True
+            asyncio.get_running_loop().call_soon(self._depart)
+
+    def _depart(self) -> None:
+        self._is_departing = False
+        self._do(self.machine.depart(time.monotonic()))
 
     async def _run(self, batch: Batch[Item]) -> None:
         sending = Sending(batch, self.machine, do=self._do, clock=time.monotonic)

@@ -43,6 +43,7 @@ class Coalescer(Generic[Item, Result]):
         self._drained: Event | None = None
         self._alarm: Any = None
         self._alarm_at = 0.0
+        self._is_departing = False
         self.machine: Coalescing[Item, Result] = Coalescing(policy or CoalescingPolicy())
 
     def submit(self, item: Item, *, key: Hashable | None = None, deadline: float | None = None) -> Result:
@@ -65,6 +66,7 @@ class Coalescer(Generic[Item, Result]):
     def close(self, *, drain: float) -> None:
         """Admit nobody, wait ``drain`` seconds for those who are in, then tell the rest and stop what still sends."""
         self.machine.close()
+        self._do(self.machine.depart(time.monotonic()))
         if self._sends:
             self._drained = Event()
             with Timeout(drain, exception=False):
@@ -80,6 +82,13 @@ class Coalescer(Generic[Item, Result]):
             waiter.seat.send(result, exc=error)
         for batch in effects.leaving:
             self._sends[batch] = spawn(self._run, batch)
+        if self.machine.is_due and not self._is_departing:
+            self._is_departing = True
+            get_hub().schedule_call_global(0, self._depart)
+
+    def _depart(self) -> None:
+        self._is_departing = False
+        self._do(self.machine.depart(time.monotonic()))
 
     def _run(self, batch: Batch[Item]) -> None:
         fault: Exception | None = None

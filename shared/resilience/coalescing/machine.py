@@ -2,7 +2,8 @@
 
 What it promises, each held by ``tests/unit/shared/resilience/test_coalescing_machine.py``:
 
-- Nobody is held back to fill a batch: whoever waits, waits because all slots are taken.
+- Nobody is held back to fill a batch: while there is a free slot, whoever waits does so only until the end of the
+  driver's current turn, so that callers who come in one turn leave in one batch.
 - Errands leave in order of arrival, so those of one key do too. With one slot they are also *run* in that order.
 - A caller joins an errand of the same key only while that one still waits: no answer is older than its question.
 - Every caller is told once; those who cancel are not told, and change nothing for anybody else.
@@ -59,7 +60,7 @@ class Coalescing(Generic[Item, Result]):
         self.batch_sizes: Counter[int] = Counter()
 
     def arrive(self, waiter: Waiter[Item], now: float) -> Effects[Item, Result]:
-        """Admit a caller, or tell it at once why not."""
+        """Admit a caller, or tell it at once why not. It leaves with the next ``depart``."""
         told = self._expire(now)
         self.counts["arrived"] += 1
         refusal = self._refusal(waiter, now)
@@ -67,7 +68,16 @@ class Coalescing(Generic[Item, Result]):
             self._admit(waiter)
         else:
             told.append(self._tell(waiter, None, refusal))
-        return Effects(told, self._departures())
+        return Effects(told, [])
+
+    @property
+    def is_due(self) -> bool:
+        """Whether somebody waits and could leave: the driver is to call ``depart`` before it does anything else."""
+        return bool(self._queue) and self.slots_taken < self._policy.batches
+
+    def depart(self, now: float) -> Effects[Item, Result]:
+        """Let leave whoever waits, as far as there are slots."""
+        return Effects(self._expire(now), self._departures())
 
     def cancel(self, waiter: Waiter[Item]) -> None:
         """A caller has gone, wherever its errand is; nothing is to be done. One who was told already may say so too."""

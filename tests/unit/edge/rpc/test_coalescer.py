@@ -29,13 +29,15 @@ class Echo:
 
 
 async def gathered(coalescer, *items, **asked):
-    """Tasks for ``items``, started and waiting."""
-    tasks = [asyncio.create_task(coalescer.submit(item, **asked)) for item in items]
-    await asyncio.sleep(0.01)
+    """Tasks for ``items``, each come in a turn of its own, and waiting."""
+    tasks = []
+    for item in items:
+        tasks.append(asyncio.create_task(coalescer.submit(item, **asked)))
+        await asyncio.sleep(0.005)
     return tasks
 
 
-def test_of_what_comes_together_the_first_leaves_alone_and_the_rest_together():
+def test_callers_who_come_in_one_turn_of_the_loop_leave_together():
     async def scenario():
         echo = Echo()
         coalescer = Coalescer(echo.send, policy=a_policy())
@@ -44,7 +46,21 @@ def test_of_what_comes_together_the_first_leaves_alone_and_the_rest_together():
     answers, echo = asyncio.run(scenario())
 
     assert answers == [0, 1, 2, 3, 4]
-    assert echo.batches == [[0], [1, 2, 3, 4]]
+    assert echo.batches == [[0, 1, 2, 3, 4]]
+
+
+def test_a_lone_caller_leaves_before_the_loop_turns_twice():
+    async def scenario():
+        echo = Echo()
+        coalescer = Coalescer(echo.send, policy=a_policy())
+        task = asyncio.create_task(coalescer.submit("a"))
+        for _ in range(3):  # submit, depart, send
+            await asyncio.sleep(0)
+        batches = list(echo.batches)
+        await task
+        return batches
+
+    assert asyncio.run(scenario()) == [["a"]]
 
 
 async def fifty_thousand(*, cancelled: float, policy: CoalescingPolicy):
@@ -226,9 +242,9 @@ def test_a_send_that_raises_fails_its_own_batch_and_the_next_one_leaves():
 
     a, b, bad, c, d = asyncio.run(scenario())
 
-    assert (a, c, d) == ("a", "c", "d")
-    assert isinstance(b, ConnectionError)
+    assert (a, b, d) == ("a", "b", "d")
     assert isinstance(bad, ConnectionError)
+    assert isinstance(c, ConnectionError)
 
 
 def test_one_slow_answer_holds_neither_its_batch_mates_nor_after_release_the_next_batch():
@@ -315,7 +331,9 @@ def test_deadlines_are_kept_while_every_slot_is_stuck():
         coalescer = Coalescer(echo.send, policy=a_policy())
         start = time.monotonic()
         tasks = [
-            asyncio.create_task(coalescer.submit(n, deadline=start + after)) for n, after in enumerate([9, 0.2, 0.1])
+            task
+            for n, after in enumerate([9, 0.2, 0.1])
+            for task in await gathered(coalescer, n, deadline=start + after)
         ]
         done = []
         for task in tasks[1:]:

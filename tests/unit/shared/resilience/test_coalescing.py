@@ -4,6 +4,7 @@ from shared.resilience.coalescing import (
     Closed,
     Coalescing,
     CoalescingPolicy,
+    Effects,
     Expired,
     NeverLeft,
     Overloaded,
@@ -18,8 +19,11 @@ def a_machine(*, batches: int = 1, batch_size: int = 10, room: int = 100) -> Coa
 
 
 def arrive(machine: Coalescing, item: str, *, now: float = 0.0, **asked):
+    """A caller for whom the driver's turn ends right after it came."""
     waiter = Waiter(item, seat=item, **asked)
-    return waiter, machine.arrive(waiter, now)
+    told, _ = machine.arrive(waiter, now)
+    late, leaving = machine.depart(now)
+    return waiter, Effects([*told, *late], leaving)
 
 
 def items(batch) -> list[str]:
@@ -41,6 +45,16 @@ def test_when_idle_a_call_leaves_at_once_and_alone():
     _, effects = arrive(a_machine(), "a")
 
     assert [items(batch) for batch in effects.leaving] == [["a"]]
+
+
+def test_callers_who_come_in_one_turn_leave_together():
+    machine = a_machine()
+    for item in ("a", "b", "c"):
+        machine.arrive(Waiter(item, seat=item), 0.0)
+
+    assert machine.is_due
+    assert [items(batch) for batch in machine.depart(0.0).leaving] == [["a", "b", "c"]]
+    assert not machine.is_due
 
 
 def test_what_gathers_while_a_batch_is_away_leaves_together_in_order():

@@ -65,7 +65,6 @@ class CoalescingAgainstAModel(RuleBasedStateMachine):
             deadline=None if patience is None else self.now + patience,
         )
         self.arrived += 1
-        was_idle = not self.queue and self.slots_free() > 0
         expected = self.expected_to_expire()
         if waiter.deadline is not None and waiter.deadline <= self.now:
             expected[waiter] = (None, Expired)
@@ -80,10 +79,15 @@ class CoalescingAgainstAModel(RuleBasedStateMachine):
 
         effects = self.machine.arrive(waiter, self.now)
 
-        if was_idle and waiter not in expected:
-            assert [[e.item for e in batch.errands] for batch in effects.leaving] == [[waiter.item]]
+        assert not effects.leaving
         self.check(effects, expected)
         return waiter
+
+    @rule()
+    def the_turn_ends(self):
+        self.check(self.machine.depart(self.now), self.expected_to_expire())
+
+        assert not self.queue or self.slots_free() == 0
 
     @rule(waiter=callers)
     def cancel(self, waiter):
@@ -146,8 +150,8 @@ class CoalescingAgainstAModel(RuleBasedStateMachine):
         assert self.machine.waiting + self.machine.in_flight <= self.policy.room
 
     @invariant()
-    def nobody_waits_while_a_slot_is_free(self):
-        assert not self.queue or self.slots_free() == 0
+    def the_turn_must_end_while_somebody_waits_and_a_slot_is_free(self):
+        assert self.machine.is_due == (bool(self.queue) and self.slots_free() > 0)
 
     @invariant()
     def everybody_is_somewhere_once(self):
@@ -174,6 +178,7 @@ class CoalescingAgainstAModel(RuleBasedStateMachine):
             return
         if self.dismissed:
             self.dismiss()
+        self.the_turn_ends()
         for away in self.away:  # grows as batches leave
             self.finish_one(away, None)
         assert not self.present()
