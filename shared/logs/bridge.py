@@ -7,8 +7,7 @@ import sys
 import threading
 from types import TracebackType
 
-import structlog
-
+from shared.logs.context import add_bound_fields
 from shared.logs.rendering import Renderer
 from shared.logs.spool import Spool
 
@@ -48,9 +47,9 @@ class LineHandler(logging.Handler):
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - wrong arguments of a library's own log call
             message = str(record.msg)
-        head = {"message": message, "log.level": record.levelname.lower(), "log.logger": record.name}
-        fields = {**structlog.contextvars.get_contextvars(), "exc_info": record.exc_info or None}
-        self._spool.write(self._renderer.line(head, fields))
+        head = {"log.level": record.levelname.lower(), "log.logger": record.name}
+        fields = add_bound_fields(None, "", {"exc_info": record.exc_info or None})
+        self._spool.write(self._renderer.line(message, head, fields))
 
 
 def bridge_standard_library(renderer: Renderer, spool: Spool, level: int) -> None:

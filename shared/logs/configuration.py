@@ -10,21 +10,10 @@ from typing import Any
 import structlog
 
 from shared.logs.bridge import bridge_standard_library
+from shared.logs.context import add_bound_fields
+from shared.logs.logger import LineLogger, direct_logger
 from shared.logs.rendering import Renderer
 from shared.logs.spool import STDOUT, Spool
-
-
-class _LineLogger:
-    """What structlog calls with a finished line."""
-
-    def __init__(self, spool: Spool, name: str | None) -> None:
-        self.name = name
-        self._spool = spool
-
-    def msg(self, line: bytes) -> None:
-        self._spool.write(line)
-
-    log = debug = info = warn = warning = error = err = fatal = critical = exception = failure = msg
 
 
 def configure(  # noqa: PLR0913 - each is a fact of the process; keywords keep them apart
@@ -52,12 +41,12 @@ def configure(  # noqa: PLR0913 - each is a fact of the process; keywords keep t
         }
     )
 
-    def make_logger(*names: Any) -> _LineLogger:
-        return _LineLogger(lines, str(names[0]) if names else None)
+    def make_logger(*names: Any) -> LineLogger:
+        return LineLogger(lines.write, str(names[0]) if names else None)
 
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        processors=[add_bound_fields, renderer],
+        wrapper_class=direct_logger(threshold),
         context_class=dict,
         logger_factory=make_logger,
         cache_logger_on_first_use=True,

@@ -5,64 +5,60 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, MutableMapping
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from shared.logs.ecs import ECS_VERSION, ExcInfo, error_fields, to_ecs
-from shared.logs.redaction import is_secret, redact, scrub
+from shared.logs.ecs import ECS_VERSION, Constant, ExcInfo, error_fields, to_ecs
+from shared.logs.moments import Moments
+from shared.logs.redaction import redact_fields, scrub
 
 _LEVELS = {"exception": "error", "warn": "warning", "fatal": "critical", "msg": "info", "log": "info"}
-_BARE_FIELDS = frozenset({"tags"})
+_BARE_FIELD = "tags"
 
 
 class Renderer:
     """Renders lines of one process, each with the ``constant`` fields that say which process it was."""
 
     def __init__(self, constant: Mapping[str, Any]) -> None:
-        self._constant = dict(constant)
+        self._constant = Constant({**constant, "ecs.version": ECS_VERSION})
+        self._moments = Moments()
 
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
         """The last processor of structlog. Never raises: the worst line still says that something was logged."""
-        fields = dict(event)
-        action = str(fields.pop("event", ""))
-        head = {"message": action, "event.action": action, "log.level": _LEVELS.get(method, method)}
+        action = str(event.pop("event", ""))
+        head = {"event.action": action, "log.level": _LEVELS.get(method, method)}
         name = getattr(logger, "name", None)
         if name:
             head["log.logger"] = name
-        return self.line(head, fields)
+        return self.line(action, head, event)
 
-    def line(self, head: dict[str, Any], fields: dict[str, Any]) -> bytes:
-        """A finished line. ``fields`` may hold ``exc_info`` as logging calls take it."""
+    def line(self, message: str, head: Mapping[str, str], fields: MutableMapping[str, Any]) -> bytes:
+        """A finished line. ``fields`` are used up, and may hold ``exc_info`` as logging calls take it."""
         try:
-            return self._line(head, fields)
+            return self._line(message, head, fields)
         except Exception as fault:  # noqa: BLE001 - a line that cannot be written must never stop the work it tells of
             return _last_resort(head, fault)
 
-    def _line(self, head: dict[str, Any], fields: dict[str, Any]) -> bytes:
-        found = _exc_info(fields.pop("exc_info", None))
-        if found is not None:
-            fields.update({name: scrub(text) for name, text in error_fields(found).items()})
-        bare = {name: fields.pop(name) for name in _BARE_FIELDS & fields.keys()}
-        clean = {
-            name: "[redacted]" if is_secret(name) and value is not None else redact(value)
-            for name, value in fields.items()
-        }
-        message = scrub(str(head.pop("message")))
-        document = {
-            "@timestamp": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            "message": message,
-            **to_ecs({**clean, **head, **self._constant, "ecs.version": ECS_VERSION}),
-            **bare,
-        }
-        return _encoded(document) + b"\n"
+    def _line(self, message: str, head: Mapping[str, str], fields: MutableMapping[str, Any]) -> bytes:
+        if "exc_info" in fields:
+            found = _exc_info(fields.pop("exc_info"))
+            if found is not None:
+                fields.update({name: scrub(text) for name, text in error_fields(found).items()})
+        bare = {_BARE_FIELD: fields.pop(_BARE_FIELD)} if _BARE_FIELD in fields else None
+        redact_fields(fields)
+        fields.update(head)
+        begun = {"@timestamp": self._moments.now(), "message": scrub(message)}
+        document = to_ecs(fields, self._constant, begun)
+        if bare:
+            document |= bare
+        return _encoded(document)
 
 
 def _exc_info(given: Any) -> ExcInfo | None:
+    if given is None or given is False:
+        return None
     match given:
-        case None | False:
-            return None
         case BaseException():
             return (type(given), given, given.__traceback__)
         case (type() as kind, error, trace):
@@ -73,14 +69,21 @@ def _exc_info(given: Any) -> ExcInfo | None:
 
 def _encoded(document: dict[str, Any]) -> bytes:
     try:
-        return orjson.dumps(document, default=str, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(document, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return _encoded_at_any_cost(document)
+
+
+def _encoded_at_any_cost(document: dict[str, Any]) -> bytes:
+    try:  # not at once, as this option doubles the time of every line
+        return orjson.dumps(document, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # lone surrogates, integers over 64 bits
-        return json.dumps(document, default=str, skipkeys=True).encode("ascii")
+        return json.dumps(document, default=str, skipkeys=True).encode("ascii") + b"\n"
 
 
-def _last_resort(head: dict[str, Any], fault: Exception) -> bytes:
+def _last_resort(head: Mapping[str, str], fault: Exception) -> bytes:
     document = {
-        "@timestamp": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "@timestamp": Moments().now(),
         "message": "log.line_lost",
         "log": {"level": "error"},
         "ecs": {"version": ECS_VERSION},
