@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONSAFEPATH := 1
 
-.PHONY: up down check test bench lint format
+.PHONY: up down check test bench bench-rpc lint format
 
 up: $(VENV)/.installed ## Start the whole shop on this machine
 	$(BIN)/kirana up $(ARGS)
@@ -27,6 +27,10 @@ test: check ## Everything, on private servers beside whatever runs; those that k
 
 bench: $(VENV)/.installed-dev ## Requests per second through the edge, beside bare Sanic
 	$(BIN)/python benchmarks/first.py $(ARGS)
+
+bench-rpc: $(VENV)/.installed-dev ## What frames are worth: with and without them, and stock Nameko, in one run
+	$(BIN)/kirana install
+	PYTHONPATH=. $(BIN)/python -m benchmarks.rpc $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import structlog
 
+from edge.metrics.together import listener, workers_of
+
 if TYPE_CHECKING:
     from sanic import Sanic
 
@@ -27,6 +29,8 @@ def attach(app: Sanic[Any, Any], worker: Worker) -> None:
         await worker.open()
         if worker.collaborators.settings.workers > 1:
             worker.keep_running(_watch_parent(psutil.Process(os.getppid())))
+        elif metrics := listener(worker.collaborators.settings, lambda: [os.getpid()]):
+            metrics.start()
         log.info("edge.worker.open", port=worker.collaborators.settings.port)
 
     async def leave(_: Sanic[Any, Any]) -> None:
@@ -37,6 +41,11 @@ def attach(app: Sanic[Any, Any], worker: Worker) -> None:
         await worker.close()
         log.info("edge.worker.closed")
 
+    def listen(app: Sanic[Any, Any], _: object = None) -> None:  # in the main process, which outlives its workers
+        if metrics := listener(worker.collaborators.settings, lambda: workers_of(app.manager)):
+            metrics.start()
+
+    app.main_process_ready(listen)
     app.before_server_start(open_worker)
     app.before_server_stop(leave)
     app.after_server_stop(close_worker)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from shared.settings.reader import Reader, positive, words
+from shared.metrics.settings import OFF, MetricsAddress, read_metrics_address
+from shared.settings.reader import Reader, boolean, positive, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +20,10 @@ SHORTEST_SECRET = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Settings of one edge. Secrets stay out of ``repr``."""
+    """Settings of one edge. Secrets stay out of ``repr``.
+
+    Without ``coalescing`` each call travels in a message of its own: for comparison, and to rule frames out.
+    """
 
     amqp_url: str = field(repr=False)
     redis_url: str = field(repr=False)
@@ -37,6 +41,8 @@ class Settings:
     environment: str = "local"
     log_level: str = "info"
     log_spool: Path | None = None
+    coalescing: bool = True
+    metrics: MetricsAddress = OFF
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -59,6 +65,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         environment=reader.read("ENVIRONMENT", str, "local"),
         log_level=reader.read("LOG_LEVEL", str, "info"),
         log_spool=reader.read("LOG_SPOOL", Path, Path()) if environment.get("KIRANA_LOG_SPOOL") else None,
+        coalescing=reader.read("EDGE_COALESCING", boolean, default=True),
+        metrics=read_metrics_address(reader),
     )
     reader.finish()
     return settings

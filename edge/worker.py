@@ -16,14 +16,18 @@ from edge.discovery.table import Instance, InstanceTable
 from edge.discovery.watch import Watch
 from edge.health import WorkerHealth
 from edge.keys import KeyRing
+from edge.metrics.state import WorkerState
+from edge.metrics.teller import Teller
 from edge.redis_client import make_redis
 from edge.revocations import EndedSessions, RevocationFeed
 from edge.rpc.client import RpcClient
 from edge.rpc.connection import Broker
 from edge.rpc.consumers import Consumers
 from edge.rpc.guard import Guard
+from edge.rpc.lane import POLICY
 from edge.rpc.pending import Pending
 from shared.contracts import cart, catalog, identity, notification, order
+from shared.metrics.counting import registry
 from shared.values.times import Clock, now
 
 if TYPE_CHECKING:
@@ -47,14 +51,18 @@ class Worker:
     table: InstanceTable
     health: WorkerHealth
     keys: KeyRing
+    client: RpcClient | None = None
     agent: ConsulAgent | None = None
     registration: Registration | None = None
+    teller: Teller | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def open(self) -> None:
         """Connect. Whatever is away is waited for in the background: the edge starts anyway and says so."""
         await self.broker.open()
         await self.keys.open()
+        if self.teller:
+            await self.teller.open()
         self.keep_running(self.health.run())
         url = self.collaborators.settings.consul_url
         if url:
@@ -77,9 +85,13 @@ class Worker:
 
     async def close(self) -> None:
         """Let go of everything; no part can hold up the end for more than three seconds."""
+        if self.client:
+            await self.client.close(drain=CLOSING_SECONDS)
         parts = [self.keys.close(), self.broker.close(), self.collaborators.redis.aclose()]
         if self.agent:
             parts.append(self.agent.close())
+        if self.teller:
+            parts.append(self.teller.close())
         await asyncio.gather(*(asyncio.wait_for(part, CLOSING_SECONDS) for part in parts), return_exceptions=True)
 
     def _join(self, agent: ConsulAgent) -> None:
@@ -102,7 +114,9 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
     pending = Pending(limit=MOST_PENDING)
     broker = Broker(settings.amqp_url, name=settings.instance, pending=pending)
     consumers = Consumers(SERVICES, on_return=lambda service: guard.wake(service))  # noqa: PLW0108 - made below
-    guard = Guard(RpcClient(broker=broker, pending=pending, consumers=consumers), SERVICES)
+    lanes = POLICY if settings.coalescing else None
+    client = RpcClient(broker=broker, pending=pending, consumers=consumers, lanes=lanes)
+    guard = Guard(client, SERVICES)
     sessions = EndedSessions(wall=lambda: clock().timestamp())
     broker.follow(consumers.follow)
     broker.follow(RevocationFeed(sessions, rpc=guard).follow)
@@ -120,7 +134,13 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
         keys=keys,
         health=health,
     )
-    return Worker(collaborators=collaborators, broker=broker, table=table, health=health, keys=keys)
+    teller = None
+    if settings.metrics.port is not None:
+        state = WorkerState(broker=broker, client=client, guard=guard, consumers=consumers, pending=pending)
+        teller = Teller([registry, state], edge_port=settings.port)
+    return Worker(
+        collaborators=collaborators, broker=broker, table=table, health=health, keys=keys, client=client, teller=teller
+    )
 
 
 def _report(task: asyncio.Task[None]) -> None:

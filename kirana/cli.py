@@ -22,6 +22,7 @@ COMMANDS = (
     "seed",
     "demo",
     "audit",
+    "events",
     "doctor",
     "install",
     "secrets",
@@ -33,6 +34,7 @@ EXAMPLES = """Run the shop on this machine, and look after it.
 kirana up                      start everything, wait until it is ready
 kirana demo                    walk a purchase from sign-up to the mail
 kirana logs --request ID       every line of one request
+kirana events parked           what the services could not handle, and why
 kirana status --json           addresses and credentials for scripts
 kirana down                    stop everything
 """

@@ -15,6 +15,7 @@ if __name__ == "__main__" and sys.argv[1:] == ["healthy"]:
 warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
 
 import eventlet  # noqa: E402  # after the filter that silences its notice
+import prometheus_client  # noqa: E402, F401  # before patching: its locks are never held across a switch
 
 eventlet.monkey_patch()
 

@@ -21,8 +21,14 @@ from nameko import config
 
 from rpc_services import health_file
 from rpc_services.registration import Registration, health_of
+from rpc_services.workers import MAX_WORKERS
 from shared import logs
+from shared.metrics.counting import registry
+from shared.metrics.listening import Listener
+from shared.metrics.rendering import rendered
+from shared.metrics.settings import OFF, MetricsAddress, read_metrics_address
 from shared.nameko_ext.container import ServiceContainer
+from shared.nameko_ext.metrics import ContainerState
 from shared.persistence.migrations import migrate
 from shared.settings.reader import BadSettings, Reader, positive
 
@@ -47,6 +53,7 @@ class ProcessSettings:
     log_level: str
     log_spool: Path | None
     health_file: Path | None = None
+    metrics: MetricsAddress = OFF
 
     def __repr__(self) -> str:
         """Without the broker's password."""
@@ -62,12 +69,13 @@ def read_process_settings(service: str, environ: Mapping[str, str]) -> ProcessSe
         service=service,
         instance=reader.read("INSTANCE", str, f"{service}-{_this_process()}"),
         amqp_url=reader.read("AMQP_URL", str),
-        max_workers=reader.read("MAX_WORKERS", positive, 20),
+        max_workers=reader.read("MAX_WORKERS", positive, MAX_WORKERS),
         consul_url=reader.read("CONSUL_URL", str, ""),
         environment=reader.read("ENVIRONMENT", str, "local"),
         log_level=reader.read("LOG_LEVEL", str, "info"),
         log_spool=Path(spool) if spool else None,
         health_file=Path(report) if report else None,
+        metrics=read_metrics_address(reader),
     )
     reader.finish()
     return settings
@@ -145,6 +153,7 @@ class Process:
             signal.signal(name, self._on_signal)
         self._container.start()
         self._registration.start()
+        self._listen()
         reporting = eventlet.spawn(self._report_for_ever)
         log.info("service.started", workers=self._settings.max_workers)
         waiting = eventlet.spawn(self._container.wait)
@@ -156,6 +165,13 @@ class Process:
         self._container.stop()
         waiting.wait()
         log.info("service.stopped")
+
+    def _listen(self) -> None:
+        """For Prometheus, until the process ends."""
+        host, port = self._settings.metrics.host, self._settings.metrics.port
+        if port is not None:
+            sources = [registry, ContainerState(self._container)]
+            Listener(host, port, lambda: rendered(sources)).start()
 
     def _report_for_ever(self) -> None:
         """For health checks of containers, whether there is a Consul or not."""

@@ -30,16 +30,22 @@ class Bulkhead:
     @asynccontextmanager
     async def place(self, *, patience: float) -> AsyncIterator[None]:
         """Hold a place for the block. Raises ``NotExecuted`` when all are taken for ``patience`` seconds."""
-        await self._enter(patience)
+        if not self.try_enter():
+            await self.enter(patience=patience)
         try:
             yield
         finally:
-            self._leave()
+            self.leave()
 
-    async def _enter(self, patience: float) -> None:
-        if self.in_flight < self._limit:
-            self.in_flight += 1
-            return
+    def try_enter(self) -> bool:
+        """Take a place if one is free, without a wait; :meth:`leave` it in the end. Gives whether there was one."""
+        if self.in_flight >= self._limit:
+            return False
+        self.in_flight += 1
+        return True
+
+    async def enter(self, *, patience: float) -> None:
+        """Wait for a place; :meth:`leave` it in the end. Raises as :meth:`place` does."""
         if len(self._turns) >= self._queue:
             raise NotExecuted("too many calls to this service are waiting")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -55,11 +61,11 @@ class Bulkhead:
 
     def _give_up(self, turn: asyncio.Future[None]) -> None:
         if turn.done() and not turn.cancelled():
-            self._leave()  # the place had just been handed over
+            self.leave()  # the place had just been handed over
         with suppress(ValueError):
             self._turns.remove(turn)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Hand the place to the next in line, or free it."""
         while self._turns:
             turn = self._turns.popleft()

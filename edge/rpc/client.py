@@ -9,38 +9,50 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from edge.rpc.failures import Blame, CallFailure, NotExecuted, OutcomeUnknown, RemoteRefusal
+from edge.rpc.failures import ANSWER_MARGIN, CallFailure, NotExecuted, RemoteRefusal
+from edge.rpc.lane import POLICY, FramesNotSpoken, Lane
 from edge.rpc.retries import RetryBudget
-from edge.rpc.wire import decode_reply, encode_call, properties_of
+from edge.rpc.singles import Singles
 
 if TYPE_CHECKING:
-    from aiormq.abc import DeliveredMessage
-
     from edge.rpc.calls import CallContext, RpcReply
     from edge.rpc.connection import Broker
     from edge.rpc.consumers import Consumers
     from edge.rpc.pending import Pending
     from shared.contracts.method import Method
     from shared.resilience.backoff import Dice
+    from shared.resilience.coalescing import CoalescingPolicy
 
 log = structlog.get_logger()
-
-ANSWER_MARGIN = 0.05
-"""Seconds before the deadline at which waiting ends, so that the edge still has time to answer."""
 
 SHORTEST_RETRY = 0.5
 RETRY_PAUSE = (0.05, 0.2)
 
 
 class RpcClient:
-    """The one client of a worker: every call of every request shares its link and its reply queue."""
+    """The one client of a worker: every call of every request shares its link and its reply queue.
 
-    def __init__(self, *, broker: Broker, pending: Pending, consumers: Consumers, dice: Dice | None = None) -> None:
+    ``lanes=None`` sends every call in a message of its own, as is done to services that turn out to know no frames.
+    """
+
+    def __init__(
+        self,
+        *,
+        broker: Broker,
+        pending: Pending,
+        consumers: Consumers,
+        lanes: CoalescingPolicy | None = POLICY,
+        dice: Dice | None = None,
+    ) -> None:
         self._broker = broker
         self._pending = pending
         self._consumers = consumers
+        self._policy = lanes
+        self._singles = Singles(broker=broker, pending=pending)
         self._budget = RetryBudget()
         self._dice = dice or random.SystemRandom()
+        self._stock: set[str] = set()
+        self.lanes: dict[str, Lane] = {}
         self.counts: Counter[str] = Counter()
 
     async def call(self, method: Method, arguments: dict[str, Any], *, context: CallContext) -> RpcReply:
@@ -60,43 +72,49 @@ class RpcClient:
         await asyncio.sleep(self._dice.uniform(*RETRY_PAUSE))
         return await self._attempt(method, arguments, context)
 
+    async def close(self, *, drain: float) -> None:
+        """Take no more calls; wait ``drain`` seconds for those that are out."""
+        await asyncio.gather(*(lane.close(drain=drain) for lane in self.lanes.values()))
+
     def _may_repeat(self, method: Method, failure: CallFailure, context: CallContext) -> bool:
         return (
-            failure.blame is not Blame.EDGE
+            failure.is_repeatable
             and (isinstance(failure, NotExecuted) or not method.mutating)
             and context.deadline.remaining() > SHORTEST_RETRY
             and self._budget.spend()
         )
 
     async def _attempt(self, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
-        remaining = context.deadline.remaining() - ANSWER_MARGIN
-        if remaining <= 0:
+        if context.deadline.remaining() <= ANSWER_MARGIN:
             raise NotExecuted("the deadline passed before the call was sent")
-        link = self._broker.link()
+        self._broker.link()  # says at once that there is none
         if self._consumers.absent(method.service):
             raise NotExecuted("no instance of the service is listening")
-        with self._pending.place() as (correlation_id, answer):
-            properties = properties_of(method, context, correlation_id=correlation_id, reply_to=link.reply_to)
-            try:
-                await link.publish(encode_call(arguments), method.routing_key, properties, patience=remaining)
-            except OutcomeUnknown:
-                if not answer.done():
-                    raise
-            return self._read(method, await _in_time(answer, context))
-
-    def _read(self, method: Method, message: DeliveredMessage) -> RpcReply:
         try:
-            return decode_reply(message.body, message.header.properties.headers)
+            return await self._send(method, arguments, context)
         except RemoteRefusal as refusal:
             if refusal.remote_type:  # no refusal of the shop, but a fault in the service
                 self.counts["faults"] += 1
                 log.warning("rpc.call.fault", method=method.routing_key, remote_type=refusal.remote_type)
             raise
 
+    async def _send(self, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
+        if self._policy is not None and method.service not in self._stock:
+            try:
+                return await self._lane(method.service).call(method, arguments, context=context)
+            except FramesNotSpoken:
+                self._note_stock(method.service)
+        return await self._singles.call(method, arguments, context=context)
 
-async def _in_time(answer: asyncio.Future[DeliveredMessage], context: CallContext) -> DeliveredMessage:
-    try:
-        async with asyncio.timeout(max(0.0, context.deadline.remaining() - ANSWER_MARGIN)):
-            return await answer
-    except TimeoutError:
-        raise OutcomeUnknown("no answer before the deadline", blame=Blame.SERVICE) from None
+    def _lane(self, service: str) -> Lane:
+        lane = self.lanes.get(service)
+        if lane is None:
+            policy = self._policy or POLICY
+            lane = self.lanes[service] = Lane(service, broker=self._broker, pending=self._pending, policy=policy)
+        return lane
+
+    def _note_stock(self, service: str) -> None:
+        """A service that answers like stock Nameko gets no more frames, for as long as this process lives."""
+        if service not in self._stock:
+            self._stock.add(service)
+            log.info("rpc.frames.not_spoken", service_called=service)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+ANSWER_MARGIN = 0.05
+"""Seconds before the deadline at which waiting ends, so that the edge still has time to answer."""
+
 
 class Blame(Enum):
     """Whose fault a failure is. Only a service's own fault counts towards opening its breaker."""
@@ -36,6 +39,11 @@ class CallFailure(Exception):
         self.reason = reason
         self.blame = blame
 
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether a second try may fare better: not when the edge itself was the cause."""
+        return self.blame is not Blame.EDGE
+
 
 class NotExecuted(CallFailure):
     """Proved not to have happened: safe to try again after ``retry_after`` seconds (HTTP 503)."""
@@ -43,6 +51,10 @@ class NotExecuted(CallFailure):
     def __init__(self, reason: str, retry_after: int = 1, *, blame: Blame = Blame.EDGE) -> None:
         super().__init__(reason, blame=blame)
         self.retry_after = retry_after
+
+
+class Forbidden(NotExecuted):
+    """The broker does not let the edge send this."""
 
 
 class OutcomeUnknown(CallFailure):

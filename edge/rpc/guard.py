@@ -10,6 +10,8 @@ import structlog
 
 from edge.rpc.bulkhead import Bulkhead
 from edge.rpc.failures import Blame, CallFailure, NotExecuted, RemoteRefusal
+from shared.metrics.counting import calling
+from shared.metrics.outcomes import ABANDONED, ANSWERED, NOT_EXECUTED, UNKNOWN, outcome_of
 from shared.resilience.breaker import Breaker, BreakerPolicy, BreakerState
 
 if TYPE_CHECKING:
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-IN_FLIGHT = 64
-WAITING = 512
+IN_FLIGHT = 512
+WAITING = 2048
 LONGEST_WAIT = 2.0
 
 
@@ -55,12 +57,35 @@ class Guard:
 
     async def call(self, method: Method, arguments: dict[str, Any], *, context: CallContext) -> RpcReply:
         """Call through the guard. Raises what the client raises, and ``NotExecuted`` when it is refused here."""
+        counts = calling[method.service, method.name]
+        began = time.perf_counter()
+        outcome = ABANDONED
+        try:
+            reply = await self._guarded(method, arguments, context)
+            outcome = ANSWERED
+        except RemoteRefusal as refusal:
+            outcome = outcome_of(refusal.code)
+            raise
+        except NotExecuted:
+            outcome = NOT_EXECUTED
+            raise
+        except CallFailure:
+            outcome = UNKNOWN
+            raise
+        finally:
+            counts.ended(outcome, time.perf_counter() - began)
+        return reply
+
+    async def _guarded(self, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
         post = self._post(method.service)
         if post.breaker.state(self._clock()) is BreakerState.OPEN:
             raise self._refused(post)
-        patience = min(LONGEST_WAIT, max(0.0, context.deadline.remaining() / 2))
-        async with post.bulkhead.place(patience=patience):
+        if not post.bulkhead.try_enter():
+            await post.bulkhead.enter(patience=min(LONGEST_WAIT, max(0.0, context.deadline.remaining() / 2)))
+        try:
             return await self._call(post, method, arguments, context)
+        finally:
+            post.bulkhead.leave()
 
     def wake(self, service: str) -> None:
         """The service was seen alive: probe it now, if its breaker is open."""
@@ -79,10 +104,10 @@ class Guard:
         }
 
     async def _call(self, post: Post, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
+        before = post.breaker.state(self._clock())
         permit = post.breaker.admit(self._clock())
         if permit is None:
             raise self._refused(post)
-        before = post.breaker.state(self._clock())
         try:
             reply = await self._rpc.call(method, arguments, context=context)
         except RemoteRefusal:
@@ -104,7 +129,10 @@ class Guard:
             self._report(method.service, before, post.breaker.state(self._clock()))
 
     def _post(self, service: str) -> Post:
-        return self._posts.setdefault(service, Post(self._policy))
+        post = self._posts.get(service)
+        if post is None:
+            post = self._posts[service] = Post(self._policy)
+        return post
 
     def _refused(self, post: Post) -> NotExecuted:
         return NotExecuted("the breaker is open", max(1, math.ceil(post.breaker.retry_after(self._clock()))))

@@ -21,13 +21,13 @@ from aiormq.exceptions import (
 from yarl import URL
 
 from edge.rpc.bulkhead import Bulkhead
-from edge.rpc.failures import Blame, CallFailure, NotExecuted, OutcomeUnknown
+from edge.rpc.failures import Blame, CallFailure, Forbidden, NotExecuted, OutcomeUnknown
 from shared.contracts import exchanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiormq.abc import AbstractChannel, DeliveredMessage
+    from aiormq.abc import DeliveredMessage
     from pamqp.commands import Basic
 
 log = structlog.get_logger()
@@ -135,25 +135,37 @@ class Link:
                 await self.connection.close()
 
     async def _listen(self) -> None:
-        replies = await self._channel_with_exchange()
+        await self._look_for(exchanges.CALLS, "topic")
+        replies = await self.connection.channel(publisher_confirms=False, frame_buffer_size=1000)
         queue = (await replies.queue_declare("", exclusive=True, auto_delete=True)).queue or ""
         await replies.queue_bind(queue, exchanges.CALLS, self.reply_to)
         replies.on_consumer_cancel_callbacks.add(lambda _: self.lose("the reply queue was deleted"))
         await replies.basic_consume(queue, self._receive, no_ack=True, exclusive=True)
         replies.closing.add_done_callback(lambda _: self.lose("the reply channel was closed"))
+        await self._ask_for_returns(queue)
 
     async def _receive(self, message: DeliveredMessage) -> None:
         self._on_reply(message)
 
-    async def _channel_with_exchange(self) -> AbstractChannel:
-        """A channel, once the exchange is there; looking needs no rights, so declaring is left for when it is not."""
-        channel = await self.connection.channel(publisher_confirms=False, frame_buffer_size=1000)
+    async def _ask_for_returns(self, queue: str) -> None:
+        """Have expired calls brought back. Where that is not allowed, they end in silence and at their deadline."""
         try:
-            await channel.exchange_declare(exchanges.CALLS, passive=True)
+            await self._look_for(exchanges.EXPIRED, "headers")
+            channel = await self.connection.channel(publisher_confirms=False)
+            await channel.queue_bind(queue, exchanges.EXPIRED, "", arguments=exchanges.returned_to(self.reply_to))
+            await channel.close()
+        except ChannelAccessRefused as fault:
+            log.warning("rpc.returns.forbidden", reason=str(fault))
+
+    async def _look_for(self, exchange: str, kind: str) -> None:
+        """See that the exchange is there; looking needs no rights, so declaring is left for when it is not."""
+        channel = await self.connection.channel(publisher_confirms=False)
+        try:
+            await channel.exchange_declare(exchange, exchange_type=kind, passive=True)
         except ChannelNotFoundEntity:
-            channel = await self.connection.channel(publisher_confirms=False, frame_buffer_size=1000)
-            await channel.exchange_declare(exchanges.CALLS, exchange_type="topic", durable=True)
-        return channel
+            channel = await self.connection.channel(publisher_confirms=False)
+            await channel.exchange_declare(exchange, exchange_type=kind, durable=True)
+        await channel.close()
 
     async def _open_requests(self) -> None:
         channel = await self.connection.channel(publisher_confirms=True, frame_buffer_size=1000)
@@ -195,7 +207,7 @@ def _meaning_of(fault: Exception, routing_key: str) -> CallFailure:
             return OutcomeUnknown("the broker did not confirm in time", blame=Blame.BROKER)
         case ChannelAccessRefused() if f"'{routing_key}'" in str(fault):
             # The broker names the forbidden topic; other calls on the same channel share its fate, unnamed.
-            return NotExecuted("the broker forbids this call to the edge", 60)
+            return Forbidden("the broker forbids this call to the edge", 60)
     return OutcomeUnknown("the link broke before the confirm", blame=Blame.BROKER)
 
 

@@ -1,4 +1,4 @@
-"""Calls that wait for their answer, found again by correlation id; bounded, and emptied when the link breaks."""
+"""Calls that wait for their answer, found again by id; bounded, and emptied when the link breaks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 from collections import Counter
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from edge.rpc.failures import NotExecuted
+from edge.rpc.failures import Blame, NotExecuted, OutcomeUnknown
+from shared.contracts import frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,50 +20,153 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+DEATHS = "x-death"
+
+
+class Recipient(Protocol):
+    """Whoever sent a frame and takes the answers to its calls."""
+
+    def answered(self, reply: frames.FramedReply) -> None:
+        """One of its calls is done."""
+
+
+class Awaiting(Protocol):
+    """Whoever sent a message and waits for what becomes of it."""
+
+    def replied(self, message: DeliveredMessage) -> None:
+        """A reply to the message as a whole."""
+
+    def taken(self) -> None:
+        """From now on a change that it asked for may be under way."""
+
+    def expired(self) -> None:
+        """The broker gave it back: no service has it."""
+
+    def fail(self, failure: Exception) -> None:
+        """Nothing more will come."""
+
+
+class Answer:
+    """The reply to a lone call, as a future of the message."""
+
+    def __init__(self, *, changing: bool) -> None:
+        self._changing = changing
+        self.future: asyncio.Future[DeliveredMessage] = asyncio.get_running_loop().create_future()
+
+    def replied(self, message: DeliveredMessage) -> None:
+        """This is it."""
+        if not self.future.done():
+            self.future.set_result(message)
+
+    def taken(self) -> None:
+        """Nobody says this of a lone call."""
+
+    def expired(self) -> None:
+        """Of a change nobody knows whether it was delivered before: then it may have been made."""
+        if self._changing:
+            self.fail(OutcomeUnknown("it expired, perhaps after a service had it", blame=Blame.SERVICE))
+        else:
+            self.fail(NotExecuted("it expired in the service's queue", blame=Blame.SERVICE))
+
+    def fail(self, failure: Exception) -> None:
+        """There will be none."""
+        if not self.future.done():
+            self.future.set_exception(failure)
+
 
 class Pending:
-    """Correlation ids come from a counter: unique within this process, and the reply queue is ours alone."""
+    """Ids come from a counter: unique within this process, and the reply queue is ours alone."""
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
         self._ids = count(1)
-        self._waiting: dict[str, asyncio.Future[DeliveredMessage]] = {}
+        self._messages: dict[str, Awaiting] = {}
+        self._framed: dict[str, Recipient] = {}
         self.counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._messages) + len(self._framed)
+
+    def new_id(self) -> str:
+        """For a message, or for a call within one."""
+        return str(next(self._ids))
 
     @contextmanager
-    def place(self) -> Iterator[tuple[str, asyncio.Future[DeliveredMessage]]]:
+    def place(self, *, changing: bool = False) -> Iterator[tuple[str, asyncio.Future[DeliveredMessage]]]:
         """A new correlation id and the future of its answer, forgotten however the block ends.
 
         Raises ``NotExecuted`` when too many calls wait already.
         """
-        if len(self._waiting) >= self._limit:
+        if len(self) >= self._limit:
             raise NotExecuted("too many calls are waiting for answers")
-        correlation_id = str(next(self._ids))
-        answer: asyncio.Future[DeliveredMessage] = asyncio.get_running_loop().create_future()
-        self._waiting[correlation_id] = answer
+        answer = Answer(changing=changing)
+        with self.awaited(answer) as correlation_id:
+            try:
+                yield correlation_id, answer.future
+            finally:
+                if not answer.future.cancel() and not answer.future.cancelled():
+                    answer.future.exception()  # seen: an answer that failed after its caller did is not news
+
+    @contextmanager
+    def awaited(self, awaiting: Awaiting) -> Iterator[str]:
+        """A new correlation id for ``awaiting``'s message, forgotten when the block ends."""
+        correlation_id = self.new_id()
+        self._messages[correlation_id] = awaiting
         try:
-            yield correlation_id, answer
+            yield correlation_id
         finally:
-            self._waiting.pop(correlation_id, None)
-            if not answer.cancel() and not answer.cancelled():
-                answer.exception()  # seen: an answer that failed after its caller did must not be reported again
+            self._messages.pop(correlation_id, None)
+
+    def expect(self, recipient: Recipient) -> str:
+        """A new id for a call in a frame; :meth:`forget` it in the end."""
+        call_id = self.new_id()
+        self._framed[call_id] = recipient
+        return call_id
+
+    def forget(self, call_id: str) -> None:
+        """Nobody waits for this call any more."""
+        self._framed.pop(call_id, None)
 
     def resolve(self, message: DeliveredMessage) -> None:
-        """Hand an answer to whom it belongs; late, repeated and unknown ones are dropped and counted."""
-        correlation_id = message.header.properties.correlation_id or ""
-        answer = self._waiting.pop(correlation_id, None)
-        if answer is None or answer.done():
-            self.counts["unclaimed"] += 1
-            log.debug("rpc.reply.unclaimed", correlation_id=correlation_id)
+        """Hand what came to whom it belongs; what is late, repeated or unknown is dropped and counted."""
+        properties = message.header.properties
+        if properties.message_type == frames.REPLIES:
+            self._resolve_frame(message)
             return
-        answer.set_result(message)
+        correlation_id = properties.correlation_id or ""
+        awaiting = self._messages.get(correlation_id)
+        if awaiting is None:
+            self._unclaimed(correlation_id)
+        elif properties.message_type == frames.TAKEN:
+            awaiting.taken()
+        else:
+            del self._messages[correlation_id]
+            if DEATHS in (properties.headers or {}):
+                self.counts["expired"] += 1
+                awaiting.expired()
+            else:
+                awaiting.replied(message)
 
     def fail_all(self, failure: Exception) -> None:
         """The link is gone: nobody's answer will come."""
-        waiting, self._waiting = self._waiting, {}
-        for answer in waiting.values():
-            if not answer.done():
-                answer.set_exception(failure)
+        messages, self._messages, self._framed = self._messages, {}, {}
+        for awaiting in messages.values():
+            awaiting.fail(failure)
+
+    def _resolve_frame(self, message: DeliveredMessage) -> None:
+        try:
+            replies = frames.read_replies(message.body)
+        except frames.NotAFrame as fault:
+            self.counts["unreadable"] += 1
+            log.warning("rpc.reply.unreadable", reason=str(fault))
+            return
+        for reply in replies:
+            recipient = self._framed.pop(reply.id, None)
+            if recipient is None:
+                self._unclaimed(reply.id)
+            else:
+                recipient.answered(reply)
+
+    def _unclaimed(self, correlation_id: str) -> None:
+        self.counts["unclaimed"] += 1
+        log.debug("rpc.reply.unclaimed", correlation_id=correlation_id)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 from pamqp.commands import Basic
 
 from edge.rpc.calls import RpcReply
 from edge.rpc.failures import Blame, OutcomeUnknown, RemoteRefusal
-from shared.contracts import headers
+from shared.contracts import frames, headers
 from shared.contracts.refusals import Internal
 
 if TYPE_CHECKING:
@@ -30,8 +32,8 @@ def encode_call(arguments: dict[str, Any]) -> bytes:
     return orjson.dumps({"args": (), "kwargs": arguments})
 
 
-def headers_of(method: Method, context: CallContext) -> FieldTable:
-    """The context of a call as headers. Only mutating calls carry an operation id."""
+def context_of(method: Method, context: CallContext) -> dict[str, Any]:
+    """What travels beside the arguments. Only mutating calls carry an operation id."""
     values = {
         headers.REQUEST_ID: context.request_id,
         headers.DEADLINE: context.deadline.epoch_ms,
@@ -40,26 +42,44 @@ def headers_of(method: Method, context: CallContext) -> FieldTable:
         headers.USER_ID: context.user_id,
         headers.TRACEPARENT: context.traceparent,
         headers.CALL_ID_STACK: [f"edge.{context.route}.{context.request_id}"],
+        headers.SENT_AT: time.time_ns() // 1_000_000,
     }
-    return headers.on_the_wire(values)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def properties_of(method: Method, context: CallContext, *, correlation_id: str, reply_to: str) -> Basic.Properties:
-    """What travels with a call. It expires with its deadline, so that nobody works for a caller who has gone."""
+    """What travels with a lone call."""
+    return _properties(
+        correlation_id,
+        reply_to,
+        patience=context.deadline.remaining(),
+        table=headers.on_the_wire(context_of(method, context)),
+    )
+
+
+def frame_properties(correlation_id: str, *, reply_to: str, patience: float) -> Basic.Properties:
+    """What travels with a frame whose last caller waits for ``patience`` seconds."""
+    return _properties(correlation_id, reply_to, patience=patience, table={}, message_type=frames.CALLS)
+
+
+def _properties(
+    correlation_id: str, reply_to: str, *, patience: float, table: FieldTable, message_type: str | None = None
+) -> Basic.Properties:
     return Basic.Properties(
         content_type=CONTENT_TYPE,
         content_encoding="utf-8",
         delivery_mode=TRANSIENT,
         correlation_id=correlation_id,
         message_id=correlation_id,
+        message_type=message_type,
         reply_to=reply_to,
-        expiration=str(max(1, int(context.deadline.remaining() * 1000))),
-        headers=headers_of(method, context),
+        expiration=frames.expiration_of(patience),
+        headers={**table, headers.RETURN_TO: reply_to},
     )
 
 
 def decode_reply(body: bytes, reply_headers: Mapping[str, Any] | None) -> RpcReply:
-    """Read an answer.
+    """Read the answer to a lone call.
 
     Raises ``RemoteRefusal`` for an error of ours and for any error a stock Nameko service reports, and
     ``OutcomeUnknown`` when the answer cannot be read: something ran, nobody knows with which result.
@@ -73,6 +93,18 @@ def decode_reply(body: bytes, reply_headers: Mapping[str, Any] | None) -> RpcRep
     if error is not None:
         raise _refusal_of(error)
     return RpcReply(result, replayed=bool((reply_headers or {}).get(headers.PREFIX + headers.REPLAYED)))
+
+
+def open_reply(reply: frames.FramedReply) -> RpcReply:
+    """Read the answer to a call in a frame; raises as :func:`decode_reply` does."""
+    try:
+        error = msgspec.json.decode(reply.error)
+        result = msgspec.json.decode(reply.result)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise OutcomeUnknown("unreadable reply", blame=Blame.SERVICE) from None
+    if error is not None:
+        raise _refusal_of(error)
+    return RpcReply(result, replayed=reply.replayed)
 
 
 def _refusal_of(error: Any) -> RemoteRefusal:

@@ -49,8 +49,8 @@ def _show(state: StackState, seen: list[Seen]) -> None:
         console.print(f"Nothing runs. Next: [bold]{as_typed('kirana up')}[/]")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("process", "pid", "port", "state", "restarts", "health"):
-        justify: JustifyMethod = "right" if title in {"pid", "port", "restarts"} else "left"
+    for title in ("process", "pid", "port", "metrics", "state", "restarts", "health"):
+        justify: JustifyMethod = "right" if title in {"pid", "port", "metrics", "restarts"} else "left"
         table.add_column(title, justify=justify, overflow="fold")
     health = health_of(state, seen)
     for process in seen:
@@ -69,4 +69,5 @@ def _row(process: Seen, health: Health) -> list[str]:
     colour = _COLOURS.get(process.state, "red")
     verdict = f"[red]{escape(health.complaint)}[/]" if health.complaint else "[green]well[/]"
     pid = str(process.pid) if process.pid else "-"
-    return [process.name, pid, health.port, f"[{colour}]{process.state}[/]", str(process.restarts), verdict]
+    state = f"[{colour}]{process.state}[/]"
+    return [process.name, pid, health.port, health.metrics, state, str(process.restarts), verdict]

@@ -90,6 +90,7 @@ def addresses(state: StackState) -> list[tuple[str, str]]:
         *((f"PostgreSQL ({service})", dsn) for service, dsn in state.postgres.items()),
         ("Consul", f"{state.consul}/ui" if state.consul else "not here; everything works without"),
         ("Mail (SMTP)", state.smtp),
+        ("Metrics", f"{state.metrics.get('edge', 'none')}; of each service: kirana status"),
         ("Data and logs", str(state.home)),
     ]
 

@@ -26,7 +26,15 @@ from kirana.stack.faults import MigrationFailed, SeedFailed, ServerFailed, Servi
 from kirana.stack.home import Home
 from kirana.stack.lock import alone
 from kirana.stack.passwords import passwords as draw_passwords
-from kirana.stack.programs import SERVICES, WITH_DATABASE, Program, Wishes, our_programs, service_environment
+from kirana.stack.programs import (
+    SERVICES,
+    WITH_DATABASE,
+    Program,
+    Wishes,
+    metered,
+    our_programs,
+    service_environment,
+)
 from kirana.stack.readiness import Probe
 from kirana.stack.state import StackState, save
 from kirana.stack.steps import Steps
@@ -88,7 +96,7 @@ def _prepare(home: Home, wishes: Wishes, supervisor: Supervisor, consul: Path | 
     if not running:
         processes.end(home.root)
     reserved = [port for other in processes.other_homes(home.root) for port in ports.chosen_in(other).values()]
-    chosen = ports.choose(home.root, running=running, reserved=reserved)
+    chosen = ports.choose(home.root, running=running, programs=metered(wishes.scale), reserved=reserved)
     secret = draw_passwords(home.root)
     state = describe(home, chosen, secret, with_consul=consul is not None)
     postgres.create_cluster(home, secret)
@@ -127,6 +135,11 @@ def describe(home: Home, chosen: Mapping[str, int], secret: Mapping[str, str], *
         },
         consul=f"http://127.0.0.1:{chosen['consul']}" if with_consul else None,
         smtp=f"smtp://127.0.0.1:{chosen['smtp']}",
+        metrics={
+            name.removeprefix(ports.METRICS_PREFIX): f"http://127.0.0.1:{port}/metrics"
+            for name, port in chosen.items()
+            if name.startswith(ports.METRICS_PREFIX)
+        },
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kirana.stack.state import CHECKOUT
-from shared.contracts import cart, catalog, exchanges, identity, notification, order
+from shared.contracts import cart, catalog, exchanges, frames, identity, notification, order
 from shared.contracts.method import Methods
 
 TEMPLATE = CHECKOUT / "rabbitmq" / "definitions.json"
@@ -64,9 +64,10 @@ def may_bind(user: str) -> str:
 
 
 def _callable_methods(services: Iterable[str]) -> Iterable[str]:
+    """One by one, or in frames: of those the services themselves refuse what is for operators only."""
     for service in services:
         names = [method.name for method in METHODS[service] if not method.operator_only]
-        yield rf"{service}\.({'|'.join(names)})"
+        yield rf"{service}\.({'|'.join([*names, frames.BATCH])})"
 
 
 def _any_of(patterns: list[str]) -> str:

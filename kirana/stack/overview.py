@@ -40,10 +40,14 @@ def as_json(state: StackState, seen: list[Seen]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Health:
-    """Where a program listens (empty for those that only call the broker) and what is wrong (empty if nothing)."""
+    """Where a program listens (empty for those that only call the broker) and what is wrong (empty if nothing).
+
+    ``metrics`` is the port of its metrics, if it has any.
+    """
 
     port: str
     complaint: str
+    metrics: str = ""
 
 
 def health_of(state: StackState, seen: list[Seen]) -> Mapping[str, Health]:
@@ -52,7 +56,11 @@ def health_of(state: StackState, seen: list[Seen]) -> Mapping[str, Health]:
     with ThreadPoolExecutor(max_workers=max(1, len(running))) as pool:
         complaints = pool.map(lambda process: _probe(process.name, state)(), running)
         return {
-            process.name: Health(_port(process.name, state), complaint)
+            process.name: Health(
+                _port_in(_addresses(state).get(process.name, "")),
+                complaint,
+                _port_in(state.metrics.get(process.name, "")),
+            )
             for process, complaint in zip(running, complaints, strict=True)
         }
 
@@ -69,8 +77,8 @@ def _addresses(state: StackState) -> dict[str, str]:
     }
 
 
-def _port(name: str, state: StackState) -> str:
-    port = urlsplit(_addresses(state).get(name, "")).port
+def _port_in(address: str) -> str:
+    port = urlsplit(address).port
     return str(port) if port else ""
 
 

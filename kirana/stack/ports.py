@@ -6,11 +6,11 @@ import json
 import socket
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-PREFERRED: Mapping[str, int] = {
+PREFERRED: dict[str, int] = {
     "edge": 8000,
     "amqp": 5672,
     "management": 15672,
@@ -24,6 +24,9 @@ PREFERRED: Mapping[str, int] = {
     "consul_server": 8300,
     "consul_serf": 8301,
 }
+
+METRICS_PREFIX = "metrics."
+FIRST_METRICS_PORT = 9700
 
 FILE_NAME = "ports.json"
 
@@ -47,22 +50,27 @@ def choose(
     folder: Path,
     *,
     running: bool,
+    programs: Sequence[str] = (),
     reserved: Collection[int] = (),
     free: Callable[[int], bool] = is_free,
 ) -> dict[str, int]:
     """A port for every name in :data:`PREFERRED`, kept in ``folder``; none of the ``reserved`` ones.
+
+    Each of ``programs`` gets one for its metrics, under ``metrics.<program>``.
 
     While the stack is ``running`` its ports are taken by itself, so they stay as they are.
     """
     path = folder / FILE_NAME
     kept = chosen_in(folder)
     chosen: dict[str, int] = {}
-    for name, preferred in PREFERRED.items():
+    metrics = {f"{METRICS_PREFIX}{name}": FIRST_METRICS_PORT + step for step, name in enumerate(programs)}
+    for name, preferred in (PREFERRED | metrics).items():
         if running and name in kept:
             chosen[name] = kept[name]
             continue
         wishes = [kept.get(name, preferred), preferred, *_others(f"{folder}/{name}")]
-        unwanted = {*chosen.values(), *reserved}
+        others = {port for other, port in kept.items() if other != name}
+        unwanted = {*chosen.values(), *others, *reserved}
         chosen[name] = next(port for port in wishes if port not in unwanted and free(port))
     if chosen != kept:
         path.write_text(json.dumps(chosen, indent=2), encoding="utf-8")

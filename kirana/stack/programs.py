@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from kirana.stack.state import CHECKOUT, StackState
 
@@ -107,6 +108,11 @@ def amqp_url(user: str, state: StackState, passwords: Mapping[str, str]) -> str:
     return f"amqp://{user}:{passwords[f'amqp.{user}']}@{address}"
 
 
+def metered(scale: Mapping[str, int]) -> list[str]:
+    """The programs that tell their metrics, each on a port of its own."""
+    return ["edge", *(name for service in SERVICES for name in _instances(service, scale))]
+
+
 def our_programs(state: StackState, passwords: Mapping[str, str], wishes: Wishes, *, edge_port: int) -> list[Program]:
     """The mail sink, the services and the edge, in the order in which they are started."""
     sink_environment = common_environment(state) | {
@@ -123,7 +129,7 @@ def our_programs(state: StackState, passwords: Mapping[str, str], wishes: Wishes
         Program(
             "edge",
             (sys.executable, "-m", "edge"),
-            edge | {"KIRANA_INSTANCE": "edge-1"},
+            edge | {"KIRANA_INSTANCE": "edge-1", "KIRANA_METRICS_PORT": _metrics_port("edge", state)},
             owns_log=True,
             stop_group=False,  # its main process tells its workers; a second signal would cut their last answers
         ),
@@ -133,10 +139,20 @@ def our_programs(state: StackState, passwords: Mapping[str, str], wishes: Wishes
 def _service_programs(state: StackState, passwords: Mapping[str, str], scale: Mapping[str, int]) -> Iterable[Program]:
     for service in SERVICES:
         environment = service_environment(service, state, passwords)
-        for number in range(1, scale.get(service, 1) + 1):
-            name = f"{service}-{number}"
+        for name in _instances(service, scale):
             command = (sys.executable, "-m", "rpc_services", service)
-            yield Program(name, command, environment | {"KIRANA_INSTANCE": name}, owns_log=True)
+            own = {"KIRANA_INSTANCE": name, "KIRANA_METRICS_PORT": _metrics_port(name, state)}
+            yield Program(name, command, environment | own, owns_log=True)
+
+
+def _instances(service: str, scale: Mapping[str, int]) -> list[str]:
+    return [f"{service}-{number}" for number in range(1, scale.get(service, 1) + 1)]
+
+
+def _metrics_port(name: str, state: StackState) -> str:
+    """Empty, which turns them off, where no port was chosen."""
+    port = urlsplit(state.metrics.get(name, "")).port
+    return str(port) if port else ""
 
 
 def build() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ FILE_NAME = "stack.json"
 
 @dataclass(frozen=True)
 class StackState:
-    """Addresses and credentials of one stack. ``postgres`` maps a service to its DSN."""
+    """Addresses and credentials of one stack: ``postgres`` by service, ``metrics`` by program."""
 
     home: Path
     edge_url: str
@@ -29,6 +29,7 @@ class StackState:
     postgres: dict[str, str]
     consul: str | None
     smtp: str
+    metrics: dict[str, str] = field(default_factory=dict)
 
     @property
     def spool(self) -> Path:
@@ -51,6 +52,7 @@ class StackState:
             "postgres": self.postgres,
             "consul": self.consul,
             "smtp": self.smtp,
+            "metrics": self.metrics,
             "home": str(self.home),
         }
 
@@ -89,4 +91,5 @@ def load(folder: Path | None = None) -> StackState:
         postgres=found["postgres"],
         consul=found["consul"],
         smtp=found["smtp"],
+        metrics=found.get("metrics", {}),
     )

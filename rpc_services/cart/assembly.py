@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import token_urlsafe
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from rpc_services.cart.domain import Operation
 from rpc_services.cart.journal import Journal
 from rpc_services.cart.settings import read_settings
 from rpc_services.cart.shards import Shards
-from rpc_services.cart.storage import RedisCarts
+from rpc_services.cart.storage import RedisCarts, Together, one_by_one
 from shared.contracts.catalog import GET_PRODUCTS, GetProducts, Product
 from shared.contracts.method import Method, Request
 from shared.contracts.refusals import OutcomeUnknown, Unavailable
@@ -22,6 +22,8 @@ from shared.values.identifiers import new_id
 from shared.values.times import now
 
 TOKEN_BYTES = 32
+MOST_ASKED = 250
+"""Products in one question to the catalogue: more would hold up those who asked for few."""
 
 
 class Catalog(Protocol):
@@ -29,6 +31,9 @@ class Catalog(Protocol):
 
     def call(self, method: Method, request: Request) -> Any:
         """Its answer, or its refusal raised."""
+
+
+Basket = tuple[int, ...]
 
 
 class RemoteProducts:
@@ -45,6 +50,25 @@ class RemoteProducts:
             raise Unavailable(retry_after=1) from unknown
         return {product.id: product for product in found}
 
+    def find_all(self, baskets: Sequence[Basket]) -> dict[Basket, dict[int, Product]]:
+        """The same for many at once: what is in several baskets is asked for once."""
+        wanted = sorted({product_id for basket in baskets for product_id in basket})
+        found: dict[int, Product] = {}
+        for start in range(0, len(wanted), MOST_ASKED):
+            found |= self.find(wanted[start : start + MOST_ASKED])
+        return {basket: {each: found[each] for each in basket if each in found} for basket in baskets}
+
+
+class LoadedProducts:
+    """What the catalogue sells, by baskets that ``load`` fetches one by one, or together with others'."""
+
+    def __init__(self, load: Callable[[Basket], dict[int, Product] | None]) -> None:
+        self._load = load
+
+    def find(self, product_ids: Sequence[int]) -> dict[int, Product]:
+        """Those that exist."""
+        return (self._load(tuple(sorted(set(product_ids)))) if product_ids else None) or {}
+
 
 @dataclass(frozen=True)
 class Assembly:
@@ -55,12 +79,13 @@ class Assembly:
     journal: Journal
 
 
-def assemble(environment: Mapping[str, str]) -> Assembly:
+def assemble(environment: Mapping[str, str], *, together: Together = one_by_one) -> Assembly:
     """Read the settings and make the rest. Connects nowhere yet. Raises ``BadSettings``."""
     settings = read_settings(environment)
     shards = Shards(settings.redis_urls)
     journal = Journal(settings.journal, run=tpool.execute)
-    return Assembly(RedisCarts(shards, journal, clock=now, new_id=new_id), shards, journal)
+    carts = RedisCarts(shards, journal, clock=now, new_id=new_id, together=together)
+    return Assembly(carts, shards, journal)
 
 
 def operation_of(call: Call) -> Operation | None:

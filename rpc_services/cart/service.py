@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import structlog
 
 from rpc_services.cart import use_cases
-from rpc_services.cart.assembly import Assembly, RemoteProducts, assemble, new_token, operation_of
+from rpc_services.cart.assembly import (
+    Assembly,
+    Basket,
+    LoadedProducts,
+    RemoteProducts,
+    assemble,
+    new_token,
+    operation_of,
+)
 from shared.contracts import cart, events
-from shared.contracts.catalog import Line
+from shared.contracts.catalog import Line, Product
 from shared.contracts.method import CheckHealth, Health, Nothing
 from shared.messaging.call import current
-from shared.nameko_ext import Configured, HealthReport, Remote, RemoteService, Ticker, on_event, rpc
+from shared.nameko_ext import Configured, HealthReport, Loader, Remote, RemoteService, Ticker, on_event, rpc
 
 log = structlog.get_logger()
 
@@ -24,18 +35,41 @@ class Carts(Configured):
         self.settings.journal.check()
 
 
+class Products(Remote):
+    """What the catalogue sells: who wants to know at the same time asks it together."""
+
+    def setup(self) -> None:
+        """One loader for all calls."""
+        products = RemoteProducts(RemoteService(self.service, self.asking))
+        self._loader: Loader[Basket, dict[int, Product]] = Loader(products.find_all)
+
+    def stop(self) -> None:
+        """No call waits any more."""
+        self._loader.close()
+
+    def get_dependency(self, worker_ctx: Any) -> Any:
+        """The same :class:`LoadedProducts` for every call."""
+        del worker_ctx
+        return LoadedProducts(self._loader.get)
+
+
+def _together(look_at: Any) -> Any:
+    """Carts that are looked at at the same time are fetched from their server in one go."""
+    return Loader(look_at).get
+
+
 class Service:
     """What somebody means to buy."""
 
     name = "cart"
-    stores: Assembly = Carts(assemble)
-    catalog: RemoteService = Remote("catalog")
+    stores: Assembly = Carts(partial(assemble, together=_together))
+    products: LoadedProducts = Products("catalog")
     health = HealthReport()
 
     @rpc(cart.GET_CART)
     def get_cart(self, request: cart.GetCart) -> cart.Cart:
         """A cart at today's prices."""
-        return use_cases.get_cart(request, carts=self.stores.carts, products=RemoteProducts(self.catalog))
+        return use_cases.get_cart(request, carts=self.stores.carts, products=self.products)
 
     @rpc(cart.ADD_ITEM)
     def add_item(self, request: cart.AddItem) -> cart.Cart:
@@ -43,7 +77,7 @@ class Service:
         return use_cases.add_item(
             request,
             carts=self.stores.carts,
-            products=RemoteProducts(self.catalog),
+            products=self.products,
             operation=operation_of(current()),
             new_token=new_token,
         )
@@ -51,25 +85,25 @@ class Service:
     @rpc(cart.SET_ITEM)
     def set_item(self, request: cart.SetItem) -> cart.Cart:
         """Just so many of a product."""
-        operation, products = operation_of(current()), RemoteProducts(self.catalog)
-        return use_cases.set_item(request, carts=self.stores.carts, products=products, operation=operation)
+        operation = operation_of(current())
+        return use_cases.set_item(request, carts=self.stores.carts, products=self.products, operation=operation)
 
     @rpc(cart.REMOVE_ITEM)
     def remove_item(self, request: cart.RemoveItem) -> cart.Cart:
         """No more of a product."""
-        operation, products = operation_of(current()), RemoteProducts(self.catalog)
-        return use_cases.remove_item(request, carts=self.stores.carts, products=products, operation=operation)
+        operation = operation_of(current())
+        return use_cases.remove_item(request, carts=self.stores.carts, products=self.products, operation=operation)
 
     @rpc(cart.CLEAR_CART)
     def clear_cart(self, request: cart.ClearCart) -> cart.Cart:
         """Nothing at all."""
-        operation, products = operation_of(current()), RemoteProducts(self.catalog)
-        return use_cases.clear_cart(request, carts=self.stores.carts, products=products, operation=operation)
+        operation = operation_of(current())
+        return use_cases.clear_cart(request, carts=self.stores.carts, products=self.products, operation=operation)
 
     @rpc(cart.MERGE_CARTS)
     def merge_carts(self, request: cart.MergeCarts) -> cart.Cart:
         """A guest has logged in. Idempotent by the guest cart's id, whatever the operation id."""
-        return use_cases.merge_carts(request, carts=self.stores.carts, products=RemoteProducts(self.catalog))
+        return use_cases.merge_carts(request, carts=self.stores.carts, products=self.products)
 
     @rpc(cart.SUBTRACT_ITEMS)
     def subtract_items(self, request: cart.SubtractItems) -> Nothing:

@@ -34,6 +34,11 @@ class Shards:
             for url in urls
         }
 
+    @property
+    def clients(self) -> list[redis.Redis]:
+        """One for each server."""
+        return list(self._clients.values())
+
     def client_for(self, key: str) -> redis.Redis:
         """Where this key lives."""
         return self._clients[choose(key, list(self._clients))]

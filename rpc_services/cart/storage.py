@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import redis
 from rpc_services.cart.domain import CartLine, CartState, Change, Changed, Operation, Outcome, Owner, Snapshot
 from rpc_services.cart.domain import refusal_for as _refusal_for
 from rpc_services.cart.journal import Journal, Stored
-from rpc_services.cart.shards import AWAY, Shards, reaching
+from rpc_services.cart.shards import AWAY, NOT_TAKING_WRITES, Shards, reaching
 from shared.contracts.cart import MAX_LINES, MAX_QUANTITY
 from shared.contracts.refusals import OutcomeUnknown, Refusal, Unavailable
 from shared.values.identifiers import NewId
@@ -30,11 +33,31 @@ SETTLED = frozenset({Outcome.DONE, Outcome.REPLAYED})
 Fields = dict[str, str]
 
 
+Seen = dict[Owner, Fields | Exception]
+Together = Callable[[Callable[[Sequence[Owner]], Seen]], Callable[[Owner], Fields | None]]
+"""Makes a look at many carts into one at a single cart, which may be taken together with others'."""
+
+
+def one_by_one(look_at: Callable[[Sequence[Owner]], Seen]) -> Callable[[Owner], Fields | None]:
+    """Nobody waits for anybody."""
+
+    def look(owner: Owner) -> Fields | None:
+        seen = look_at([owner])[owner]
+        if isinstance(seen, Exception):
+            raise seen
+        return seen
+
+    return look
+
+
 class RedisCarts:
     """Carts on their shards. The journal's state wins over a Redis that has lost the cart or fallen behind."""
 
-    def __init__(self, shards: Shards, journal: Journal, *, clock: Clock, new_id: NewId) -> None:
+    def __init__(
+        self, shards: Shards, journal: Journal, *, clock: Clock, new_id: NewId, together: Together = one_by_one
+    ) -> None:
         self._shards = shards
+        self._looks = {client: together(partial(self._look_at, client)) for client in shards.clients}
         self._journal = journal
         self._clock = clock
         self._new_id = new_id
@@ -44,10 +67,7 @@ class RedisCarts:
 
     def look(self, owner: Owner) -> CartState | None:
         """The cart, brought back from the journal if need be."""
-        try:
-            _, _, fields = self._run(owner, {"verb": LOOK})
-        except OutcomeUnknown as unknown:
-            raise Unavailable(retry_after=1) from unknown
+        fields = self._looks[self._shards.client_for(owner.key)](owner)
         return _state(fields) if fields else None
 
     def change(self, owner: Owner, change: Change) -> Changed:
@@ -62,16 +82,35 @@ class RedisCarts:
         """Remember the token under the operation, or give the one that is remembered."""
         key = f"cart-token:{_digest(operation.id, 32)}"
         client = self._shards.client_for(key)
-        try:
-            with reaching(client):
-                earlier = client.set(key, token, nx=True, get=True, ex=TOKEN_MEMORY)
-        except OutcomeUnknown as unknown:
-            raise Unavailable(retry_after=1) from unknown
+        with _looking(), reaching(client):
+            earlier = client.set(key, token, nx=True, get=True, ex=TOKEN_MEMORY)
         return str(earlier or token)
 
     def forget_expired(self) -> int:
         """Drop what expired from the journal. Gives how many carts."""
         return self._journal.forget_expired(now=self._now())
+
+    def _look_at(self, client: redis.Redis, owners: Sequence[Owner]) -> Seen:
+        """The carts of one server as they are there, unless the journal knows better: those are brought back."""
+        now = self._now()
+        kept = {owner: self._journal.read(owner.key, now=now) for owner in owners}
+        with _looking(), reaching(client), client.pipeline(transaction=False) as pipeline:
+            for owner in owners:
+                pipeline.hgetall(_key(owner))
+            found = pipeline.execute(raise_on_error=False)
+        return {owner: self._as_kept(owner, fields, kept[owner]) for owner, fields in zip(owners, found, strict=True)}
+
+    def _as_kept(self, owner: Owner, fields: Any, stored: Stored | None) -> Fields | Exception:
+        if isinstance(fields, NOT_TAKING_WRITES):
+            return Unavailable(retry_after=1)
+        if isinstance(fields, Exception) or stored is None or int(fields.get("version", 0)) >= stored.version:
+            return fields  # type: ignore[no-any-return]  # what HGETALL gives
+        try:
+            with _looking():
+                _, _, brought_back = self._run(owner, {"verb": LOOK})
+        except Exception as fault:  # noqa: BLE001  # the fate of this cart alone
+            return fault
+        return brought_back
 
     def _run(self, owner: Owner, ask: dict[str, Any]) -> tuple[Outcome, list[int], Fields]:
         now = self._now()
@@ -116,6 +155,15 @@ class RedisCarts:
 
     def _now(self) -> int:
         return int(self._clock().timestamp() * 1000)
+
+
+@contextmanager
+def _looking() -> Iterator[None]:
+    """What got no answer here may as well not have happened."""
+    try:
+        yield
+    except OutcomeUnknown as unknown:
+        raise Unavailable(retry_after=1) from unknown
 
 
 def _ask(change: Change) -> dict[str, Any]:

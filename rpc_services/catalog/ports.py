@@ -11,11 +11,15 @@ from rpc_services.catalog.paging import Filters, Position
 from shared.contracts.catalog import ReservedLine
 
 
-class Products(Protocol):
+class OnSale(Protocol):
     """What is on sale. Products that were taken off sale are not found here."""
 
     def find(self, product_ids: Sequence[int]) -> list[Product]:
         """Those of them that exist, in the order of their ids."""
+
+
+class Products(OnSale, Protocol):
+    """The same, within one transaction, and how it is changed."""
 
     def lock(self, product_id: int) -> Product | None:
         """One product with its stock, locked until the transaction ends."""

@@ -9,6 +9,7 @@ import structlog
 from rpc_services.catalog import use_cases
 from rpc_services.catalog.settings import read_settings
 from rpc_services.catalog.storage import (
+    LoadedProducts,
     OutboxEvents,
     SqlBooks,
     SqlHolds,
@@ -16,10 +17,11 @@ from rpc_services.catalog.storage import (
     SqlListings,
     SqlProducts,
     SqlStocks,
+    rows_of,
 )
 from shared.contracts import catalog, events
 from shared.contracts.method import Health
-from shared.nameko_ext import Configured, HealthReport, Outbox, Ticker, Transactions, on_event, rpc
+from shared.nameko_ext import Configured, HealthReport, Loaded, Outbox, Ticker, Transactions, on_event, rpc
 from shared.values.times import now
 
 log = structlog.get_logger()
@@ -35,6 +37,7 @@ class CatalogService:
 
     settings = Configured(read_settings)
     transactions = Transactions()
+    product_row = Loaded(rows_of)
     outbox = Outbox()
     health = HealthReport("database")
 
@@ -47,8 +50,7 @@ class CatalogService:
     @rpc(catalog.GET_PRODUCT)
     def get_product(self, request: catalog.GetProduct) -> catalog.Product:
         """One product."""
-        with self.transactions.reading() as session:
-            return use_cases.get_product(request, products=SqlProducts(session))
+        return use_cases.get_product(request, products=LoadedProducts(self.product_row))
 
     @rpc(catalog.GET_PRODUCTS)
     def get_products(self, request: catalog.GetProducts) -> list[catalog.Product]:

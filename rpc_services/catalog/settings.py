@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.settings.reader import Reader, one_of, positive
+from shared.settings.reader import Reader, one_of
 from shared.values.money import EXPONENTS
 
 
@@ -14,13 +14,11 @@ class Settings:
     """``currency`` is the shop's own: price filters are amounts of it."""
 
     currency: str
-    max_workers: int
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Raises :class:`~shared.settings.reader.BadSettings` with every fault."""
     reader = Reader(environment)
     currency = reader.read("CURRENCY", one_of(*EXPONENTS), "EUR")
-    workers = reader.read("MAX_WORKERS", positive, 20)
     reader.finish()
-    return Settings(currency=currency, max_workers=workers)
+    return Settings(currency=currency)

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from rpc_services.catalog import domain, paging
 from rpc_services.catalog.domain import Category, Demand, Draft, Hold, Product, State, Stock
-from rpc_services.catalog.ports import Books, Events, Holds, Imports, Listings, Products, Stocks
+from rpc_services.catalog.ports import Books, Events, Holds, Imports, Listings, OnSale, Products, Stocks
 from shared.contracts import catalog
 from shared.contracts.method import Nothing
 from shared.values.times import Clock, to_rfc3339
@@ -18,7 +18,7 @@ from shared.values.times import Clock, to_rfc3339
 SWEEP_BATCH = 100
 
 
-def get_product(request: catalog.GetProduct, *, products: Products) -> catalog.Product:
+def get_product(request: catalog.GetProduct, *, products: OnSale) -> catalog.Product:
     """One product. Raises ``ProductNotFound``."""
     found = products.find([request.product_id])
     if not found:
@@ -26,7 +26,7 @@ def get_product(request: catalog.GetProduct, *, products: Products) -> catalog.P
     return domain.answer_of(found[0])
 
 
-def get_products(request: catalog.GetProducts, *, products: Products) -> list[catalog.Product]:
+def get_products(request: catalog.GetProducts, *, products: OnSale) -> list[catalog.Product]:
     """Those that exist, each once, in the order asked for."""
     found = {product.id: product for product in products.find(request.product_ids)}
     return [

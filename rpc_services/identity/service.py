@@ -6,11 +6,11 @@ import structlog
 
 from rpc_services.identity import session_use_cases, use_cases
 from rpc_services.identity.assembly import Assembly, assemble, new_seed
-from rpc_services.identity.storage import SqlSessions
+from rpc_services.identity.storage import LoadedAccounts, SqlSessions, rows_of
 from shared.contracts import identity
 from shared.contracts.method import CheckHealth, Health, Nothing
 from shared.messaging.transactions import Scope
-from shared.nameko_ext import Configured, HealthReport, Outbox, Ticker, Transactions, rpc
+from shared.nameko_ext import Configured, HealthReport, Loaded, Outbox, Ticker, Transactions, rpc
 from shared.values.identifiers import new_id
 from shared.values.times import now
 
@@ -23,6 +23,7 @@ class Service:
     name = "identity"
     parts: Assembly = Configured(assemble)
     transactions: Scope = Transactions()
+    account_row = Loaded(rows_of)
     outbox = Outbox()
     health = HealthReport("database")
 
@@ -38,8 +39,7 @@ class Service:
     @rpc(identity.GET_USER)
     def get_user(self, request: identity.GetUser) -> identity.User:
         """One user."""
-        with self.transactions.reading() as transaction:
-            return use_cases.get_user(request, accounts=self.parts.accounts(transaction))
+        return use_cases.get_user(request, accounts=LoadedAccounts(self.account_row))
 
     @rpc(identity.GET_USERS)
     def get_users(self, request: identity.GetUsers) -> list[identity.User]:

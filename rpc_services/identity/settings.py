@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from rpc_services.workers import MAX_WORKERS
 from shared.settings.reader import Reader, positive
 
 
@@ -32,7 +33,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     issuer = reader.read("JWT_ISSUER", str, "kirana")
     audience = reader.read("JWT_AUDIENCE", str, "kirana-api")
     scale = reader.read("LOGIN_THROTTLE_SCALE", positive, 1)
-    workers = reader.read("MAX_WORKERS", positive, 20)
+    workers = reader.read("MAX_WORKERS", positive, MAX_WORKERS)
     reader.finish()
     return Settings(
         key_passphrase=passphrase,

@@ -22,6 +22,22 @@ from shared.values.times import Clock
 Transact = Callable[[], AbstractContextManager[Transaction]]
 
 
+def rows_of(transaction: Transaction, ids: Collection[str]) -> dict[str, Row[Any]]:
+    """The rows of accounts, by id: all that is asked of the database for many who ask for one each."""
+    return {row.id: row for row in transaction.execute(select(users).where(users.c.id.in_(ids)))}
+
+
+class LoadedAccounts:
+    """Accounts with rows that ``load`` fetches one by one, or together with others' rows."""
+
+    def __init__(self, load: Callable[[str], Row[Any] | None]) -> None:
+        self._load = load
+
+    def find(self, ids: Collection[str]) -> Sequence[Account]:
+        """Those of these ids that exist."""
+        return [_account(row) for each in ids if (row := self._load(each)) is not None]
+
+
 class SqlAccounts:
     """Accounts in the table ``users``."""
 
@@ -49,7 +65,7 @@ class SqlAccounts:
 
     def find(self, ids: Collection[str]) -> Sequence[Account]:
         """Those of these ids that exist."""
-        return [_account(row) for row in self._transaction.execute(select(users).where(users.c.id.in_(ids)))]
+        return [_account(row) for row in rows_of(self._transaction, ids).values()]
 
     def named(self, username: str) -> Account | None:
         """By username, whatever its case."""

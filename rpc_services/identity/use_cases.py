@@ -24,15 +24,19 @@ from shared.contracts.refusals import InvalidRequest, Unavailable
 from shared.values.identifiers import NewId, is_id
 
 
-class Accounts(Protocol):
+class Known(Protocol):
     """Everybody who can log in."""
-
-    def add(self, account: Account) -> None:
-        """Raises ``UsernameTaken`` or ``EmailTaken``."""
-        ...
 
     def find(self, ids: Collection[str]) -> Sequence[Account]:
         """Those of these ids that exist."""
+        ...
+
+
+class Accounts(Known, Protocol):
+    """The same, within one transaction, and what can be done to them."""
+
+    def add(self, account: Account) -> None:
+        """Raises ``UsernameTaken`` or ``EmailTaken``."""
         ...
 
     def named(self, username: str) -> Account | None:
@@ -121,14 +125,14 @@ def register_user(request: RegisterUser, *, accounts: Accounts, policy: Password
     return profile(account)
 
 
-def get_user(request: GetUser, *, accounts: Accounts) -> User:
+def get_user(request: GetUser, *, accounts: Known) -> User:
     """Raises ``UserNotFound``."""
     for account in accounts.find([request.user_id] if is_id(request.user_id) else []):
         return profile(account)
     raise UserNotFound
 
 
-def get_users(request: GetUsers, *, accounts: Accounts) -> list[User]:
+def get_users(request: GetUsers, *, accounts: Known) -> list[User]:
     """Those that exist, each once."""
     return [profile(account) for account in accounts.find({each for each in request.user_ids if is_id(each)})]
 

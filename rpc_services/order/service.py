@@ -6,12 +6,12 @@ from rpc_services.order import use_cases
 from rpc_services.order.assembly import RemoteCarts, opening_of, provider, saga_for
 from rpc_services.order.saga import Saga
 from rpc_services.order.settings import Settings, read_settings
-from rpc_services.order.storage import SqlBooks, SqlOrders
+from rpc_services.order.storage import LoadedOrders, SqlBooks, SqlOrders, rows_of
 from shared.contracts import order
 from shared.contracts.method import CheckHealth, Health
 from shared.messaging.call import current
 from shared.messaging.transactions import Scope
-from shared.nameko_ext import Configured, HealthReport, Outbox, Remote, RemoteService, Ticker, Transactions, rpc
+from shared.nameko_ext import Configured, HealthReport, Loaded, Outbox, Remote, RemoteService, Ticker, Transactions, rpc
 from shared.values.times import now
 
 MOST_RESUMED = 20
@@ -23,6 +23,7 @@ class Service:
     name = "order"
     settings: Settings = Configured(read_settings)
     transactions: Scope = Transactions()
+    order_rows = Loaded(rows_of)
     catalog: RemoteService = Remote("catalog")
     cart: RemoteService = Remote("cart")
     outbox = Outbox()
@@ -42,8 +43,7 @@ class Service:
     @rpc(order.GET_ORDER)
     def get_order(self, request: order.GetOrder) -> order.Order:
         """One of the buyer's own."""
-        with self.transactions.reading() as session:
-            return use_cases.get_order(request, orders=SqlOrders(session))
+        return use_cases.get_order(request, orders=LoadedOrders(self.order_rows))
 
     @rpc(order.GET_ORDERS)
     def get_orders(self, request: order.GetOrders) -> list[order.Order]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Row, Select, func, insert, select, update
@@ -89,6 +89,36 @@ class SqlOrders:
         return read_orders(self._session, rows)
 
 
+class Rows(NamedTuple):
+    """An order as the database keeps it."""
+
+    order: Row[Any]
+    items: list[Row[Any]]
+
+
+def rows_of(session: Session, order_ids: Sequence[str]) -> dict[str, Rows]:
+    """The rows of acknowledged orders, whosever they are, by id: for many who ask for one each."""
+    shown = select(orders).where(orders.c.id.in_(order_ids), orders.c.status.in_(SHOWN))
+    found = {row.id: Rows(row, []) for row in session.execute(shown)}
+    for item in _items_of(session, list(found)) if found else ():
+        found[item.order_id].items.append(item)
+    return found
+
+
+class LoadedOrders:
+    """Orders by their ids, with rows that ``load`` fetches one by one, or together with others' rows."""
+
+    def __init__(self, load: Callable[[str], Rows | None]) -> None:
+        self._load = load
+
+    def of_user(self, user_id: str, order_ids: Sequence[str]) -> list[Order]:
+        """Those of them that are this user's: to anybody else they do not exist."""
+        rows = [self._load(order_id) for order_id in dict.fromkeys(order_ids)]
+        return [
+            _order(row.order, _frozen(row.items)) for row in rows if row is not None and row.order.user_id == user_id
+        ]
+
+
 class SqlBooks:
     """What an auditor reads."""
 
@@ -146,16 +176,23 @@ def write_history(session: Session, order_id: str, steps: Sequence[Transition]) 
 
 def read_orders(session: Session, rows: Sequence[Row[Any]]) -> list[Order]:
     """Turn rows into orders, with the items of all of them in one more query."""
-    items: dict[str, list[Item]] = {row.id: [] for row in rows if row.total is not None}
-    if items:
-        found = session.execute(
-            select(order_items).where(order_items.c.order_id.in_(items)).order_by(order_items.c.position)
-        )
-        for item in found:
-            product = msgspec.convert(item.product, Product)
-            frozen = Item(id=item.id, product_id=item.product_id, quantity=item.quantity, product=product)
-            items[item.order_id].append(frozen)
-    return [_order(row, items.get(row.id)) for row in rows]
+    priced = {row.id: Rows(row, []) for row in rows if row.total is not None}
+    for item in _items_of(session, list(priced)) if priced else ():
+        priced[item.order_id].items.append(item)
+    return [_order(row, _frozen(priced[row.id].items) if row.id in priced else None) for row in rows]
+
+
+def _items_of(session: Session, order_ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """In their order within each order."""
+    query = select(order_items).where(order_items.c.order_id.in_(order_ids)).order_by(order_items.c.position)
+    return session.execute(query).all()
+
+
+def _frozen(items: Sequence[Row[Any]]) -> list[Item]:
+    return [
+        Item(id=row.id, product_id=row.product_id, quantity=row.quantity, product=msgspec.convert(row.product, Product))
+        for row in items
+    ]
 
 
 def _shown(user_id: str) -> Select[Any]:

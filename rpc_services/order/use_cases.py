@@ -22,11 +22,15 @@ from shared.values.times import Clock
 log = structlog.get_logger()
 
 
-class Orders(Protocol):
-    """Orders that were acknowledged, within one transaction."""
+class OwnOrders(Protocol):
+    """Orders that were acknowledged, each for its buyer's eyes only."""
 
     def of_user(self, user_id: str, order_ids: Sequence[str]) -> list[Order]:
         """Those of them that are this user's."""
+
+
+class Orders(OwnOrders, Protocol):
+    """The same, within one transaction, and what can be done to them."""
 
     def lock(self, user_id: str, order_id: str) -> Order | None:
         """One of this user's, locked until the transaction ends."""
@@ -114,12 +118,12 @@ def resume_orders(*, saga: Saga, most: int) -> int:
     return most
 
 
-def get_order(request: contract.GetOrder, *, orders: Orders) -> contract.Order:
+def get_order(request: contract.GetOrder, *, orders: OwnOrders) -> contract.Order:
     """One of the buyer's own. Raises ``OrderNotFound``."""
     return show(_own(request.user_id, request.order_id, orders))
 
 
-def get_orders(request: contract.GetOrders, *, orders: Orders) -> list[contract.Order]:
+def get_orders(request: contract.GetOrders, *, orders: OwnOrders) -> list[contract.Order]:
     """Many of the buyer's own, in the order they were asked for; others are left out."""
     ids = [order_id for order_id in dict.fromkeys(request.order_ids) if is_id(order_id)]
     found = {order.id: order for order in orders.of_user(request.user_id, ids)}
@@ -204,7 +208,7 @@ def _take_out(placed: Any, carts: Carts) -> None:
         log.info("order.cart_left_to_event", code=refusal.code)
 
 
-def _own(user_id: str, order_id: str, orders: Orders) -> Order:
+def _own(user_id: str, order_id: str, orders: OwnOrders) -> Order:
     found = orders.of_user(user_id, [order_id]) if is_id(order_id) else []
     if not found:
         raise contract.OrderNotFound

@@ -26,8 +26,15 @@ TRACEPARENT = "traceparent"
 CALL_ID_STACK = "call_id_stack"
 """Nameko's list of ``<service>.<method>.<uuid>`` strings, outermost call first."""
 
+SENT_AT = "sent_at"
+"""When the call left its caller, milliseconds since the epoch (int): how long it queued, as far as clocks agree."""
+
 REPLAYED = "replayed"
 """On a reply: the answer was stored by an earlier run of the same operation."""
+
+
+RETURN_TO = "kirana-return-to"
+"""Beside Nameko's headers: the caller's reply address, by which an expired call finds its way back."""
 
 
 def on_the_wire(context: Mapping[str, Any]) -> dict[str, Any]:

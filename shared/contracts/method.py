@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from shared.contracts import frames
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -73,6 +75,8 @@ class Methods:
         return self._declare(Method(self.service, name, request, answer, mutating=True, operator_only=operator_only))
 
     def _declare(self, method: Method) -> Method:
+        if method.name == frames.BATCH:
+            raise ValueError(f"{method.routing_key} is the routing key of frames.")
         self._methods[method.name] = method
         return method
 

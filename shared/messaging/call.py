@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+
+import msgspec
 
 from shared.resilience.deadline import Deadline
 from shared.values.identifiers import new_id
 
 
-@dataclass
-class Marks:
+class Marks(msgspec.Struct):
     """What the work found out on the way, for the reply's headers."""
 
     replayed: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call, event or tick. ``method`` is ``<service>.<method>``; ``redelivered`` says it may have run before."""
 
     request_id: str
@@ -30,8 +29,9 @@ class Call:
     user_id: str | None = None
     traceparent: str | None = None
     call_id_stack: tuple[str, ...] = ()
+    sent_at_ms: int | None = None
     redelivered: bool = False
-    marks: Marks = field(default_factory=Marks, compare=False)
+    marks: Marks = msgspec.field(default_factory=Marks)
 
 
 _CURRENT: ContextVar[Call | None] = ContextVar("kirana_call", default=None)

@@ -15,6 +15,7 @@ from shared.contracts import known_refusals
 from shared.contracts.refusals import KeyReused, Refusal, StillRunning
 from shared.messaging.call import Call
 from shared.messaging.tables import operations
+from shared.persistence.ahead import put_ahead
 from shared.persistence.engine import DEFAULT_LOCK_LIMIT, milliseconds
 from shared.persistence.faults import LOCK_NOT_AVAILABLE, code_of
 
@@ -100,14 +101,14 @@ def _claimed(session: Session, call: Call) -> bool:
     claim = insert(operations).values(
         operation_id=call.operation_id, method=call.method, fingerprint=call.fingerprint, state=RUNNING
     )
-    session.connection().exec_driver_sql(f"SET LOCAL lock_timeout = {PATIENCE_MS}")
+    put_ahead(session, f"SET LOCAL lock_timeout = {PATIENCE_MS}; ")
     try:
         claimed = session.execute(claim.on_conflict_do_nothing().returning(operations.c.operation_id)).first()
     except OperationalError as fault:
         if code_of(fault) == LOCK_NOT_AVAILABLE:
             raise StillRunning(retry_after=1) from None
         raise
-    session.connection().exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds(DEFAULT_LOCK_LIMIT)}")
+    put_ahead(session, f"SET LOCAL lock_timeout = {milliseconds(DEFAULT_LOCK_LIMIT)}; ")
     return claimed is not None
 
 

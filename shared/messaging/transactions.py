@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +27,15 @@ from shared.contracts.refusals import (
 from shared.messaging import operations
 from shared.messaging.call import Call, current
 from shared.messaging.outbox import WROTE_EVENTS
-from shared.persistence.engine import DEFAULT_LOCK_LIMIT, DEFAULT_STATEMENT_LIMIT, milliseconds
+from shared.persistence.ahead import AHEAD, Ahead, put_ahead
+from shared.persistence.connection import begin_nothing_by_itself
+from shared.persistence.engine import (
+    CONNECTIONS,
+    DEFAULT_LOCK_LIMIT,
+    DEFAULT_STATEMENT_LIMIT,
+    POOL_PATIENCE,
+    milliseconds,
+)
 from shared.persistence.faults import committing, is_conflict, working
 
 log = structlog.get_logger()
@@ -38,6 +48,7 @@ NOT_ANSWERS = (Unavailable, DeadlinePassed, StillRunning, OutcomeUnknown, Intern
 ATTEMPTS = 3
 WAIT_STEP_SECONDS = 0.1
 
+_savepoints = itertools.count()
 _OPEN: ContextVar[Session | None] = ContextVar("kirana_open_session", default=None)
 
 
@@ -48,24 +59,28 @@ def _nothing() -> None:
 class Scope:
     """Hands out sessions. A block within another block of the same greenlet joins its transaction.
 
-    Raises :class:`Unavailable` when the database is away or a lock is not to be had (nothing was changed),
+    ``at_once`` blocks have a connection; others wait for one, for 2 s or up to the deadline. Raises
+    :class:`Unavailable` when the database is away or a connection or lock is not to be had (nothing was changed),
     :class:`DeadlinePassed` when the caller has gone, :class:`OutcomeUnknown` when a COMMIT got no answer.
     """
 
     operations = operations
 
-    def __init__(self, engine: Engine, *, on_events_written: Callable[[], None] = _nothing) -> None:
+    def __init__(
+        self, engine: Engine, *, at_once: int = CONNECTIONS, on_events_written: Callable[[], None] = _nothing
+    ) -> None:
         self.engine = engine
+        self._room = threading.BoundedSemaphore(at_once)
         self._on_events_written = on_events_written
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that cannot write."""
+        """A session that cannot write. Each statement is a transaction, and a message, of its own."""
         if (open_session := _OPEN.get()) is not None:
             yield open_session
             return
-        with _session(self.engine) as session, working(_has_gone):
-            _limit(session, "SET TRANSACTION READ ONLY; ")
+        with self._place(), _session(self.engine) as session, working(_has_gone):
+            _open(session, Ahead(_read_only, each_time=True))
             yield session
 
     @contextmanager
@@ -74,9 +89,9 @@ class Scope:
         if (open_session := _OPEN.get()) is not None:
             yield open_session
             return
-        with _session(self.engine) as session:
+        with self._place(), _session(self.engine) as session:
             with working(_has_gone):
-                _limit(session)
+                _open(session, Ahead(_begin, each_time=False))
                 token = _OPEN.set(session)
                 try:
                     yield session
@@ -124,18 +139,35 @@ class Scope:
         with self.writing() as session:
             replay = operations.begin(session, call)
             if replay is None:
+                savepoint = f"work_{next(_savepoints)}"
+                was_set = put_ahead(session, f"SAVEPOINT {savepoint}; ")
                 try:
-                    with session.begin_nested():
-                        answer = work(session)
+                    answer = work(session)
                 except NOT_ANSWERS:
                     raise
                 except Refusal as refusal:
+                    if was_set():
+                        session.connection().exec_driver_sql(f"ROLLBACK TO SAVEPOINT {savepoint}")
                     replay = operations.finish(session, call.operation_id, refusal=refusal)
                     replay = replay or operations.Replay(refusal=refusal)
                 else:
                     operations.finish(session, call.operation_id, answer=answer)
                     replay = operations.Replay(answer=answer)
         return replay.give()
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the places; whoever comes first gets it first."""
+        _check_deadline()
+        deadline = current().deadline
+        patience = POOL_PATIENCE if deadline is None else min(POOL_PATIENCE, deadline.remaining())
+        if not self._room.acquire(timeout=max(0.0, patience.total_seconds())):
+            _check_deadline()
+            raise Unavailable(retry_after=1)
+        try:
+            yield
+        finally:
+            self._room.release()
 
 
 @contextmanager
@@ -155,18 +187,29 @@ def _session(engine: Engine) -> Iterator[Session]:
             session.invalidate()
 
 
-def _limit(session: Session, before: str = "") -> None:
-    """Bound every statement of the transaction by what is left of the deadline."""
+def _open(session: Session, ahead: Ahead) -> None:
+    """Take a connection. What begins and bounds a transaction is ``ahead``."""
+    begin_nothing_by_itself(session.connection(execution_options={AHEAD: ahead}))
+
+
+def _read_only() -> str:
+    """A message with several statements is a transaction, which ends with it."""
+    return f"SET TRANSACTION READ ONLY; {_limits()}"
+
+
+def _begin() -> str:
+    return f"BEGIN; {_limits()}"
+
+
+def _limits() -> str:
+    """Bound every statement by what is left of the deadline."""
     _check_deadline()
     deadline = current().deadline
     statement, lock = DEFAULT_STATEMENT_LIMIT, DEFAULT_LOCK_LIMIT
     if deadline is not None:
         statement = min(statement, deadline.remaining())
         lock = min(lock, statement)
-    session.connection().exec_driver_sql(
-        f"{before}SET LOCAL statement_timeout = {milliseconds(statement)};"
-        f" SET LOCAL lock_timeout = {milliseconds(lock)}"
-    )
+    return f"SET LOCAL statement_timeout = {milliseconds(statement)}; SET LOCAL lock_timeout = {milliseconds(lock)}; "
 
 
 def _has_gone() -> bool:

@@ -1,79 +1,43 @@
-"""Asks other services: one link per container, where every question has a deadline and exactly one fate."""
+"""Asks other services: one link per container, and to each service a lane with a breaker before it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
 from typing import Any
 
-import structlog
 from amqp.basic_message import Message
-from eventlet import Timeout
-from eventlet.event import Event
+from amqp.exceptions import NotFound
 from nameko import config
 from nameko.extensions import SharedExtension
 
-from shared.contracts import exchanges
-from shared.contracts.refusals import OutcomeUnknown, Unavailable
+from shared.contracts import exchanges, frames, headers
 from shared.nameko_ext import wire
+from shared.nameko_ext.failures import Blame, NobodyKnows, NotExecuted
+from shared.nameko_ext.flight import Flight, Question
+from shared.nameko_ext.guard import Guard
+from shared.nameko_ext.lane import Lane
 from shared.nameko_ext.link import Link, LinkDown, WriteFailed
-from shared.nameko_ext.publishing import CONFIRMED, LOST, Confirmation, Confirms
+from shared.nameko_ext.pending import Pending
+from shared.nameko_ext.publishing import Confirms
 from shared.nameko_ext.replies import TRANSIENT
-from shared.resilience.deadline import Deadline
 from shared.values.identifiers import new_id
-
-log = structlog.get_logger()
 
 OPENING_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Request:
-    """A question as it is written."""
-
-    routing_key: str
-    body: bytes
-    headers: dict[str, Any]
-    deadline: Deadline
-
-
-class Question(Confirmation):
-    """Waits for a reply; that the broker has the request is not yet news, that it has not is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._news = Event()
-
-    def settle(self, fate: str) -> None:
-        """Returned, refused or lost."""
-        if fate != CONFIRMED:
-            self._tell((fate, b""))
-
-    def answer(self, body: bytes) -> None:
-        """The reply came."""
-        self._tell((CONFIRMED, body))
-
-    def wait_for_news(self, seconds: float) -> tuple[str, bytes]:
-        """The fate, and the reply's body if there is one; silence counts as lost."""
-        with Timeout(max(seconds, 0.0), exception=False):
-            news: tuple[str, bytes] = self._news.wait()
-            return news
-        return LOST, b""
-
-    def _tell(self, news: tuple[str, bytes]) -> None:
-        if not self._news.ready():
-            self._news.send(news)
-
-
 class Asking(SharedExtension):
-    """The reply queue and the publishing channel of a container."""
+    """The reply queue and the publishing channel of a container, for the lanes to all services that it calls."""
 
     def setup(self) -> None:
         """Prepare the link."""
         service: str = self.container.service_name
-        self._confirms = Confirms()
-        self._questions: dict[str, Question] = {}
-        self._reply_to = ""
         self._service = service
+        self._confirms = Confirms()
+        self._pending = Pending()
+        self._reply_to = ""
+        self._is_blocked = False
+        self.lanes: dict[str, Lane] = {}
+        self.guards: dict[str, Guard] = {}
         self.link = Link(
             config["AMQP_URI"],
             f"{config.get('INSTANCE', service)} asking",
@@ -87,70 +51,92 @@ class Asking(SharedExtension):
 
     def stop(self) -> None:
         """Leave the broker."""
+        for lane in self.lanes.values():
+            lane.close()
         self.link.close()
 
-    def ask(self, request: Request) -> bytes:
-        """The reply's body.
+    @property
+    def late_replies(self) -> int:
+        """Answers for which nobody waited any more."""
+        return self._pending.counts["unclaimed"]
 
-        Raises :class:`Unavailable` when the request did not go out, :class:`OutcomeUnknown` when no reply came.
-        """
-        seconds = request.deadline.remaining().total_seconds()
-        if seconds <= 0 or not self.link.wait_open(min(OPENING_SECONDS, seconds)):
-            raise Unavailable(retry_after=1)
-        question = Question()
-        correlation_id = new_id()
-        self._questions[correlation_id] = question
-        try:
-            self._write(request, question, correlation_id)
-            fate, body = question.wait_for_news(request.deadline.remaining().total_seconds())
-        except LinkDown as fault:
-            raise Unavailable(retry_after=1) from fault
-        except WriteFailed as fault:
-            raise OutcomeUnknown from fault
-        finally:
-            self._questions.pop(correlation_id, None)
-            self._confirms.discard(correlation_id)
-        if fate == LOST:
-            raise OutcomeUnknown
-        if fate != CONFIRMED:
-            raise Unavailable(retry_after=1)
-        return body
+    def ask(self, service: str, question: Question) -> frames.FramedReply:
+        """The answer, unread. Raises a ``CallFailure``."""
+        lane = self.lanes.get(service)
+        if lane is None:
+            lane = self.lanes[service] = Lane(service, write=self._writer_to(service), pending=self._pending)
+            self.guards[service] = Guard(service)
+        return self.guards[service].call(lambda: self._ask(lane, question))
 
-    def _write(self, request: Request, question: Question, correlation_id: str) -> None:
-        remaining_ms = int(request.deadline.remaining().total_seconds() * 1000)
+    def _ask(self, lane: Lane, question: Question) -> frames.FramedReply:
+        patience = question.until - time.monotonic()
+        if not self.link.wait_open(max(0.0, min(OPENING_SECONDS, patience))):
+            raise NotExecuted("there is no link to the broker", blame=Blame.BROKER)
+        return lane.call(question)
+
+    def _writer_to(self, service: str) -> Any:
+        return lambda flight: self._write(flight, f"{service}.{flight.method}")
+
+    def _write(self, flight: Flight, routing_key: str) -> None:
+        if self._is_blocked:
+            raise NotExecuted("the broker is out of memory or disk", 5, blame=Blame.BROKER)
+        reply_to = self._reply_to
+        marks = {"type": flight.kind} if flight.kind else {}
         message = Message(
-            request.body,
+            flight.body(),
             content_type=wire.CONTENT_TYPE,
             content_encoding="utf-8",
             delivery_mode=TRANSIENT,
-            message_id=correlation_id,
-            correlation_id=correlation_id,
-            reply_to=self._reply_to,
-            expiration=str(max(1, remaining_ms)),
-            application_headers=request.headers,
+            message_id=flight.id,
+            correlation_id=flight.id,
+            reply_to=reply_to,
+            expiration=frames.expiration_of(flight.patience()),
+            application_headers={**flight.headers(), headers.RETURN_TO: reply_to},
+            **marks,
         )
-        self._confirms.publish(self.link, message, question, exchange=exchanges.CALLS, routing_key=request.routing_key)
+        try:
+            self._confirms.publish(self.link, message, flight, exchange=exchanges.CALLS, routing_key=routing_key)
+        except LinkDown:
+            raise NotExecuted("there is no link to the broker", blame=Blame.BROKER) from None
+        except WriteFailed:
+            raise NobodyKnows("the link broke while the call was written", blame=Blame.BROKER) from None
+        if reply_to != self._reply_to:
+            raise NobodyKnows("the link was renewed before the call was written", blame=Blame.BROKER)
 
     def _open(self, connection: Any) -> None:
+        self._block(is_blocked=False)
+        connection.on_blocked = lambda _reason: self._block(is_blocked=True)
+        connection.on_unblocked = lambda: self._block(is_blocked=False)
+        _look_for(connection, exchanges.CALLS, "topic")
+        _look_for(connection, exchanges.EXPIRED, "headers")
         channel = connection.channel()
         channel.auto_decode = False
-        channel.exchange_declare(exchanges.CALLS, "topic", durable=True, auto_delete=False)
         address = new_id()
         queue = f"rpc.reply-{self._service}-{address}"
         channel.queue_declare(queue, exclusive=True, auto_delete=True)
         channel.queue_bind(queue, exchanges.CALLS, address)
-        channel.basic_consume(queue, no_ack=True, callback=self._on_reply)
+        channel.queue_bind(queue, exchanges.EXPIRED, "", arguments=exchanges.returned_to(address))
+        channel.basic_consume(queue, no_ack=True, callback=self._on_message)
         self._confirms.attach(channel)
         self._reply_to = address
 
-    def _on_reply(self, message: Any) -> None:
-        question = self._questions.get(message.properties.get("correlation_id", ""))
-        if question is None:
-            log.info("rpc.late_reply")
-        else:
-            question.answer(bytes(message.body))
+    def _block(self, *, is_blocked: bool) -> None:
+        self._is_blocked = is_blocked
+
+    def _on_message(self, message: Any) -> None:
+        self._pending.resolve(message.properties, bytes(message.body))
 
     def _lose_all(self) -> None:
         self._confirms.forget()
-        for question in list(self._questions.values()):
-            question.settle(LOST)
+        self._pending.lose_all()
+
+
+def _look_for(connection: Any, exchange: str, kind: str) -> None:
+    """See that the exchange is there; looking needs no rights, so declaring is left for when it is not."""
+    channel = connection.channel()
+    try:
+        channel.exchange_declare(exchange, kind, passive=True)
+    except NotFound:
+        channel = connection.channel()
+        channel.exchange_declare(exchange, kind, durable=True, auto_delete=False)
+    channel.close()

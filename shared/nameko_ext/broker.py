@@ -1,4 +1,4 @@
-"""The broker as one service's container sees it: replies, retries and parking, shared by all its doors."""
+"""The broker as one service's container sees it: retries and parking, shared by all its doors."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from amqp.basic_message import Message
 from nameko import config
 from nameko.extensions import SharedExtension
 
+from shared.contracts import parked
+from shared.contracts.exchanges import calls_queue
+from shared.metrics.counting import parked_from
 from shared.nameko_ext import topology
+from shared.nameko_ext.consuming import Delivery
 from shared.nameko_ext.publishing import NotConfirmed, Publisher
-from shared.nameko_ext.replies import Replies
 from shared.values.identifiers import new_id
 
 log = structlog.get_logger()
@@ -25,15 +28,15 @@ LARGEST_KEPT_HEADER = 4096
 
 
 class Broker(SharedExtension):
-    """Links for what a container sends. Opening them never waits: the broker may come up later."""
+    """The link for what must arrive. Opening it never waits: the broker may come up later."""
 
     def setup(self) -> None:
-        """Prepare the links."""
+        """Prepare the link."""
         service: str = self.container.service_name
         self.url: str = config["AMQP_URI"]
         self.instance: str = config.get("INSTANCE", service)
         self.service = service
-        self.replies = Replies(self.url, f"{self.instance} replies")
+        parked_from(service, calls_queue(service))
         self.publisher = Publisher(
             self.url,
             f"{self.instance} publisher",
@@ -42,35 +45,36 @@ class Broker(SharedExtension):
 
     def start(self) -> None:
         """Begin to connect."""
-        for link in (self.replies.link, self.publisher.link):
-            self.container.spawn_managed_thread(link.run, identifier=link.name)
+        link = self.publisher.link
+        self.container.spawn_managed_thread(link.run, identifier=link.name)
 
     def stop(self) -> None:
         """Leave the broker."""
-        self.replies.link.close()
         self.publisher.link.close()
 
-    def park(self, properties: Mapping[str, Any], body: Any, *, reason: str, origin: str) -> None:
-        """Put a message aside for a person to look at. Raises :class:`NotConfirmed`."""
+    def park(self, delivery: Delivery, *, reason: str, origin: str, body: Any = None) -> None:
+        """Put a message, or this ``body`` of it, aside for a person to look at. Raises :class:`NotConfirmed`."""
+        properties = delivery.properties
         kept = {
             name: value
             for name, value in (properties.get("application_headers") or {}).items()
             if isinstance(name, str) and isinstance(value, (str, bool, int)) and _is_small(value)
         }
         kept |= {
-            topology.REASON_HEADER: reason[:LONGEST_REASON],
-            topology.FROM_HEADER: origin,
-            "x-parked-at": datetime.now(UTC).isoformat(),
+            parked.REASON: reason[:LONGEST_REASON],
+            parked.FROM: origin,
+            parked.KEY: delivery.routing_key,
+            parked.AT: datetime.now(UTC).isoformat(),
         }
-        self.publisher.deliver(
-            message_like(properties, body, kept), exchange=topology.PARKING_EXCHANGE, routing_key=self.service
-        )
+        message = message_like(properties, delivery.body if body is None else body, kept)
+        self.publisher.deliver(message, exchange=parked.EXCHANGE, routing_key=self.service)
+        parked_from(self.service, origin)()
         log.warning("message.parked", reason=reason[:LONGEST_REASON], origin=origin)
 
-    def try_park(self, properties: Mapping[str, Any], body: Any, *, reason: str, origin: str) -> bool:
+    def try_park(self, delivery: Delivery, *, reason: str, origin: str, body: Any = None) -> bool:
         """Park it; gives whether that worked."""
         try:
-            self.park(properties, body, reason=reason, origin=origin)
+            self.park(delivery, reason=reason, origin=origin, body=body)
         except NotConfirmed as fault:
             log.warning("message.not_parked", reason=reason[:LONGEST_REASON], fault=str(fault))
             return False

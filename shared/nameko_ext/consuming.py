@@ -31,6 +31,12 @@ class Delivery:
         """Done with it, for good."""
         self._settle(lambda: self._channel.basic_ack(self._tag))
 
+    def ack_now(self) -> None:
+        """The same, from within a ``write`` of the link that brought it."""
+        if not self._settled and self._channel.connection is not None:
+            self._settled = True
+            self._channel.basic_ack(self._tag)
+
     def requeue(self) -> None:
         """Let another replica have it."""
         self._settle(lambda: self._channel.basic_reject(self._tag, requeue=True))
@@ -48,7 +54,10 @@ class Delivery:
 
 
 class Consumer:
-    """Consumes one queue. ``on_delivery`` runs in the reading greenlet: it must neither block nor raise."""
+    """Consumes one queue. ``on_delivery`` runs in the reading greenlet: it must neither block nor raise.
+
+    ``on_open`` is given each new connection before anything is consumed on it.
+    """
 
     def __init__(  # noqa: PLR0913  # keyword collaborators
         self,
@@ -58,12 +67,14 @@ class Consumer:
         prefetch: int,
         declare: Callable[[Any], None],
         on_delivery: Callable[[Delivery], None],
+        on_open: Callable[[Any], None] = lambda _: None,
         name: str = "",
     ) -> None:
         self._queue = queue
         self._prefetch = prefetch
         self._declare = declare
         self._on_delivery = on_delivery
+        self._on_open = on_open
         self._cancelled = False
         self._channel: Any = None
         self._tag = ""
@@ -94,6 +105,7 @@ class Consumer:
         channel = connection.channel()
         channel.auto_decode = False
         self._channel = channel
+        self._on_open(connection)
         if self._cancelled:
             return
         self._declare(channel)

@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.messaging.sweeping import sweep
 from shared.messaging.transactions import Scope
 from shared.nameko_ext.bell import Bell
-from shared.persistence.engine import build_engine
-from shared.settings.reader import Reader
+from shared.persistence.engine import CONNECTIONS, build_engine
+from shared.settings.reader import Reader, positive
 
 log = structlog.get_logger()
 
@@ -29,15 +29,15 @@ class Database(SharedExtension):
     scope: Scope
 
     def setup(self) -> None:
-        """Read the address and build the engine."""
+        """Read the address, how many calls may use it at once (``KIRANA_DATABASE_POOL``), and build the engine."""
         reader = Reader(os.environ)
         url = reader.read("DATABASE_URL", str)
+        connections = reader.read("DATABASE_POOL", positive, CONNECTIONS)
         reader.finish()
-        self.engine = build_engine(
-            str(url), workers=config.get("max_workers", 10), application=config.get("INSTANCE", "kirana")
-        )
+        application = config.get("INSTANCE", "kirana")
+        self.engine = build_engine(str(url), connections=connections, application=application)
         self.committed = Bell()
-        self.scope = Scope(self.engine, on_events_written=self.committed.ring)
+        self.scope = Scope(self.engine, at_once=connections, on_events_written=self.committed.ring)
 
     def start(self) -> None:
         """Begin to sweep the messaging tables now and then."""

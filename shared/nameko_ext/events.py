@@ -13,6 +13,7 @@ from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint, register_entrypoint
 
 from shared.contracts.events import Event, EventType
+from shared.metrics.counting import handled, parked_from
 from shared.nameko_ext import topology, wire
 from shared.nameko_ext.broker import Broker
 from shared.nameko_ext.consuming import Consumer, Delivery
@@ -34,13 +35,14 @@ class EventDoor(Entrypoint):
     def __init__(self, event_type: EventType) -> None:
         super().__init__()
         self.event_type = event_type
-        self._waiting: set[Handling] = set()
 
     def setup(self) -> None:
         """Prepare the consumer."""
         service: str = self.container.service_name
         queue = topology.event_queue(self.event_type.service, self.event_type.name, service, self.method_name)
         self.queue = queue
+        self.fates = handled(self.event_type.name)
+        parked_from(service, queue.name)
         self.consumer = Consumer(
             config["AMQP_URI"],
             queue.name,
@@ -57,8 +59,8 @@ class EventDoor(Entrypoint):
     def stop(self) -> None:
         """Take no more, give back what waits; the link closes when the container has drained."""
         self.consumer.cancel()
-        for handling in list(self._waiting):
-            self._waiting.discard(handling)
+        for handling in self.container.waiting_for(self):
+            self.container.withdraw(handling)
             handling.give_back()
 
     def kill(self) -> None:
@@ -75,20 +77,15 @@ class EventDoor(Entrypoint):
         """Read one event. Runs in the reading greenlet."""
         try:
             event, data = self._read(delivery)
-            call = wire.read_call(delivery.properties, method=self._method, redelivered=delivery.redelivered)
+            table = wire.headers_of(delivery.properties)
+            call = wire.read_call(table, method=self._method, redelivered=delivery.redelivered)
         except wire.Poison as poison:
             eventlet.spawn_n(self._park, delivery, str(poison))
         except Exception as fault:
             log.exception("message.unreadable")
             eventlet.spawn_n(self._park, delivery, f"unreadable: {type(fault).__name__}")
         else:
-            handling = Handling(self, delivery, event, data, call)
-            self._waiting.add(handling)
-            eventlet.spawn_n(self._spawn, handling)
-
-    def started(self, handling: Handling) -> None:
-        """A worker has taken it up."""
-        self._waiting.discard(handling)
+            self._admit(Handling(self, delivery, event, data, call))
 
     def _read(self, delivery: Delivery) -> tuple[Event, Any]:
         body = wire.read_body(delivery.properties, delivery.body)
@@ -104,15 +101,16 @@ class EventDoor(Entrypoint):
     def _method(self) -> str:
         return f"{self.container.service_name}.{self.method_name}"
 
-    def _spawn(self, handling: Handling) -> None:
+    def _admit(self, handling: Handling) -> None:
         try:
-            self.container.spawn_worker(self, (), {}, handle_result=handling)
+            self.container.admit(self, handling)
         except ContainerBeingKilled:
             handling.give_back()
 
     def _park(self, delivery: Delivery, reason: str) -> None:
-        if self.broker.try_park(delivery.properties, delivery.body, reason=reason, origin=self.queue.name):
+        if self.broker.try_park(delivery, reason=reason, origin=self.queue.name):
             delivery.ack()
+            self.fates["parked"]()
         else:
             eventlet.sleep(1)
             delivery.requeue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,9 @@ import eventlet
 import structlog
 from eventlet import Timeout
 from eventlet.support.greenlets import GreenletExit
+from msgspec.structs import replace
 
+from shared.contracts import parked
 from shared.contracts.events import Event
 from shared.contracts.refusals import Refusal
 from shared.messaging import inbox
@@ -20,6 +21,7 @@ from shared.messaging.call import Call, serving
 from shared.messaging.transactions import NOT_ANSWERS
 from shared.nameko_ext import topology
 from shared.nameko_ext.broker import message_like
+from shared.nameko_ext.container import Work
 from shared.nameko_ext.context import bind_log_context
 from shared.nameko_ext.publishing import NotConfirmed
 from shared.values.identifiers import is_sane_token
@@ -38,7 +40,7 @@ class HandlingTimedOut(Exception):
     """The handler was stopped."""
 
 
-class Handling:
+class Handling(Work):
     """One event in our hands."""
 
     def __init__(self, door: EventDoor, delivery: Delivery, event: Event, data: Any, call: Call) -> None:
@@ -47,18 +49,13 @@ class Handling:
         self._event = event
         self._data = data
         self._call = call
-        self._given_back = False
 
     def give_back(self) -> None:
         """Not started: another replica may have it."""
-        self._given_back = True
         self._delivery.requeue()
 
     def run(self, worker_ctx: Any, invoke: Callable[..., Any]) -> None:
-        """Handle it, unless it was given back while it waited."""
-        if self._given_back:
-            return
-        self._door.started(self)
+        """Handle it."""
         event_request = self._event.request_id
         request_id = event_request if is_sane_token(event_request) else self._call.request_id
         call = replace(
@@ -78,6 +75,7 @@ class Handling:
         fault = self._attempt(invoke)
         if fault is None:
             self._delivery.ack()
+            self._door.fates["handled"]()
         else:
             self._put_off(fault)
         log.info(
@@ -117,16 +115,14 @@ class Handling:
     def _put_off(self, fault: BaseException) -> None:
         properties = self._delivery.properties
         headers = dict(properties.get("application_headers") or {})
-        attempt = _count(headers.get(topology.ATTEMPT_HEADER))
+        attempt = _count(headers.get(parked.ATTEMPT))
         delay_ms = next_delay_ms(attempt, is_outage=isinstance(fault, NOT_ANSWERS))
         try:
             if delay_ms is None:
                 reason = f"failed {attempt + 1} times, last with {_name(fault)}"
-                self._door.broker.park(properties, self._delivery.body, reason=reason, origin=self._door.queue.name)
+                self._door.broker.park(self._delivery, reason=reason, origin=self._door.queue.name)
             else:
-                again = message_like(
-                    properties, self._delivery.body, {**_plain(headers), topology.ATTEMPT_HEADER: attempt + 1}
-                )
+                again = message_like(properties, self._delivery.body, {**_plain(headers), parked.ATTEMPT: attempt + 1})
                 self._door.broker.publisher.deliver(
                     again, exchange="", routing_key=self._door.queue.retry_name(delay_ms)
                 )
@@ -134,8 +130,10 @@ class Handling:
             log.warning("event.not_put_off", event_id=self._event.event_id, reason=str(lost))
             eventlet.sleep(1)
             self._delivery.requeue()
+            self._door.fates["requeued"]()
         else:
             self._delivery.ack()
+            self._door.fates["parked" if delay_ms is None else "put_off"]()
 
 
 def next_delay_ms(attempt: int, *, is_outage: bool) -> int | None:

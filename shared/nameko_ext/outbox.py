@@ -12,6 +12,7 @@ from nameko.extensions import DependencyProvider
 from shared.contracts.exchanges import events_of
 from shared.messaging import outbox
 from shared.nameko_ext.database import Database
+from shared.nameko_ext.link import Link
 from shared.nameko_ext.publishing import Publisher
 from shared.nameko_ext.relay import Relay
 
@@ -46,6 +47,16 @@ class Outbox(DependencyProvider):
         with eventlet.Timeout(LAST_BATCH_SECONDS, exception=False):
             self._running.wait()
         self._publisher.link.close()
+
+    @property
+    def link(self) -> Link:
+        """The relay's own."""
+        return self._publisher.link
+
+    @property
+    def oldest_seconds(self) -> float | None:
+        """The age of the oldest event that waits; ``None`` while another replica's relay leads."""
+        return self._relay.oldest_seconds
 
     def get_dependency(self, worker_ctx: Any) -> ModuleType:
         """The functions of the outbox."""

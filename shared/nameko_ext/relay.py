@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -19,12 +20,13 @@ from shared.contracts import headers
 from shared.contracts.events import EVENT_TYPES
 from shared.contracts.exchanges import events_of
 from shared.messaging import outbox
+from shared.metrics.counting import published as count_published
 from shared.nameko_ext import wire
 from shared.nameko_ext.bell import Bell
 from shared.nameko_ext.broker import PERSISTENT
 from shared.nameko_ext.link import LinkDown, WriteFailed
 from shared.nameko_ext.publishing import CONFIRMED, UNROUTABLE, Confirmation, NotConfirmed
-from shared.values.times import to_rfc3339
+from shared.values.times import now, to_rfc3339
 
 log = structlog.get_logger()
 
@@ -44,11 +46,20 @@ class Relay:
         self._committed = committed
         self._publish = publish
         self._stopping = False
+        self._leads = False  # as of the last attempt: who waits for the broker to come back tries again and again
+        self._waiting_since: datetime | None = None
 
     def stop(self) -> None:
         """Finish the batch, then return from :meth:`run`."""
         self._stopping = True
         self._committed.ring()
+
+    @property
+    def oldest_seconds(self) -> float | None:
+        """The age of the oldest event that waits; ``None`` while another replica leads, who knows."""
+        if not self._leads:
+            return None
+        return (now() - self._waiting_since).total_seconds() if self._waiting_since else 0.0
 
     def run(self) -> None:
         """Relay until :meth:`stop`; nothing but that ends it."""
@@ -70,7 +81,10 @@ class Relay:
     def _leading(self) -> Iterator[Connection | None]:
         """A connection that holds the lock, or ``None`` while another replica has it."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}).scalar():
+            self._leads = bool(
+                connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}).scalar()
+            )
+            if not self._leads:
                 yield None
                 return
             try:
@@ -85,6 +99,7 @@ class Relay:
 
     def _relay_batch(self, connection: Connection) -> int:
         rows = outbox.unpublished(connection)
+        self._waiting_since = rows[0].occurred_at if rows else None
         sent: list[tuple[Any, Confirmation]] = []
         try:
             sent.extend(
@@ -92,9 +107,11 @@ class Relay:
                 for row in rows
             )
         finally:
-            published = [row.id for row, confirmation in sent if has_arrived(row, confirmation)]
+            published = [row for row, confirmation in sent if has_arrived(row, confirmation)]
             if published:
-                outbox.mark_published(connection, published)
+                outbox.mark_published(connection, [row.id for row in published])
+            for row in published:
+                count_published(row.type)
         if len(published) < len(rows):
             raise NotConfirmed(f"{len(rows) - len(published)} events wait")
         return len(rows)

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+import time
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
-import orjson
 import structlog
+from msgspec.structs import replace
 from nameko.extensions import DependencyProvider
 
-from shared.contracts import known_refusals
+from shared.contracts import frames, known_refusals
 from shared.contracts.method import Method
 from shared.contracts.method import Request as ContractRequest
-from shared.contracts.refusals import DeadlinePassed, Internal
+from shared.contracts.refusals import DeadlinePassed, Internal, OutcomeUnknown, Refusal, Unavailable
 from shared.messaging.call import Call, current
-from shared.nameko_ext import wire
-from shared.nameko_ext.asking import Asking, Request
+from shared.metrics.counting import calling
+from shared.metrics.outcomes import ABANDONED, ANSWERED, outcome_of
+from shared.nameko_ext.asking import Asking
+from shared.nameko_ext.failures import CallFailure, NotExecuted, Unreadable
+from shared.nameko_ext.flight import Question
 from shared.resilience.deadline import Deadline
 
 log = structlog.get_logger()
 
 PATIENCE = timedelta(seconds=5)
+TELLING_SECONDS = 0.1
+"""Between the end of our waiting and the deadline: whoever calls us waits as long, and would blame us for a silence."""
 
 
 class RemoteService:
@@ -46,19 +52,34 @@ class RemoteService:
         Raises the refusal of the other service by its own class; :class:`Unavailable` when the call was surely not
         executed, :class:`OutcomeUnknown` when nobody knows, :class:`DeadlinePassed` when there is no time left.
         """
+        counts = calling[method.service, method.name]
+        began = time.perf_counter()
+        outcome = ABANDONED
+        try:
+            answer = self._call(method, request, operation_id=operation_id, patience=patience)
+            outcome = ANSWERED
+        except Refusal as refusal:
+            outcome = outcome_of(refusal.code)
+            raise
+        finally:
+            counts.ended(outcome, time.perf_counter() - began)
+        return answer
+
+    def _call(self, method: Method, request: ContractRequest, *, operation_id: str | None, patience: timedelta) -> Any:
         call = current()
         if call.deadline is not None and call.deadline.has_passed():
             raise DeadlinePassed
-        onward = _onward(call, method, request, operation_id=operation_id, patience=patience)
-        body = self._asking.ask(
-            Request(
-                routing_key=f"{self._service}.{method.name}",
-                body=msgspec.json.encode({"args": [], "kwargs": msgspec.to_builtins(request)}),
-                headers=wire.write_call(onward),
-                deadline=onward.deadline or Deadline.after(patience),
-            )
-        )
-        return read_reply(body, method)
+        deadline = Deadline.after(patience)
+        if call.deadline is not None:
+            deadline = min(deadline, call.deadline)
+        onward = _onward(call, method, request, operation_id=operation_id, deadline=deadline)
+        question = Question(method, msgspec.json.encode(request), onward, until=_end_of_waiting(deadline))
+        try:
+            reply = self._asking.ask(self._service, question)
+        except CallFailure as failure:
+            log.info("rpc.not_answered", method=method.routing_key, reason=failure.reason, blame=failure.blame.value)
+            raise _told_of(failure) from failure
+        return read_reply(reply, method)
 
 
 class Remote(DependencyProvider):
@@ -75,14 +96,13 @@ class Remote(DependencyProvider):
         return RemoteService(self.service, self.asking)
 
 
-def read_reply(body: bytes, method: Method) -> Any:
+def read_reply(reply: frames.FramedReply, method: Method) -> Any:
     """The answer in the contract's type. Raises the refusal it carries; what makes no sense is :class:`Internal`."""
     try:
-        reply = orjson.loads(body)
-        error, result = reply["error"], reply["result"]
+        error = msgspec.json.decode(reply.error)
         if error is None:
-            return msgspec.convert(result, method.answer)
-    except (orjson.JSONDecodeError, KeyError, TypeError, msgspec.ValidationError) as fault:
+            return _decoder_of(method).decode(reply.result)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
         log.error("rpc.answer_unreadable", method=method.routing_key, reason=str(fault)[:200])  # noqa: TRY400  # no trace
         raise Internal from fault
     if isinstance(error, dict) and known_refusals.is_refusal(error):
@@ -97,12 +117,30 @@ def fingerprint_of(request: ContractRequest) -> str:
     return hashlib.sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
 
 
+@cache
+def _decoder_of(method: Method) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(method.answer)
+
+
+def _told_of(failure: CallFailure) -> Refusal:
+    """A new one for each caller: many may have shared the failure."""
+    match failure:
+        case NotExecuted():
+            return Unavailable(retry_after=failure.retry_after)
+        case Unreadable():
+            return Internal()
+    return OutcomeUnknown()
+
+
+def _end_of_waiting(deadline: Deadline) -> float:
+    """As a moment of ``time.monotonic``; so early that who waits for us by the same deadline hears of it."""
+    remaining = max(0.0, deadline.remaining().total_seconds())
+    return time.monotonic() + max(remaining - TELLING_SECONDS, remaining / 2)
+
+
 def _onward(
-    call: Call, method: Method, request: ContractRequest, *, operation_id: str | None, patience: timedelta
+    call: Call, method: Method, request: ContractRequest, *, operation_id: str | None, deadline: Deadline
 ) -> Call:
-    deadline = Deadline.after(patience)
-    if call.deadline is not None:
-        deadline = min(deadline, call.deadline)
     if operation_id is None and method.mutating:
         operation_id = f"{call.operation_id or f'request/{call.request_id}'}/{method.routing_key}"
     return replace(

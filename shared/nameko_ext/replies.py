@@ -1,60 +1,138 @@
-"""Sends replies on a connection of their own: transient and unconfirmed, for a lost reply is an unknown outcome."""
+"""Answers leave on the connection that brought the calls: what is ready in one turn of the hub leaves in one frame."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+import eventlet
 import structlog
 from amqp.basic_message import Message
+from msgspec import Raw
 
-from shared.contracts import exchanges, headers
+from shared.contracts import exchanges, frames, headers
 from shared.nameko_ext import wire
 from shared.nameko_ext.link import Link, LinkDown, WriteFailed
 from shared.nameko_ext.publishing import send
 
+if TYPE_CHECKING:
+    from shared.nameko_ext.consuming import Delivery
+    from shared.nameko_ext.outcomes import Outcome
+
 log = structlog.get_logger()
 
 TRANSIENT = 1
-REOPEN_SECONDS = 2.0
+REPLAYED = headers.PREFIX + headers.REPLAYED
+
+
+@dataclass
+class Mail:
+    """What waits to be written: lone answers, answers to be framed by address, and messages to be acknowledged."""
+
+    lone: list[tuple[wire.ReplyAddress, bytes, bool]] = field(default_factory=list)
+    framed: dict[str, list[frames.FramedReply]] = field(default_factory=dict)
+    settled: list[Delivery] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.lone) + sum(map(len, self.framed.values()))
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write, not even an acknowledgement."""
+        return not (self.lone or self.framed or self.settled)
 
 
 class Replies:
-    """Keeps a connection and writes replies to it. A reply that cannot be sent is dropped, counted and logged."""
+    """Transient and unconfirmed, for a lost reply is an unknown outcome.
 
-    def __init__(self, url: str, name: str) -> None:
+    Nobody waits for the writing. When the connection breaks, what is not written is dropped and counted in ``counts``:
+    the acknowledgements are lost with it, so the broker brings the calls again, here or elsewhere.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
         self._channel: Any = None
-        self.link = Link(url, name, on_open=self._open)
-        self.dropped = 0
+        self._mail = Mail()
+        self._is_writing = False
+        self.counts: Counter[str] = Counter()
+        self.frame_sizes: Counter[int] = Counter()
 
-    def send(self, address: wire.ReplyAddress, body: bytes, *, replayed: bool = False) -> None:
-        """Write one reply; never raises for what the broker does."""
-        for _ in range(2):
-            try:
-                self._write(address, body, replayed=replayed)
-            except (LinkDown, WriteFailed):
-                self.link.wait_open(REOPEN_SECONDS)
-            else:
-                return
-        self.dropped += 1
-        log.warning("rpc.reply_dropped", dropped=self.dropped)
+    def open(self, connection: Any) -> None:
+        """Use a fresh connection of the link's; call it while the link opens."""
+        self._channel = connection.channel()
 
-    def _write(self, address: wire.ReplyAddress, body: bytes, *, replayed: bool) -> None:
-        properties: dict[str, Any] = {"correlation_id": address.correlation_id} if address.correlation_id else {}
+    def post(self, address: wire.ReplyAddress, outcome: Outcome, *, replayed: bool = False) -> None:
+        """Answer a lone call."""
+        self._mail.lone.append((address, outcome.as_body(), replayed))
+        self._write_soon()
+
+    def post_framed(self, reply_to: str, call_id: str, outcome: Outcome, *, replayed: bool = False) -> None:
+        """Answer one call of a frame, together with whatever else is ready for the same caller."""
+        reply = frames.FramedReply(call_id, Raw(outcome.result), Raw(outcome.error), replayed)
+        self._mail.framed.setdefault(reply_to, []).append(reply)
+        self._write_soon()
+
+    def settle(self, delivery: Delivery) -> None:
+        """Acknowledge a message whose answers were all posted."""
+        self._mail.settled.append(delivery)
+        self._write_soon()
+
+    def announce(self, address: wire.ReplyAddress) -> bool:
+        """Tell the caller, beforehand, that a change in this frame may be under way; gives whether it was told."""
+        properties: dict[str, Any] = {"type": frames.TAKEN}
+        if address.correlation_id:
+            properties["correlation_id"] = address.correlation_id
+        try:
+            self._link.write(lambda: self._send(b"", address.reply_to, **properties))
+        except (LinkDown, WriteFailed):
+            return False
+        return True
+
+    def flush(self) -> None:
+        """Wait until everything posted is written, or dropped."""
+        while self._is_writing:
+            eventlet.sleep(0)
+
+    def _write_soon(self) -> None:
+        if not self._is_writing:
+            self._is_writing = True
+            eventlet.spawn_n(self._write_all)
+
+    def _write_all(self) -> None:
+        """What is posted while the socket is slow leaves together in the next round."""
+        try:
+            while not self._mail.is_empty():
+                mail, self._mail = self._mail, Mail()
+                self._write(mail)
+        finally:
+            self._is_writing = False
+
+    def _write(self, mail: Mail) -> None:
+        try:
+            self._link.write(lambda: self._send_all(mail))
+        except (LinkDown, WriteFailed):
+            self.counts["dropped"] += len(mail)
+            log.warning("rpc.replies_dropped", replies=len(mail))
+
+    def _send_all(self, mail: Mail) -> None:
+        for address, body, replayed in mail.lone:
+            known = {"correlation_id": address.correlation_id} if address.correlation_id else {}
+            self._send(body, address.reply_to, {REPLAYED: True} if replayed else {}, **known)
+        for reply_to, replies in mail.framed.items():
+            for group in frames.packed(replies, [len(bytes(reply.result)) for reply in replies]):
+                self.frame_sizes[len(group)] += 1
+                self._send(frames.write_replies(group), reply_to, type=frames.REPLIES)
+        for delivery in mail.settled:
+            delivery.ack_now()
+
+    def _send(self, body: bytes, reply_to: str, marks: dict[str, Any] | None = None, **properties: Any) -> None:
         message = Message(
             body,
             content_type=wire.CONTENT_TYPE,
             content_encoding="utf-8",
             delivery_mode=TRANSIENT,
-            application_headers={headers.PREFIX + headers.REPLAYED: True} if replayed else {},
+            application_headers=marks or {},
             **properties,
         )
-        exchange = "" if address.reply_to.startswith(wire.DIRECT_REPLY) else exchanges.CALLS
-        channel = self._channel
-        self.link.write(
-            lambda: send(channel, message, exchange=exchange, routing_key=address.reply_to, mandatory=False)
-        )
-
-    def _open(self, connection: Any) -> None:
-        channel = connection.channel()
-        channel.exchange_declare(exchanges.CALLS, "topic", durable=True, auto_delete=False)
-        self._channel = channel
+        exchange = "" if reply_to.startswith(wire.DIRECT_REPLY) else exchanges.CALLS
+        send(self._channel, message, exchange=exchange, routing_key=reply_to, mandatory=False)

@@ -1,8 +1,7 @@
-"""Takes requests from the service's queue and gives each to its door; what is no request goes to parking."""
+"""Takes calls from the service's queue, alone or framed, and gives each to its door; what is no call is put aside."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import eventlet
@@ -11,11 +10,16 @@ from nameko import config
 from nameko.exceptions import BadRequest, ContainerBeingKilled, MethodNotFound
 from nameko.extensions import SharedExtension
 
+from shared.contracts import frames
 from shared.contracts.exchanges import calls_queue
-from shared.nameko_ext import topology, wire
+from shared.metrics.counting import redeliveries_of
+from shared.nameko_ext import outcomes, topology, wire
 from shared.nameko_ext.broker import Broker
 from shared.nameko_ext.consuming import Consumer, Delivery
-from shared.nameko_ext.serving import Asked, Job
+from shared.nameko_ext.outcomes import Outcome
+from shared.nameko_ext.replies import Replies
+from shared.nameko_ext.serving import Job
+from shared.nameko_ext.sources import Frame, Framed, Lone, Source
 
 log = structlog.get_logger()
 
@@ -27,28 +31,31 @@ class Requests(SharedExtension):
 
     def __init__(self) -> None:
         self._doors: dict[str, Any] = {}
-        self._waiting: set[Job] = set()
-        self._in_hand: dict[wire.ReplyAddress, Job] = {}
+        self._in_hand: dict[tuple[str, str], Job] = {}
 
     def setup(self) -> None:
         """Prepare the consumer."""
         service: str = self.container.service_name
         self._service = service
+        redeliveries_of(service)
         self.consumer = Consumer(
             config["AMQP_URI"],
             calls_queue(service),
             prefetch=config["PREFETCH_COUNT"],
             declare=lambda channel: topology.declare_rpc(channel, service),
             on_delivery=self.receive,
+            on_open=lambda connection: self.replies.open(connection),  # noqa: PLW0108  # made below
             name=f"{config.get('INSTANCE', service)} requests",
         )
+        self.replies = Replies(self.consumer.link)
 
     def start(self) -> None:
         """Begin to consume, as soon as the broker is there."""
         self.container.spawn_managed_thread(self.consumer.link.run, identifier=self.consumer.link.name)
 
     def stop(self) -> None:
-        """Nothing runs any more: leave the broker."""
+        """Nothing runs any more: leave the broker when the last answer is written."""
+        self.replies.flush()
         self.consumer.link.close()
 
     def open_door(self, name: str, door: Any) -> None:
@@ -56,92 +63,116 @@ class Requests(SharedExtension):
         self._doors[name] = door
 
     def drain(self) -> None:
-        """Take no more, and give back at once what waits for a worker. What runs, runs on."""
+        """Take no more, and give back what waits for a worker. What has begun, and what shares its frame, runs on."""
         self.consumer.cancel()
-        for job in list(self._waiting):
-            self._waiting.discard(job)
-            self.finished(job)
-            job.give_back()
+        for door in self._doors.values():
+            for job in self.container.waiting_for(door):
+                if job.source.give_back():
+                    self.container.withdraw(job)
+                    self.finished(job)
 
     def receive(self, delivery: Delivery) -> None:
         """Sort one message. Runs in the reading greenlet."""
+        if delivery.redelivered:
+            redeliveries_of(self._service)()
+        name = delivery.routing_key.removeprefix(f"{self._service}.")
         address = wire.read_address(delivery.properties)
         try:
-            job = self._read(delivery, address)
-        except wire.Poison as poison:
-            self._put_aside(delivery, address, str(poison), wire.malformed(str(poison)))
-        except BadRequest as fault:
-            self._put_aside(delivery, address, f"{type(fault).__name__}: {fault}", wire.stock_error(fault))
-        except Exception as fault:
-            log.exception("message.unreadable")
-            self._put_aside(delivery, address, f"unreadable: {type(fault).__name__}", wire.malformed("unreadable"))
-        else:
-            self._admit(job)
-
-    def started(self, job: Job) -> None:
-        """A worker has taken it up."""
-        self._waiting.discard(job)
+            if address is None:
+                raise wire.Poison("no usable reply_to")  # noqa: TRY301  # one place says what a fault means
+            if name == frames.BATCH and frames.BATCH not in self._doors:
+                self._receive_frame(delivery, address)
+            else:
+                self._receive_lone(name, delivery, address)
+        except Exception as fault:  # noqa: BLE001  # nothing that comes over the wire may end the reading
+            reason, outcome = _meaning_of(fault)
+            eventlet.spawn_n(self._park_and_answer, delivery, address, reason, outcome)
 
     def finished(self, job: Job) -> None:
-        """It was answered and settled, or given back."""
-        if self._in_hand.get(job.address) is job:
-            del self._in_hand[job.address]
+        """It was answered, or given back."""
+        key = job.source.key
+        if key is not None and self._in_hand.get(key) is job:
+            del self._in_hand[key]
 
-    def _read(self, delivery: Delivery, address: wire.ReplyAddress | None) -> Job:
-        if address is None:
-            raise wire.Poison("no reply_to")
-        name = delivery.routing_key.removeprefix(f"{self._service}.")
+    def _receive_lone(self, name: str, delivery: Delivery, address: wire.ReplyAddress) -> None:
+        door = self._door(name)
+        asked = wire.read_request(
+            delivery.properties, delivery.body, method=f"{self._service}.{name}", redelivered=delivery.redelivered
+        )
+        fields = door.name_arguments(asked.args, asked.kwargs)
+        source = Lone(self.replies, delivery, address)
+        self._admit(Job(self, door, source, asked.call, lambda: door.read(fields)))
+
+    def _receive_frame(self, delivery: Delivery, address: wire.ReplyAddress) -> None:
+        wire.check_content(delivery.properties)
+        calls = frames.read_calls(delivery.body)
+        frame = Frame(self.replies, delivery, address, len(calls))
+        for call in calls:
+            source = Framed(frame, call.id)
+            try:
+                job = self._read(call, source)
+            except Exception as fault:  # noqa: BLE001  # a bad call harms none of those it came with
+                reason, outcome = _meaning_of(fault)
+                eventlet.spawn_n(self._park_one, delivery, call, reason)
+                source.answer(outcome, replayed=False)
+            else:
+                self._admit(job)
+
+    def _read(self, call: frames.FramedCall, source: Source) -> Job:
+        door = self._door(call.method)
+        if door.method.operator_only:  # the broker lets only operators send such calls, but cannot see into frames
+            raise MethodNotFound(call.method)
+        asked = wire.read_call(call.context, method=f"{self._service}.{call.method}", redelivered=source.redelivered)
+        return Job(self, door, source, asked, lambda: door.read_json(call.kwargs))
+
+    def _door(self, name: str) -> Any:
         door = self._doors.get(name)
         if door is None:
             raise MethodNotFound(name)
-        asked = wire.read_request(
-            delivery.properties,
-            delivery.body,
-            method=f"{self._service}.{name}",
-            redelivered=delivery.redelivered,
-        )
-        fields = door.name_arguments(asked.args, asked.kwargs)
-        return Job(self, door, delivery, address, Asked(asked.call, fields))
+        return door
 
     def _admit(self, job: Job) -> None:
         """Start it, unless a redelivery meets its own first run or what waits for it, which then answers for both."""
-        first = self._in_hand.get(job.address) if job.delivery.redelivered else None
+        key = job.source.key
+        first = self._in_hand.get(key) if key is not None and job.source.redelivered else None
         if first is not None:
-            first.delivery = job.delivery
+            first.source = job.source
             return
-        if job.address.correlation_id:
-            self._in_hand[job.address] = job
-        self._waiting.add(job)
-        if self.container._worker_pool.free() > 0:  # noqa: SLF001  # Nameko has no other word for it
-            self._spawn(job)
-        else:
-            eventlet.spawn_n(self._spawn, job)
-
-    def _spawn(self, job: Job) -> None:
+        if key is not None:
+            self._in_hand[key] = job
         try:
-            self.container.spawn_worker(job.door, (), {}, context_data=job.context_data(), handle_result=job)
+            self.container.admit(job.door, job)
         except ContainerBeingKilled:
-            job.give_back()
+            job.source.give_back()
 
-    def _put_aside(
-        self, delivery: Delivery, address: wire.ReplyAddress | None, reason: str, error: Mapping[str, Any]
-    ) -> None:
-        eventlet.spawn_n(self._park_and_answer, delivery, address, reason, error)
+    def _park_one(self, delivery: Delivery, call: frames.FramedCall, reason: str) -> None:
+        """Beside the answer that its caller gets: alone, so that whoever looks sees what was wrong."""
+        body = frames.write_calls([call])
+        self.broker.try_park(delivery, reason=reason, origin=calls_queue(self._service), body=body)
 
     def _park_and_answer(
-        self, delivery: Delivery, address: wire.ReplyAddress | None, reason: str, error: Mapping[str, Any]
+        self, delivery: Delivery, address: wire.ReplyAddress | None, reason: str, outcome: Outcome
     ) -> None:
         try:
-            parked = self.broker.try_park(
-                delivery.properties, delivery.body, reason=reason, origin=calls_queue(self._service)
-            )
+            parked = self.broker.try_park(delivery, reason=reason, origin=calls_queue(self._service))
             if not parked:
                 eventlet.sleep(1)
                 delivery.requeue()
                 return
             if address is not None:
-                self.broker.replies.send(address, wire.error_body(error))
-            delivery.ack()
+                self.replies.post(address, outcome)
+            self.replies.settle(delivery)
         except Exception:  # one bad message must not end anything
             log.exception("message.not_parked")
             delivery.requeue()
+
+
+def _meaning_of(fault: Exception) -> tuple[str, Outcome]:
+    """Why it is put aside, and what its caller is told."""
+    match fault:
+        case wire.Poison() | frames.NotAFrame():
+            return str(fault), outcomes.malformed(str(fault))
+        case BadRequest():
+            return f"{type(fault).__name__}: {fault}", outcomes.stock_fault(fault)
+    log.error("message.unreadable", exc_info=fault)
+    return f"unreadable: {type(fault).__name__}", outcomes.malformed("unreadable")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+import orjson
 from nameko.exceptions import ConfigurationError, IncorrectSignature
 from nameko.extensions import register_entrypoint
 from nameko.rpc import Rpc as NamekoRpc
@@ -27,6 +28,7 @@ class Rpc(NamekoRpc):
         self.method = method
         self._fields = tuple(msgspec.structs.fields(method.request))
         self._names = tuple(field.encode_name for field in self._fields)
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(method.request)
         self._required = frozenset(field.encode_name for field in self._fields if field.required)
 
     def setup(self) -> None:
@@ -55,9 +57,26 @@ class Rpc(NamekoRpc):
             raise IncorrectSignature(f"{self.method.name}() misses arguments {', '.join(missing)}")
         return fields
 
-    def work(self, fields: Mapping[str, Any], invoke: Callable[..., Any]) -> Any:
-        """Read the request and run the method. Raises ``InvalidRequest`` and whatever the method does."""
-        return invoke(checking.read(self.method.request, dict(fields)))
+    def read(self, fields: Mapping[str, Any]) -> Any:
+        """The contract's request from its fields. Raises ``InvalidRequest``."""
+        return checking.read(self.method.request, dict(fields))
+
+    def read_json(self, kwargs: msgspec.Raw) -> Any:
+        """The contract's request from an object of JSON. Raises ``InvalidRequest`` and ``IncorrectSignature``."""
+        try:
+            return self._decoder.decode(kwargs)
+        except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError):
+            return self.read(self.name_arguments((), _read_object(kwargs)))  # slower, but it names every fault
+
+
+def _read_object(raw: msgspec.Raw) -> dict[str, Any]:
+    try:
+        read = orjson.loads(bytes(raw))
+    except orjson.JSONDecodeError:
+        raise IncorrectSignature("the arguments are no JSON") from None
+    if not isinstance(read, dict):
+        raise IncorrectSignature("the arguments are no object")
+    return read
 
 
 def rpc(method: Method) -> Callable[[Function], Function]:

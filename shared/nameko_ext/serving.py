@@ -1,77 +1,67 @@
-"""Serves one call from pick-up to acknowledgement: deadline, work, reply, ack, and one line in the log."""
+"""Serves one call from pick-up to answer: deadline, work, reply, and one line in the log."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from eventlet import Timeout
 from eventlet.support.greenlets import GreenletExit
+from msgspec.structs import replace
+from nameko.exceptions import BadRequest
 
 from shared.contracts import headers
 from shared.contracts.refusals import DeadlinePassed, Internal, OutcomeUnknown, Refusal, Unavailable
 from shared.messaging.call import Call, serving
-from shared.nameko_ext import wire
+from shared.metrics.counting import running
+from shared.metrics.outcomes import outcome_of
+from shared.nameko_ext import outcomes
+from shared.nameko_ext.container import Work
 from shared.nameko_ext.context import bind_log_context
+from shared.nameko_ext.outcomes import Outcome
+from shared.nameko_ext.overdue import Overdue, WorkTimedOut
 
 if TYPE_CHECKING:
-    from shared.nameko_ext.consuming import Delivery
     from shared.nameko_ext.requests import Requests
+    from shared.nameko_ext.sources import Source
 
 log = structlog.get_logger()
 
-GRACE = timedelta(milliseconds=500)  # the database gives up at the deadline and must have time to say so
-LONGEST_CALL = timedelta(seconds=300)  # of a call without a deadline, such as an operator's
+GRACE_SECONDS = 0.5  # the database gives up at the deadline and must have time to say so
+LONGEST_CALL_SECONDS = 300.0  # of a call without a deadline, such as an operator's
 
 
-class WorkTimedOut(Exception):
-    """The work was stopped: its deadline passed a while ago."""
+_overdue = Overdue()
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What is to be done: the call and its arguments by field name."""
-
-    call: Call
-    fields: Mapping[str, Any]
-
-
-class Job:
-    """One request in our hands. ``delivery`` changes when the broker redelivers it while it runs."""
+class Job(Work):
+    """One call in our hands. ``source`` changes when the broker redelivers it while it waits or runs."""
 
     def __init__(
-        self, requests: Requests, door: Any, delivery: Delivery, address: wire.ReplyAddress, asked: Asked
+        self, requests: Requests, door: Any, source: Source, call: Call, read_request: Callable[[], Any]
     ) -> None:
         self.door = door
-        self.delivery = delivery
-        self.address = address
+        self.source = source
         self._requests = requests
-        self._call = asked.call
-        self._fields = asked.fields
-        self._given_back = False
+        self._call = call
+        self._read_request = read_request
+        self._arrived_ns = time.perf_counter_ns()
 
     def context_data(self) -> dict[str, Any]:
         """What Nameko's own extensions may want to know."""
         call = self._call
         context = {"request_id": call.request_id, "user_id": call.user_id, "traceparent": call.traceparent}
-        known = {name: value for name, value in context.items() if value is not None}
-        return {**known, headers.CALL_ID_STACK: list(call.call_id_stack)}
-
-    def give_back(self) -> None:
-        """Not started: another replica may have it."""
-        self._given_back = True
-        self.delivery.requeue()
+        known: dict[str, Any] = {name: value for name, value in context.items() if value is not None}
+        known[headers.CALL_ID_STACK] = list(call.call_id_stack)
+        return known
 
     def run(self, worker_ctx: Any, invoke: Callable[..., Any]) -> None:
-        """Serve it, unless it was given back while it waited."""
-        if self._given_back:
-            return
-        self._requests.started(self)
+        """Serve it, unless its caller could be told a falsehood about it: then the broker brings it again."""
         try:
+            if not self.source.begin(changing=self.door.method.mutating):
+                log.warning("rpc.not_begun", method=self._call.method)
+                return
             call = replace(self._call, call_id_stack=tuple(worker_ctx.call_id_stack))
             bind_log_context(call)
             with serving(call):
@@ -80,39 +70,50 @@ class Job:
             self._requests.finished(self)
 
     def _serve(self, call: Call, invoke: Callable[..., Any]) -> None:
-        started = time.perf_counter_ns()
-        body, code = self._answer(call, invoke)
-        self._requests.broker.replies.send(self.address, body, replayed=call.marks.replayed)
-        self.delivery.ack()
+        started_ns = time.perf_counter_ns()
+        queued_ns = self._queued_ns(call, started_ns)
+        outcome = self._outcome(call, invoke)
+        ended_ns = time.perf_counter_ns()
+        counts = running[self.door.method.service, self.door.method.name]
+        counts.queued(queued_ns / 1e9)
+        counts.ended(outcome_of(outcome.code), (ended_ns - started_ns) / 1e9)
+        self.source.answer(outcome, replayed=call.marks.replayed)
         log.info(
             "rpc.call",
             method=call.method,
-            code=code,
+            code=outcome.code,
             redelivered=call.redelivered,
+            batch_size=self.source.batch_size,
+            queue_ns=queued_ns,
             **{
-                "event.duration": time.perf_counter_ns() - started,
-                "event.outcome": "failure" if code else "success",
+                "event.duration": time.perf_counter_ns() - started_ns,
+                "event.outcome": "failure" if outcome.code else "success",
             },
         )
 
-    def _answer(self, call: Call, invoke: Callable[..., Any]) -> tuple[bytes, str | None]:
-        """The reply's body, and the code if it is no answer."""
+    def _queued_ns(self, call: Call, started_ns: int) -> int:
+        """How long it waited for a worker: since its caller sent it, if clocks agree, else since it arrived here."""
+        here = started_ns - self._arrived_ns
+        return here if call.sent_at_ms is None else max(here, time.time_ns() - call.sent_at_ms * 1_000_000)
+
+    def _outcome(self, call: Call, invoke: Callable[..., Any]) -> Outcome:
         try:
             if call.deadline is not None and call.deadline.has_passed():
-                raise DeadlinePassed  # noqa: TRY301  # one place turns refusals into replies
-            with Timeout(_allowed(call).total_seconds(), WorkTimedOut()):
-                return wire.answer_body(self.door.work(self._fields, invoke)), None
+                raise DeadlinePassed  # noqa: TRY301  # one place turns refusals into outcomes
+            with _overdue.stopping(_allowed_seconds(call)):
+                return outcomes.answered(invoke(self._read_request()))
         except Refusal as refusal:
-            known = self._as_far_as_known(call, refusal)
-            return wire.refusal_body(known), known.code
+            return outcomes.refused(self._as_far_as_known(call, refusal))
+        except BadRequest as fault:
+            return outcomes.stock_fault(fault)
         except GreenletExit:
             raise
         except WorkTimedOut:
             log.warning("rpc.timed_out", method=call.method)
-            return wire.refusal_body(OutcomeUnknown()), OutcomeUnknown.code
+            return outcomes.refused(OutcomeUnknown())
         except BaseException:  # a bare Timeout or SystemExit is a fault of one call, not of the service
             log.exception("rpc.failed", method=call.method)
-            return wire.refusal_body(Internal()), Internal.code
+            return outcomes.refused(Internal())
 
     def _as_far_as_known(self, call: Call, refusal: Refusal) -> Refusal:
         """This run changed nothing, but of a call that comes a second time an earlier run may have done it all."""
@@ -121,7 +122,7 @@ class Job:
         return refusal
 
 
-def _allowed(call: Call) -> timedelta:
+def _allowed_seconds(call: Call) -> float:
     if call.deadline is None:
-        return LONGEST_CALL
-    return max(call.deadline.remaining(), timedelta()) + GRACE
+        return LONGEST_CALL_SECONDS
+    return max(0.0, call.deadline.remaining_seconds()) + GRACE_SECONDS

@@ -15,6 +15,7 @@ from nameko.extensions import Entrypoint, register_entrypoint
 
 from shared.contracts.refusals import Refusal
 from shared.messaging.call import Call, serving
+from shared.nameko_ext.container import Work
 from shared.nameko_ext.context import bind_log_context
 from shared.values.identifiers import new_id
 
@@ -56,13 +57,13 @@ class Ticker(Entrypoint):
             sleep(self.seconds * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, not a secret
             tick = Tick(f"{self.container.service_name}.{self.method_name}")
             try:
-                self.container.spawn_worker(self, (), {}, handle_result=tick)
+                self.container.admit(self, tick)
             except ContainerBeingKilled:
                 return
             tick.done.wait()
 
 
-class Tick:
+class Tick(Work):
     """One run."""
 
     def __init__(self, method: str) -> None:

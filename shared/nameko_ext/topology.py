@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from shared.contracts import exchanges
+from shared.contracts import exchanges, parked
 
-PARKING_EXCHANGE = "kirana.parking"
 RETRY_DELAYS_MS = (1_000, 5_000, 30_000)
-
-REASON_HEADER = "x-parked-reason"
-FROM_HEADER = "x-parked-from"
-ATTEMPT_HEADER = "x-kirana-attempt"
 
 
 @dataclass(frozen=True)
@@ -29,11 +24,6 @@ class EventQueue:
         return f"retry.{delay_ms // 1000}s.{self.name}"
 
 
-def parking_queue(service: str) -> str:
-    """What the service could not take in."""
-    return f"parking.{service}"
-
-
 def event_queue(source: str, event_type: str, service: str, method: str) -> EventQueue:
     """The queue of the service's handler ``method`` for the source's events of this type."""
     return EventQueue(
@@ -43,13 +33,13 @@ def event_queue(source: str, event_type: str, service: str, method: str) -> Even
 
 def declare_parking(channel: Any, service: str) -> None:
     """Where messages go that must not be lost but cannot be handled."""
-    channel.exchange_declare(PARKING_EXCHANGE, "direct", durable=True, auto_delete=False)
+    channel.exchange_declare(parked.EXCHANGE, "direct", durable=True, auto_delete=False)
     _declare_queue(
         channel,
-        parking_queue(service),
+        parked.parking_queue(service),
         {"x-queue-type": "quorum", "x-max-length": 10_000, "x-overflow": "drop-head"},
     )
-    channel.queue_bind(parking_queue(service), PARKING_EXCHANGE, service)
+    channel.queue_bind(parked.parking_queue(service), parked.EXCHANGE, service)
 
 
 def declare_rpc(channel: Any, service: str) -> None:
@@ -70,7 +60,7 @@ def declare_events(channel: Any, queue: EventQueue) -> None:
         {
             "x-queue-type": "quorum",
             "x-delivery-limit": 5,
-            "x-dead-letter-exchange": PARKING_EXCHANGE,
+            "x-dead-letter-exchange": parked.EXCHANGE,
             "x-dead-letter-routing-key": queue.service,
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import orjson
-from nameko.exceptions import MalformedRequest, serialize
 
 from shared.contracts import headers
-from shared.contracts.refusals import Internal, Refusal
 from shared.messaging.call import Call
 from shared.resilience.deadline import Deadline, NotADeadline
 from shared.values.identifiers import is_sane_token, new_id
@@ -19,10 +17,12 @@ from shared.values.identifiers import is_sane_token, new_id
 CONTENT_TYPE = "application/json"
 ENCODINGS = frozenset({"", "utf-8", "utf8", "binary"})
 LONGEST_HEADER = 1024
+LATEST_MOMENT = 1 << 53
 LONGEST_STACK = 64
 LONGEST_ADDRESS = 255
 HEADERS_LIMIT = 16 * 1024
 DIRECT_REPLY = "amq.rabbitmq.reply-to"
+ADDRESS = re.compile(r"(amq\.gen-)?[A-Za-z0-9_-]+|amq\.rabbitmq\.reply-to\.[A-Za-z0-9_.+/=-]+")
 
 
 class Poison(Exception):
@@ -47,10 +47,14 @@ class Asked:
 
 
 def read_address(properties: Mapping[str, Any]) -> ReplyAddress | None:
-    """Where to answer, if that can be known at all."""
+    """Where to answer, if that can be known at all.
+
+    An address has no dot and no wildcard, as the broker would close our channel for an answer to anything else: it
+    could be the routing key of a call.
+    """
     reply_to = properties.get("reply_to")
     correlation_id = properties.get("correlation_id")
-    if not isinstance(reply_to, str) or not 0 < len(reply_to) <= LONGEST_ADDRESS:
+    if not isinstance(reply_to, str) or len(reply_to) > LONGEST_ADDRESS or not ADDRESS.fullmatch(reply_to):
         return None
     return ReplyAddress(reply_to, correlation_id if isinstance(correlation_id, str) else None)
 
@@ -63,11 +67,20 @@ def read_request(properties: Mapping[str, Any], body: Any, *, method: str, redel
     args, kwargs = data.get("args"), data.get("kwargs")
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise Poison("Message missing `args` or `kwargs`")
-    return Asked(args, kwargs, read_call(properties, method=method, redelivered=redelivered))
+    return Asked(args, kwargs, read_call(headers_of(properties), method=method, redelivered=redelivered))
 
 
 def read_body(properties: Mapping[str, Any], body: Any) -> Any:
     """Plain JSON, or :class:`Poison`. Nothing else is ever decoded, and nothing is decompressed."""
+    check_content(properties)
+    try:
+        return orjson.loads(body)
+    except (orjson.JSONDecodeError, TypeError) as fault:
+        raise Poison(f"the body is no JSON: {str(fault)[:100]}") from None
+
+
+def check_content(properties: Mapping[str, Any]) -> None:
+    """Whether the body calls itself JSON. Raises :class:`Poison`."""
     content_type = properties.get("content_type")
     if content_type is None:
         raise Poison("no content type")
@@ -75,15 +88,19 @@ def read_body(properties: Mapping[str, Any], body: Any) -> Any:
         raise Poison(f"content type {str(content_type)[:60]!r} is not taken")
     if str(properties.get("content_encoding", "")).lower() not in ENCODINGS:
         raise Poison("content encoding is not UTF-8")
-    try:
-        return orjson.loads(body)
-    except (orjson.JSONDecodeError, TypeError) as fault:
-        raise Poison(f"the body is no JSON: {str(fault)[:100]}") from None
 
 
-def read_call(properties: Mapping[str, Any], *, method: str, redelivered: bool = False) -> Call:
-    """The context that travels in ``nameko.*`` headers. Raises :class:`Poison` for what cannot be meant."""
-    context = _context(properties.get("application_headers") or {})
+def headers_of(properties: Mapping[str, Any]) -> Any:
+    """Whatever stands where a table of headers should."""
+    return properties.get("application_headers") or {}
+
+
+def read_call(table: Any, *, method: str, redelivered: bool = False) -> Call:
+    """What travels beside a call: ``nameko.*`` headers, or the context in a frame.
+
+    Raises :class:`Poison` for what cannot be meant.
+    """
+    context = _context(table)
     request_id = _text(context, headers.REQUEST_ID)
     return Call(
         request_id=request_id if request_id and is_sane_token(request_id) else new_id(),
@@ -94,12 +111,18 @@ def read_call(properties: Mapping[str, Any], *, method: str, redelivered: bool =
         user_id=_text(context, headers.USER_ID),
         traceparent=_text(context, headers.TRACEPARENT),
         call_id_stack=_stack(context.get(headers.CALL_ID_STACK, [])),
+        sent_at_ms=_moment(context.get(headers.SENT_AT)),
         redelivered=redelivered,
     )
 
 
 def write_call(call: Call) -> dict[str, Any]:
-    """The inverse of :func:`read_call`, without what does not apply."""
+    """The inverse of :func:`read_call`: the headers of a lone call."""
+    return headers.on_the_wire(context_of(call))
+
+
+def context_of(call: Call) -> dict[str, Any]:
+    """What travels beside a call in a frame, without what does not apply."""
     context = {
         headers.REQUEST_ID: call.request_id,
         headers.DEADLINE: call.deadline.epoch_ms if call.deadline else None,
@@ -108,41 +131,9 @@ def write_call(call: Call) -> dict[str, Any]:
         headers.USER_ID: call.user_id,
         headers.TRACEPARENT: call.traceparent,
         headers.CALL_ID_STACK: list(call.call_id_stack),
+        headers.SENT_AT: call.sent_at_ms,
     }
-    return headers.on_the_wire(context)
-
-
-def malformed(reason: str) -> dict[str, Any]:
-    """Stock Nameko's error for a message that makes no sense."""
-    return stock_error(MalformedRequest(reason))
-
-
-def stock_error(fault: Exception) -> dict[str, Any]:
-    """One of Nameko's own errors in Nameko's own layout."""
-    error: dict[str, Any] = serialize(fault)
-    return error
-
-
-def answer_body(result: Any) -> bytes:
-    """The body of a reply that answers. What cannot be written becomes :class:`Internal`, as nobody can read it."""
-    try:
-        return msgspec.json.encode({"result": result, "error": None})
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
-        return refusal_body(Internal())
-
-
-def error_body(error: Mapping[str, Any]) -> bytes:
-    """The body of a reply that fails."""
-    return orjson.dumps({"result": None, "error": error}, option=orjson.OPT_NON_STR_KEYS)
-
-
-def refusal_body(refusal: Refusal) -> bytes:
-    """The body of a reply that refuses. Details that are no JSON are left out rather than losing the refusal."""
-    error = refusal.to_wire()
-    try:
-        return error_body(msgspec.to_builtins(error))
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return error_body({**error, "exc_args": [refusal.code, str(refusal), {}]})
+    return {name: value for name, value in context.items() if value is not None}
 
 
 def _context(raw: Any) -> dict[str, Any]:
@@ -176,11 +167,15 @@ def _deadline(value: Any) -> Deadline | None:
         raise Poison(f"header {headers.DEADLINE}: {fault}") from None
 
 
+def _moment(value: Any) -> int | None:
+    """Only for the log, so that a strange one is none."""
+    return value if isinstance(value, int) and 0 < value < LATEST_MOMENT else None
+
+
 def _stack(value: Any) -> tuple[str, ...]:
-    if (
-        not isinstance(value, list)
-        or len(value) > LONGEST_STACK
-        or not all(isinstance(part, str) and len(part) <= LONGEST_HEADER for part in value)
-    ):
+    if not isinstance(value, list) or len(value) > LONGEST_STACK:
         raise Poison(f"header {headers.CALL_ID_STACK} is no list of short texts")
+    for part in value:
+        if not isinstance(part, str) or len(part) > LONGEST_HEADER:
+            raise Poison(f"header {headers.CALL_ID_STACK} is no list of short texts")
     return tuple(value)

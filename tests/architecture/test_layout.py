@@ -14,7 +14,17 @@ PACKAGES = ("edge", "rpc_services", "shared", "kirana")
 SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
 SERVICES = ("identity", "catalog", "cart", "order", "notification")
 
-SHARED_ROOMS = {"contracts", "values", "settings", "logs", "resilience", "persistence", "messaging", "nameko_ext"}
+SHARED_ROOMS = {
+    "contracts",
+    "values",
+    "settings",
+    "logs",
+    "resilience",
+    "persistence",
+    "messaging",
+    "metrics",
+    "nameko_ext",
+}
 LOGGED_WITH = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception", "critical")}
 POINTS_AT = re.compile(r"`((?:edge|rpc_services|shared|kirana|tests|docs|docker|rabbitmq|consul)/[\w./:-]+)`")
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base", "core"}

@@ -52,10 +52,10 @@ class Postgres(Server):
 
 
 @contextmanager
-def an_engine_of(service, postgres, *, workers=20):
+def an_engine_of(service, postgres, *, connections=20):
     """A new database of ``service`` as its migrations make it, and an engine like its own."""
     url = postgres.create(f"kirana_{service}_{next(_numbers)}")
     migrate(f"rpc_services.{service}", url)
-    engine = build_engine(url, workers=workers, application="test")
+    engine = build_engine(url, connections=connections, application="test")
     yield engine
     engine.dispose()

@@ -16,7 +16,7 @@ BODY = b'{"args": [], "kwargs": {}}'
 JSON = {"content_type": "application/json", "content_encoding": "utf-8"}
 
 POISON = {
-    "no reply_to": (BODY, {**JSON, "correlation_id": "1"}),
+    "no usable reply_to": (BODY, {**JSON, "correlation_id": "1"}),
     "no content type": (BODY, {"reply_to": "nobody", "correlation_id": "1"}),
     "unknown content type": (BODY, {"reply_to": "nobody", "content_type": "application/x-python-serialize"}),
     "not JSON": (b"{not json", {**JSON, "reply_to": "nobody", "correlation_id": "1"}),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +39,13 @@ class Caller:
         self.channel.auto_decode = False
         self.channel.exchange_declare(EXCHANGE, "topic", durable=True, auto_delete=False)
         self.address = str(uuid.uuid4())
-        queue = self.channel.queue_declare("", exclusive=True, auto_delete=True).queue
-        self.channel.queue_bind(queue, EXCHANGE, self.address)
-        self.channel.basic_consume(queue, no_ack=True, callback=self._on_reply)
+        self.queue = self.channel.queue_declare("", exclusive=True, auto_delete=True).queue
+        self.channel.queue_bind(self.queue, EXCHANGE, self.address)
+        self.channel.basic_consume(self.queue, no_ack=True, callback=self._on_reply)
         self.replies: dict[str, Reply] = {}
+        self.frames: list[list[str]] = []
+        self.taken: set[str] = set()
+        self.returned: set[str] = set()
 
     def send(self, key: str, body: bytes, *, headers: dict[Any, Any] | None = None, **properties: Any) -> str:
         """Publish anything; properties default to what stock Nameko sends, ``None`` leaves one out."""
@@ -62,6 +67,11 @@ class Caller:
 
     def ask(self, key: str, *args: Any, headers: dict[str, Any] | None = None, **kwargs: Any) -> str:
         return self.send(key, json.dumps({"args": args, "kwargs": kwargs}).encode(), headers=headers)
+
+    def send_frame(self, service: str, calls: list[dict[str, Any]], **properties: Any) -> str:
+        """Many calls in one message, as other languages would write it."""
+        body = json.dumps({"calls": calls}).encode()
+        return self.send(f"{service}.batch", body, **{"type": "kirana.calls", **properties})
 
     def call(self, key: str, *args: Any, headers: dict[str, Any] | None = None, **kwargs: Any) -> Reply:
         return self.wait(self.ask(key, *args, headers=headers, **kwargs))
@@ -90,5 +100,29 @@ class Caller:
     def depth(self, queue: str) -> int:
         return int(self.channel.queue_declare(queue, passive=True).message_count)
 
+    def listen_until(self, is_enough: Callable[[], bool], *, seconds: float = 10) -> None:
+        """Take in what comes until then."""
+        give_up_at = time.monotonic() + seconds
+        while not is_enough():
+            assert time.monotonic() < give_up_at, (self.frames, self.taken, self.returned)
+            with suppress(TimeoutError):
+                self.connection.drain_events(timeout=0.2)
+
+    def return_address(self) -> None:
+        """Ask for what expires to be sent back."""
+        self.channel.exchange_declare("dlx.rpc", "headers", durable=True, auto_delete=False)
+        arguments = {"x-match": "all", "kirana-return-to": self.address}
+        self.channel.queue_bind(self.queue, "dlx.rpc", "", arguments=arguments)
+
     def _on_reply(self, message: amqp.Message) -> None:
-        self.replies[message.properties["correlation_id"]] = Reply(json.loads(message.body), message.properties)
+        kind, correlation_id = message.properties.get("type"), message.properties.get("correlation_id")
+        if kind == "kirana.taken":
+            self.taken.add(correlation_id)
+        elif kind == "kirana.replies":
+            replies = json.loads(message.body)["replies"]
+            self.frames.append([reply["id"] for reply in replies])
+            self.replies |= {reply["id"]: Reply(reply, message.properties) for reply in replies}
+        elif "x-death" in message.properties.get("application_headers", {}):
+            self.returned.add(correlation_id)
+        else:
+            self.replies[correlation_id] = Reply(json.loads(message.body), message.properties)

@@ -4,69 +4,98 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 
-import amqp
 import pytest
 
 from shared.contracts.catalog import OutOfStock
-from tests.builders.waiting import eventually
+from tests.contract.played import Played, calls_of, echoed
+
+NOT_FOUND = {"exc_type": "MethodNotFound", "exc_path": "nameko.exceptions.MethodNotFound", "exc_args": [], "value": ""}
 
 
 @pytest.fixture
-def nobody(caller):
-    """A service played by the test."""
-    channel = caller.connection.channel()
-    channel.queue_declare("rpc-nobody", durable=True, auto_delete=False)
-    channel.queue_bind("rpc-nobody", "nameko-rpc", "nobody.*")
-    yield channel
-    channel.queue_delete("rpc-nobody")
+def played(caller):
+    """A service that nobody has called before."""
+    played = Played(caller.connection.channel(), f"played-{uuid.uuid4().hex[:8]}")
+    yield played
+    played.leave()
 
 
-def _answer(channel, asked: amqp.Message, body: dict[str, object]) -> None:
-    message = amqp.Message(
-        json.dumps(body), content_type="application/json", correlation_id=asked.properties["correlation_id"]
-    )
-    channel.basic_publish(message, "nameko-rpc", asked.properties["reply_to"])
-
-
-def _take(channel) -> amqp.Message:
-    return eventually(lambda: channel.basic_get("rpc-nobody", no_ack=True), what="the request")
-
-
-def test_a_request_is_namekos_with_the_context_of_the_call_and_what_is_left_of_its_deadline(caller, nobody):
-    deadline = int((time.time() + 3) * 1000)
-    headers = {
+@pytest.fixture
+def headers():
+    return {
         "nameko.request_id": "request-5",
-        "nameko.deadline": deadline,
+        "nameko.deadline": int((time.time() + 3) * 1000),
         "nameko.user_id": "user-5",
         "nameko.traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "nameko.call_id_stack": ["edge.route.request-5"],
     }
-    asked = caller.ask("demo.ask", service="nobody", text="hallo", headers=headers)
 
-    request = _take(nobody)
 
-    assert request.delivery_info["routing_key"] == "nobody.shout"
-    assert json.loads(request.body) == {"args": [], "kwargs": {"text": "hallo", "times": 1}}
-    sent = request.headers
-    assert {name: sent[name] for name in headers if name != "nameko.call_id_stack"} == {
-        name: headers[name] for name in headers if name != "nameko.call_id_stack"
+def _without_what_varies(context):
+    stack, sent_at = context.pop("call_id_stack"), context.pop("sent_at")
+    assert stack[0] == "edge.route.request-5"
+    assert stack[1].startswith("demo.ask.")
+    assert abs(sent_at - time.time() * 1000) < 2000
+    return context
+
+
+def test_a_call_travels_in_a_frame_with_its_context_and_what_is_left_of_its_deadline(caller, played, headers):
+    asked = caller.ask("demo.ask", service=played.name, text="hallo", headers=headers)
+
+    frame = played.take()
+
+    assert frame.delivery_info["routing_key"] == f"{played.name}.batch"
+    assert frame.properties["content_type"] == "application/json"
+    assert frame.properties["delivery_mode"] == 1
+    assert 0 < int(frame.properties["expiration"]) <= 2850
+    assert frame.headers == {"kirana-return-to": frame.properties["reply_to"]}
+    (call,) = calls_of(frame)
+    assert (call["method"], call["kwargs"]) == ("shout", {"text": "hallo", "times": 1})
+    assert _without_what_varies(call["context"]) == {
+        "request_id": "request-5",
+        "deadline": headers["nameko.deadline"],
+        "user_id": "user-5",
+        "traceparent": headers["nameko.traceparent"],
     }
-    assert sent["nameko.call_id_stack"][0] == "edge.route.request-5"
-    assert sent["nameko.call_id_stack"][1].startswith("demo.ask.")
-    assert "nameko.operation_id" not in sent
-    assert 0 < int(request.properties["expiration"]) <= 3000
-    assert request.properties["content_type"] == "application/json"
-    answer = {"text": "HALLO", "user_id": None, "request_id": "", "call_id_stack": [], "more": "is tolerated"}
-    _answer(nobody, request, {"result": answer, "error": None})
+    result = {**echoed("HALLO"), "more": "is tolerated"}
+    played.answer_calls(frame, {"id": call["id"], "result": result, "error": None})
     assert caller.wait(asked).result["text"] == "HALLO"
 
 
-def test_a_refusal_of_the_other_service_passes_through_with_its_details(caller, nobody):
-    asked = caller.ask("demo.ask", service="nobody", text="x")
+def test_to_a_service_that_knows_no_frames_a_request_is_namekos(caller, played, headers):
+    asked = caller.ask("demo.ask", service=played.name, text="hallo", headers=headers)
+    played.answer(played.take(), {"result": None, "error": NOT_FOUND})
+
+    request = played.take()
+
+    assert request.delivery_info["routing_key"] == f"{played.name}.shout"
+    assert json.loads(request.body) == {"args": [], "kwargs": {"text": "hallo", "times": 1}}
+    assert "type" not in request.properties
+    assert request.headers.pop("kirana-return-to") == request.properties["reply_to"]
+    assert _without_what_varies({name.removeprefix("nameko."): value for name, value in request.headers.items()}) == {
+        "request_id": "request-5",
+        "deadline": headers["nameko.deadline"],
+        "user_id": "user-5",
+        "traceparent": headers["nameko.traceparent"],
+    }
+    played.answer(request, {"result": echoed("HALLO"), "error": None})
+    assert caller.wait(asked).result["text"] == "HALLO"
+
+    again = caller.ask("demo.ask", service=played.name, text="again")
+    request = played.take()
+    assert request.delivery_info["routing_key"] == f"{played.name}.shout"
+    played.answer(request, {"result": echoed("AGAIN"), "error": None})
+    assert caller.wait(again).result["text"] == "AGAIN"
+
+
+def test_a_refusal_of_the_other_service_passes_through_with_its_details(caller, played):
+    asked = caller.ask("demo.ask", service=played.name, text="x")
 
     error = OutOfStock(shortages=[{"product_id": 1}]).to_wire()
-    _answer(nobody, _take(nobody), {"result": None, "error": error})
+    frame = played.take()
+    played.answer_calls(frame, {"id": calls_of(frame)[0]["id"], "result": None, "error": error})
 
     assert caller.wait(asked).body["error"] == error
 
@@ -75,25 +104,43 @@ def test_a_refusal_of_the_other_service_passes_through_with_its_details(caller, 
     "body",
     [
         {"result": 5, "error": None},
-        {"nothing": 1},
-        [],
         {"result": None, "error": {"exc_type": "ValueError", "exc_path": "x", "exc_args": [], "value": "secret"}},
         {"result": None, "error": {"exc_path": "kirana.x", "exc_args": "no list"}},
         {"result": None, "error": "text"},
     ],
 )
-def test_a_reply_that_makes_no_sense_is_internal(caller, nobody, body):
-    asked = caller.ask("demo.ask", service="nobody", text="x")
+def test_an_answer_that_makes_no_sense_is_internal(caller, played, body):
+    asked = caller.ask("demo.ask", service=played.name, text="x")
 
-    _answer(nobody, _take(nobody), body)
+    frame = played.take()
+    played.answer_calls(frame, {"id": calls_of(frame)[0]["id"], **body})
 
     reply = caller.wait(asked)
     assert reply.code == "internal"
     assert "secret" not in str(reply.body)
 
 
-def test_no_time_left_is_said_without_asking(caller, nobody):
-    asked = caller.ask("demo.ask", service="nobody", text="x", headers={"nameko.deadline": 1})
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"nothing": 1}, "internal"),
+        ([], "internal"),
+        ({"result": None, "error": {"exc_type": "MalformedRequest", "value": "secret"}}, "internal"),
+        ({"result": echoed("x"), "error": None}, "outcome.unknown"),
+    ],
+)
+def test_an_answer_to_a_frame_as_a_whole_is_never_taken_for_that_of_a_call(caller, played, body, code):
+    asked = caller.ask("demo.ask", service=played.name, text="x")
+
+    played.answer(played.take(), body)
+
+    reply = caller.wait(asked)
+    assert reply.code == code
+    assert "secret" not in str(reply.body)
+
+
+def test_no_time_left_is_said_without_asking(caller, played):
+    asked = caller.ask("demo.ask", service=played.name, text="x", headers={"nameko.deadline": 1})
 
     assert caller.wait(asked).code == "deadline.passed"
-    assert nobody.basic_get("rpc-nobody") is None
+    assert played.is_idle()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import uuid
 
+from rpc_services.workers import MAX_WORKERS
+
 
 def _in(seconds: float) -> dict[str, int]:
     return {"nameko.deadline": int((time.time() + seconds) * 1000)}
@@ -21,7 +23,7 @@ def test_a_call_that_comes_too_late_is_not_begun(caller, tmp_path):
 
 def test_a_call_that_waited_too_long_for_a_worker_is_not_begun(caller, tmp_path):
     journal = tmp_path / "journal"
-    busy = [caller.ask("demo.sleep", seconds=1) for _ in range(20)]
+    busy = [caller.ask("demo.sleep", seconds=1) for _ in range(MAX_WORKERS)]
 
     reply = caller.call("demo.sleep", seconds=0, journal=str(journal), headers=_in(0.3))
 

@@ -15,7 +15,7 @@ PARKING = "parking.demo"
 GOOD = b'{"args": ["x"], "kwargs": {}}'
 
 POISONS = {
-    "no reply_to": (GOOD, {"reply_to": None}, {}),
+    "no usable reply_to": (GOOD, {"reply_to": None}, {}),
     "no content type": (GOOD, {"content_type": None}, {}),
     "unknown content type": (GOOD, {"content_type": "application/x-yaml"}, {}),
     "pickle": (pickle.dumps({"args": [], "kwargs": {}}), {"content_type": "application/x-python-serialize"}, {}),
@@ -71,7 +71,7 @@ def test_properties_that_cannot_be_read_do_not_cut_the_connection(caller, proper
 
     parked = eventually(lambda: caller.take(PARKING), within=10, what="parking")
     assert _bytes(parked.body) == GOOD
-    assert parked.headers["x-parked-reason"] == "no reply_to"
+    assert parked.headers["x-parked-reason"] == "no usable reply_to"
 
 
 def test_a_strange_header_of_somebody_else_is_ignored(caller):

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Select, cast, exists, func, literal, literal_column, select, text, tuple_
+from sqlalchemy import ColumnElement, Float, Select, cast, exists, func, literal, literal_column, select, tuple_
 from sqlalchemy.orm import Session
 
 from rpc_services.catalog.domain import Category, Product
 from rpc_services.catalog.paging import Filters, Match, Position
 from rpc_services.catalog.storage.products import WHOLE_PRODUCTS, any_of, product_of
 from rpc_services.catalog.tables import NAME_KEY, categories, products, stock
+from shared.persistence.ahead import put_ahead
 
-ALIKE = text("SELECT set_config('pg_trgm.word_similarity_threshold', '0.4', true)")
+ALIKE = "SET LOCAL pg_trgm.word_similarity_threshold = 0.4; "
 """One wrong letter in a word of eight leaves less than the half of its trigrams."""
 
 
@@ -39,7 +40,7 @@ class SqlListings:
         query = WHOLE_PRODUCTS.add_columns(key.label("key")).where(*self._conditions(filters, after.match))
         query = _sorted(query, order, after).limit(limit)
         if after.match == "likeness":
-            self._session.execute(ALIKE)
+            put_ahead(self._session, ALIKE)
         rows = self._session.execute(query).all()
         return [
             (product_of(row), Position(order=after.order, match=after.match, key=row.key, id=row.id)) for row in rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Row, Select, any_, func, insert, literal, select, update
@@ -58,6 +58,24 @@ def any_of(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[b
     one_of_them: ColumnElement[bool] = column == any_(literal(list(values), ARRAY(column.type)))
     # an index can give its own order only behind a single value
     return column == values[0] if len(values) == 1 else one_of_them
+
+
+def rows_of(session: Session, product_ids: Sequence[int]) -> dict[int, Row[Any]]:
+    """The rows of those that are on sale, by id: all that is asked of the database for many who ask for one each."""
+    query = WHOLE_PRODUCTS.where(any_of(products.c.id, product_ids))
+    return {row.id: row for row in session.execute(query)}
+
+
+class LoadedProducts:
+    """Fulfils ``OnSale`` with rows that ``load`` fetches one by one, or together with others' rows."""
+
+    def __init__(self, load: Callable[[int], Row[Any] | None]) -> None:
+        self._load = load
+
+    def find(self, product_ids: Sequence[int]) -> list[Product]:
+        """In the order of their ids."""
+        rows = [self._load(product_id) for product_id in sorted(set(product_ids))]
+        return [product_of(row) for row in rows if row is not None]
 
 
 class SqlProducts:

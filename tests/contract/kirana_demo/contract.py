@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -67,6 +67,31 @@ class Ask(Request, frozen=True, kw_only=True):
     text: str
 
 
+class Onward(msgspec.Struct, frozen=True, kw_only=True):
+    """A call to make ``after`` so many seconds; ``cut`` seconds later its greenlet is timed out from outside."""
+
+    method: str
+    text: str = "x"
+    seconds: float = 0.0
+    after: float = 0.0
+    cut: float | None = None
+
+
+class AskTogether(Request, frozen=True, kw_only=True):
+    service: str
+    calls: list[Onward]
+    patience: float = 5.0
+
+
+class Told(Answer, frozen=True, kw_only=True):
+    """What became of a call: an answer, or a refusal's code and details, or that it was cut off."""
+
+    answer: Any = None
+    code: str | None = None
+    details: dict[str, Any] | None = None
+    seconds: float
+
+
 class ThingAdded(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
@@ -85,4 +110,6 @@ ADD_THING = METHODS.changes("add_thing", AddThing, Thing)
 ADD_SLOWLY = METHODS.changes("add_slowly", AddThing, Thing)
 COUNT_THINGS = METHODS.reads("count_things", CountThings, Counted)
 ASK = METHODS.reads("ask", Ask, Echoed)
+ASK_TOGETHER = METHODS.reads("ask_together", AskTogether, list[Told])
+NOTE = STOCK.changes("note", Echo, Echoed)
 SHOUT = STOCK.reads("shout", Echo, Echoed)

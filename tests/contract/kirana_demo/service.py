@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import eventlet
+import msgspec
 from sqlalchemy import text
 
 from kirana_demo import contract
-from shared.nameko_ext import HealthReport, Outbox, Remote, Ticker, Transactions, on_event, rpc
-from shared.nameko_ext.call import current
+from shared.contracts.refusals import Refusal
+from shared.messaging.call import current, serving
+from shared.nameko_ext import HealthReport, Outbox, Remote, RemoteService, Ticker, Transactions, on_event, rpc
+
+
+class Remotes(Remote):
+    """Any service by its name."""
+
+    def get_dependency(self, worker_ctx):  # noqa: ARG002
+        return lambda name: RemoteService(name, self.asking)
 
 
 class Service:
     name = "demo"
     transactions = Transactions()
     outbox = Outbox()
-    stocker = Remote("stocker")
-    nobody = Remote("nobody")
+    remotes = Remotes("any")
     health = HealthReport("database")
 
     @rpc(contract.ECHO)
@@ -80,8 +89,13 @@ class Service:
 
     @rpc(contract.ASK)
     def ask(self, request):
-        remote = self.stocker if request.service == "stocker" else self.nobody
-        return remote.call(contract.SHOUT, contract.Echo(text=request.text))
+        return self.remotes(request.service).call(contract.SHOUT, contract.Echo(text=request.text))
+
+    @rpc(contract.ASK_TOGETHER)
+    def ask_together(self, request):
+        remote, patience = self.remotes(request.service), timedelta(seconds=request.patience)
+        threads = [eventlet.spawn(_told, current(), remote, onward, patience) for onward in request.calls]
+        return [thread.wait() for thread in threads]
 
     @rpc(contract.METHODS.CHECK_HEALTH)
     def check_health(self, request):  # noqa: ARG002
@@ -112,6 +126,31 @@ class Service:
             session, contract.THING_ADDED, aggregate_id=request.name, data=contract.ThingAdded(name=request.name)
         )
         return contract.Thing(id=number, name=request.name)
+
+
+def _told(call, remote, onward, patience):
+    eventlet.sleep(onward.after)
+    began = time.monotonic()
+    answer = code = details = None
+    try:
+        with serving(call), eventlet.Timeout(onward.cut):
+            answer = msgspec.to_builtins(remote.call(*_meant(onward), patience=patience))
+    except Refusal as refusal:
+        code, details = refusal.code, refusal.details
+    except eventlet.Timeout:
+        code = "cut"
+    return contract.Told(answer=answer, code=code, details=details, seconds=time.monotonic() - began)
+
+
+def _meant(onward):
+    match onward.method:
+        case "sleep":
+            return contract.SLEEP, contract.Sleep(seconds=onward.seconds)
+        case "echo":
+            return contract.ECHO, contract.Echo(text=onward.text)
+        case "note":
+            return contract.NOTE, contract.Echo(text=onward.text)
+    return contract.SHOUT, contract.Echo(text=onward.text)
 
 
 def _note(request, what):

@@ -7,13 +7,13 @@ from tests.integration.catalog.shop import Shop
 
 @pytest.fixture(scope="session")
 def engine(postgres):
-    with an_engine_of("catalog", postgres, workers=55) as engine:
+    with an_engine_of("catalog", postgres, connections=55) as engine:
         yield engine
 
 
 @pytest.fixture(scope="session")
 def scope(engine):
-    return Scope(engine)
+    return Scope(engine, at_once=55)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ def url(postgres):
 
 @pytest.fixture
 def scope(url):
-    engine = build_engine(url, workers=1, application="test")
+    engine = build_engine(url, connections=1, application="test")
     yield Scope(engine)
     assert engine.pool.checkedout() == 0
     engine.dispose()

@@ -11,7 +11,7 @@ NEEDED = {"KIRANA_AMQP_URL": "amqp://user:secret@127.0.0.1:5672/kirana"}
 def test_defaults_are_those_of_the_handbook():
     settings = read_process_settings("order", NEEDED)
 
-    assert settings.max_workers == 20
+    assert settings.max_workers == 64
     assert settings.instance.startswith("order-")
     assert settings.consul_url == ""
     assert settings.log_spool is None

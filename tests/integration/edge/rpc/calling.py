@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvloop
 
@@ -13,8 +14,10 @@ from edge.rpc.connection import Broker
 from edge.rpc.consumers import Consumers
 from edge.rpc.failures import CallFailure
 from edge.rpc.guard import Guard
+from edge.rpc.lane import POLICY
 from edge.rpc.pending import Pending
 from shared.contracts.method import Method, Request
+from shared.resilience.coalescing import CoalescingPolicy
 
 
 class Anything(Request):
@@ -30,13 +33,20 @@ def a_context(seconds: float = 5.0) -> CallContext:
 
 
 class Caller:
-    def __init__(self, url: str) -> None:
-        self.pending = Pending(limit=10_000)
+    def __init__(
+        self,
+        url: str,
+        *,
+        services: Sequence[str] = ("stock", "ghost"),
+        lanes: CoalescingPolicy | None = POLICY,
+        limit: int = 10_000,
+    ) -> None:
+        self.pending = Pending(limit=limit)
         self.broker = Broker(url, name="edge-test", pending=self.pending)
-        self.consumers = Consumers(["stock", "ghost"], on_return=self._wake)
+        self.consumers = Consumers(services, on_return=self._wake)
         self.broker.follow(self.consumers.follow)
-        self.client = RpcClient(broker=self.broker, pending=self.pending, consumers=self.consumers)
-        self.guard = Guard(self.client, ["stock", "ghost"])
+        self.client = RpcClient(broker=self.broker, pending=self.pending, consumers=self.consumers, lanes=lanes)
+        self.guard = Guard(self.client, services)
 
     def _wake(self, service: str) -> None:
         self.guard.wake(service)
@@ -53,8 +63,8 @@ class Caller:
 
 
 @asynccontextmanager
-async def a_caller(url: str) -> AsyncIterator[Caller]:
-    caller = Caller(url)
+async def a_caller(url: str, **asked: Any) -> AsyncIterator[Caller]:
+    caller = Caller(url, **asked)
     await caller.broker.open()
     try:
         yield caller

@@ -3,12 +3,14 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from msgspec import Raw
 
 from edge.rpc.calls import CallContext, Deadline
 from edge.rpc.client import RpcClient
 from edge.rpc.consumers import Consumers
 from edge.rpc.failures import Blame, CallFailure, NotExecuted, OutcomeUnknown
 from edge.rpc.pending import Pending
+from shared.contracts.frames import REPLIES, FramedReply, read_calls, write_replies
 from shared.contracts.method import Method, Request
 
 
@@ -38,10 +40,9 @@ class FakeLink:
 
     async def publish(self, body, routing_key, properties, *, patience):
         self.published += 1
-        message = SimpleNamespace(
-            body=b'{"result": "done", "error": null}',
-            header=SimpleNamespace(properties=SimpleNamespace(correlation_id=properties.correlation_id, headers={})),
-        )
+        replies = [FramedReply(call.id, Raw(b'"done"'), Raw(b"null")) for call in read_calls(body)]
+        known = SimpleNamespace(correlation_id=None, headers={}, message_type=REPLIES)
+        message = SimpleNamespace(body=write_replies(replies), header=SimpleNamespace(properties=known))
         if self.answers_first:
             self.pending.resolve(message)
         if self.script:

@@ -1,5 +1,6 @@
 # ruff: noqa: ARG002 - a fake takes what the real one takes
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -7,6 +8,8 @@ from edge.rpc.calls import CallContext, Deadline, RpcReply
 from edge.rpc.failures import Blame, NotExecuted, OutcomeUnknown, RemoteRefusal
 from edge.rpc.guard import IN_FLIGHT, Guard
 from shared.contracts.method import Method, Request
+from shared.metrics.counting import registry
+from shared.metrics.outcomes import OUTCOMES
 
 
 class Anything(Request):
@@ -156,5 +159,54 @@ def test_a_slow_service_never_has_more_than_its_share_in_flight():
 
         assert (state["in_flight"], state["waiting"]) == (IN_FLIGHT, 10)
         assert guard.states()["catalog"]["in_flight"] == 0
+
+    asyncio.run(scenario())
+
+
+def counted(method):
+    return {
+        outcome: registry.get_sample_value(
+            "kirana_rpc_calls_total", {"service": method.service, "method": method.name, "outcome": outcome}
+        )
+        or 0
+        for outcome in OUTCOMES
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        ([], "answered"),
+        ([RemoteRefusal("catalog.not_found", "", {})], "refused"),
+        ([RemoteRefusal("internal", "", {}, remote_type="KeyError")], "failed"),
+        ([RemoteRefusal("outcome.unknown", "", {})], "unknown"),
+        ([NotExecuted("full")], "not_executed"),
+        ([SILENT], "unknown"),
+        ([asyncio.CancelledError()], "abandoned"),
+    ],
+)
+def test_a_call_counts_once_under_what_its_caller_was_told(told, outcome):
+    async def scenario():
+        before = counted(METHOD)
+        with suppress(Exception, asyncio.CancelledError):
+            await Guard(FakeRpc(*told), ["catalog"]).call(METHOD, {}, context=a_context())
+        after = counted(METHOD)
+
+        assert {each for each in OUTCOMES if after[each] != before[each]} == {outcome}
+        assert after[outcome] == before[outcome] + 1
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_the_breaker_refuses_counts_too():
+    async def scenario():
+        guard = Guard(FakeRpc(*[SILENT] * 5), ["catalog"], clock=Clock())
+        for _ in range(5):
+            await call(guard)
+        before = counted(METHOD)
+
+        await call(guard)
+
+        assert counted(METHOD)["not_executed"] == before["not_executed"] + 1
 
     asyncio.run(scenario())

@@ -2,13 +2,20 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from msgspec import Raw
 
 from edge.rpc.failures import NotExecuted, OutcomeUnknown
 from edge.rpc.pending import Pending
+from shared.contracts.frames import REPLIES, FramedReply, write_replies
+
+
+def a_message(body=b"", **properties):
+    known = {"correlation_id": None, "message_type": None, "headers": None, **properties}
+    return SimpleNamespace(body=body, header=SimpleNamespace(properties=SimpleNamespace(**known)))
 
 
 def an_answer_to(correlation_id):
-    return SimpleNamespace(header=SimpleNamespace(properties=SimpleNamespace(correlation_id=correlation_id)))
+    return a_message(correlation_id=correlation_id)
 
 
 def in_a_loop(scenario):
@@ -73,5 +80,44 @@ def test_nothing_stays_behind_when_the_caller_fails():
             raise ZeroDivisionError
 
         assert len(pending) == 0
+
+    in_a_loop(scenario)
+
+
+@pytest.mark.parametrize(("changing", "failure"), [(False, NotExecuted), (True, OutcomeUnknown)])
+def test_a_lone_call_that_expired_was_not_executed_unless_it_may_have_been_delivered_before(changing, failure):
+    def scenario():
+        pending = Pending(limit=10)
+        with pending.place(changing=changing) as (correlation_id, answer):
+            pending.resolve(a_message(correlation_id=correlation_id, headers={"x-death": [{"reason": "expired"}]}))
+
+            assert isinstance(answer.exception(), failure)
+
+    in_a_loop(scenario)
+
+
+def test_answers_in_a_frame_reach_whoever_expects_each_and_the_rest_is_counted():
+    def scenario():
+        pending = Pending(limit=10)
+        answered = {}
+        recipients = [SimpleNamespace(answered=lambda reply, n=n: answered.setdefault(n, reply.id)) for n in range(2)]
+        first, second = (pending.expect(recipient) for recipient in recipients)
+        replies = [FramedReply(call_id, Raw(b"1"), Raw(b"null")) for call_id in (second, "unknown", first, first)]
+
+        pending.resolve(a_message(write_replies(replies), message_type=REPLIES))
+
+        assert answered == {0: first, 1: second}
+        assert (pending.counts["unclaimed"], len(pending)) == (2, 0)
+
+    in_a_loop(scenario)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"replies": [{"id": 7}]}', b'{"replies": "\xff"}'])
+def test_a_frame_of_answers_that_cannot_be_read_is_dropped_and_counted(body):
+    def scenario():
+        pending = Pending(limit=10)
+        pending.resolve(a_message(body, message_type=REPLIES))
+
+        assert pending.counts["unreadable"] == 1
 
     in_a_loop(scenario)

@@ -73,3 +73,19 @@ def test_two_stacks_do_not_choose_at_the_same_time():
     thread.join(5)
 
     assert inside == ["first", "other"]
+
+
+def test_each_program_has_a_port_of_its_own_for_metrics(tmp_path):
+    chosen = choose(tmp_path, running=False, programs=["edge", "cart-1"], free=anything)
+
+    assert (chosen["metrics.edge"], chosen["metrics.cart-1"]) == (9700, 9701)
+    assert len(set(chosen.values())) == len(PREFERRED) + 2
+
+
+def test_an_instance_more_moves_no_other_ones_metrics(tmp_path):
+    before = choose(tmp_path, running=True, programs=["edge", "cart-1", "order-1"], free=anything)
+
+    after = choose(tmp_path, running=True, programs=["edge", "cart-1", "cart-2", "order-1"], free=anything)
+
+    assert before.items() <= after.items()
+    assert len(set(after.values())) == len(after)

@@ -1,3 +1,4 @@
+import json
 import stat
 
 import pytest
@@ -7,8 +8,8 @@ from kirana.stack.faults import NotRunning
 from kirana.stack.home import Home
 from kirana.stack.overview import as_json
 from kirana.stack.passwords import passwords
-from kirana.stack.ports import PREFERRED
-from kirana.stack.programs import Wishes, amqp_url, our_programs, service_environment
+from kirana.stack.ports import PREFERRED, choose
+from kirana.stack.programs import Wishes, amqp_url, metered, our_programs, service_environment
 from kirana.stack.state import load, save
 from kirana.stack.supervision import Seen
 
@@ -37,7 +38,8 @@ def test_scripts_find_the_documented_keys(tmp_path):
     found = as_json(a_state(tmp_path, with_consul=False), [Seen("edge", 7, "RUNNING", 2)])
 
     assert set(found) == {
-        "edge", "admin", "rabbitmq", "redis_carts", "redis_edge", "postgres", "consul", "smtp", "home", "processes",
+        "edge", "admin", "rabbitmq", "redis_carts", "redis_edge", "postgres", "consul", "smtp", "metrics", "home",
+        "processes",
     }  # fmt: skip
     assert found["consul"] is None
     assert found["processes"] == [{"name": "edge", "pid": 7, "state": "RUNNING", "restarts": 2}]
@@ -79,3 +81,25 @@ def test_an_operator_may_tune_the_stack_from_the_shell(tmp_path, monkeypatch):
     monkeypatch.setenv("KIRANA_LOGIN_THROTTLE_SCALE", "1")
 
     assert service_environment("identity", state, secret)["KIRANA_LOGIN_THROTTLE_SCALE"] == "1"
+
+
+def test_each_of_our_processes_is_given_the_port_that_its_metrics_are_shown_under(tmp_path):
+    chosen = choose(tmp_path, running=False, programs=metered({"cart": 2}), free=lambda _: True)
+    state = describe(Home(tmp_path), chosen, passwords(tmp_path), with_consul=False)
+
+    programs = our_programs(state, passwords(tmp_path), Wishes(scale={"cart": 2}), edge_port=1)
+
+    told = {each.name: each.environment.get("KIRANA_METRICS_PORT") for each in programs}
+    assert told.pop("mail-sink") is None
+    assert {name: f"http://127.0.0.1:{port}/metrics" for name, port in told.items()} == state.metrics
+    assert len(set(told.values())) == 7
+
+
+def test_a_stack_that_was_started_before_metrics_is_still_known(tmp_path):
+    save(a_state(tmp_path))
+    path = tmp_path / "stack.json"
+    older = json.loads(path.read_text())
+    del older["metrics"]
+    path.write_text(json.dumps(older))
+
+    assert load(tmp_path).metrics == {}

@@ -1,6 +1,6 @@
 import pytest
 
-from rpc_services.cart.assembly import RemoteProducts, assemble, new_token, operation_of
+from rpc_services.cart.assembly import LoadedProducts, RemoteProducts, assemble, new_token, operation_of
 from shared.contracts.catalog import GET_PRODUCTS, GetProducts
 from shared.contracts.refusals import OutcomeUnknown, Unavailable
 from shared.messaging.call import Call
@@ -28,6 +28,32 @@ def test_products_are_asked_for_all_at_once():
 def test_a_question_without_an_answer_had_no_effect():
     with pytest.raises(Unavailable):
         RemoteProducts(FakeCatalog(OutcomeUnknown())).find([1])
+
+
+def test_what_is_in_many_baskets_is_asked_for_once_and_everybody_gets_his_own():
+    catalog = FakeCatalog([a_product(2), a_product(3)])
+
+    found = RemoteProducts(catalog).find_all([(1, 2), (2, 3), (4,)])
+
+    assert found == {(1, 2): {2: a_product(2)}, (2, 3): {2: a_product(2), 3: a_product(3)}, (4,): {}}
+    assert catalog.calls == [(GET_PRODUCTS, GetProducts(product_ids=[1, 2, 3, 4]))]
+
+
+def test_so_many_products_are_not_asked_for_at_once_that_it_takes_long():
+    catalog = FakeCatalog([])
+
+    RemoteProducts(catalog).find_all([(number,) for number in range(1, 602)])
+
+    assert [len(request.product_ids) for _, request in catalog.calls] == [250, 250, 101]
+
+
+def test_an_empty_cart_asks_for_nothing():
+    asked = []
+    products = LoadedProducts(lambda basket: asked.append(basket) or {1: a_product(1)})
+
+    assert products.find([]) == {}
+    assert products.find([2, 1, 2]) == {1: a_product(1)}
+    assert asked == [(1, 2)]
 
 
 def test_a_call_that_names_no_operation_intends_none():

@@ -1,4 +1,13 @@
-from shared.nameko_ext.handling import MOST_OUTAGE_ATTEMPTS, next_delay_ms
+from types import SimpleNamespace
+
+import pytest
+
+from shared.contracts import parked
+from shared.contracts.events import ORDER_PLACED, Event
+from shared.messaging.call import Call
+from shared.metrics.counting import FATES, handled, registry
+from shared.nameko_ext import topology
+from shared.nameko_ext.handling import MOST_OUTAGE_ATTEMPTS, Handling, next_delay_ms
 
 
 def test_a_failing_event_waits_longer_each_time_and_is_then_parked():
@@ -8,3 +17,48 @@ def test_a_failing_event_waits_longer_each_time_and_is_then_parked():
 def test_an_outage_is_waited_out_but_not_for_ever():
     assert next_delay_ms(50, is_outage=True) == 30_000
     assert next_delay_ms(MOST_OUTAGE_ATTEMPTS, is_outage=True) is None
+
+
+def fates():
+    return {
+        fate: registry.get_sample_value("kirana_events_handled_total", {"type": "order.placed", "outcome": fate}) or 0
+        for fate in FATES
+    }
+
+
+def handle(handler, *, attempts):
+    """One event through a door whose broker takes everything."""
+    taken = []
+    broker = SimpleNamespace(
+        park=lambda *_, **__: taken.append("parked"),
+        publisher=SimpleNamespace(deliver=lambda *_, **__: taken.append("put_off")),
+    )
+    queue = topology.event_queue("order", "order.placed", "notification", "on_order_placed")
+    door = SimpleNamespace(database=None, queue=queue, broker=broker, fates=handled(ORDER_PLACED.name))
+    properties = {"application_headers": {parked.ATTEMPT: attempts}}
+    delivery = SimpleNamespace(properties=properties, body=b"{}", ack=lambda: taken.append("acked"))
+    event = Event(event_id="e", type="order.placed", version=1, occurred_at="", aggregate_id="o", sequence=1,
+                  request_id="r", data={})  # fmt: skip
+    Handling(door, delivery, event, None, Call(request_id="r")).run(SimpleNamespace(call_id_stack=[]), handler)
+    return taken
+
+
+def fail(*_):
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("handler", "attempts", "fate", "done"),
+    [
+        (lambda *_: None, 0, "handled", ["acked"]),
+        (fail, 0, "put_off", ["put_off", "acked"]),
+        (fail, 3, "parked", ["parked", "acked"]),
+    ],
+)
+def test_an_event_counts_once_under_what_became_of_it(handler, attempts, fate, done):
+    before = fates()
+
+    assert handle(handler, attempts=attempts) == done
+
+    after = fates()
+    assert {each: after[each] - before[each] for each in FATES} == {each: each == fate for each in FATES}

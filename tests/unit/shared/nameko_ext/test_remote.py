@@ -1,34 +1,62 @@
-import json
+import time
+from datetime import timedelta
 
+import msgspec
 import pytest
+from msgspec import Raw
 
 from shared.contracts import catalog
 from shared.contracts.catalog import OutOfStock
-from shared.contracts.refusals import DeadlinePassed, Internal
+from shared.contracts.frames import FramedReply
+from shared.contracts.refusals import DeadlinePassed, Internal, OutcomeUnknown, Unavailable
 from shared.messaging.call import Call, serving
+from shared.metrics.counting import registry
+from shared.nameko_ext.failures import Blame, NobodyKnows, NotExecuted, Unreadable
 from shared.nameko_ext.remote import RemoteService, fingerprint_of, read_reply
 from shared.resilience.deadline import Deadline
 
 RELEASE = catalog.ReleaseStock(order_id="o-1")
+NULL = Raw(b"null")
 
 
 class FakeAsking:
-    def __init__(self):
+    """Answers everything, or fails it."""
+
+    def __init__(self, failure=None):
         self.asked = []
+        self.failure = failure
 
-    def ask(self, request):
-        self.asked.append(request)
-        return json.dumps({"result": {}, "error": None}).encode()
+    def ask(self, service, question):
+        assert service == "catalog"
+        self.asked.append(question)
+        if self.failure is not None:
+            raise self.failure
+        return FramedReply("1", Raw(b"{}"), NULL)
 
 
-def test_the_earlier_of_deadline_and_patience_counts():
-    asking = FakeAsking()
-    deadline = Deadline(Deadline.read(10).epoch_ms + 9_000_000_000_000)
-
+def release(asking, *, seconds=None, patience=timedelta(seconds=5), **more):
+    deadline = None if seconds is None else Deadline.after(timedelta(seconds=seconds))
     with serving(Call(request_id="r", deadline=deadline)):
-        RemoteService("catalog", asking).call(catalog.RELEASE_STOCK, RELEASE)
+        return RemoteService("catalog", asking).call(catalog.RELEASE_STOCK, RELEASE, patience=patience, **more)
 
-    assert asking.asked[0].deadline < deadline
+
+@pytest.mark.parametrize(("own", "patience", "least"), [(2, 5, 2), (5, 2, 2), (None, 2, 2)])
+def test_the_earlier_of_deadline_and_patience_counts(own, patience, least):
+    asking = FakeAsking()
+
+    release(asking, seconds=own, patience=timedelta(seconds=patience))
+
+    (question,) = asking.asked
+    assert least - 0.1 < question.call.deadline.remaining().total_seconds() <= least
+
+
+@pytest.mark.parametrize(("left", "until"), [(2.0, 1.9), (0.1, 0.05)])
+def test_waiting_ends_in_time_to_tell_our_own_caller(left, until):
+    asking = FakeAsking()
+
+    release(asking, seconds=left)
+
+    assert asking.asked[0].until - time.monotonic() == pytest.approx(until, abs=0.02)
 
 
 def test_a_change_always_carries_an_operation_id_and_its_fingerprint():
@@ -38,31 +66,76 @@ def test_a_change_always_carries_an_operation_id_and_its_fingerprint():
         RemoteService("catalog", asking).call(catalog.RELEASE_STOCK, RELEASE)
         RemoteService("catalog", asking).call(catalog.RELEASE_STOCK, RELEASE, operation_id="order/o-1/release")
 
-    derived, given = (request.headers for request in asking.asked)
-    assert derived["nameko.operation_id"] == "user/key/catalog.release_stock"
-    assert given["nameko.operation_id"] == "order/o-1/release"
-    assert derived["nameko.operation_fingerprint"] == given["nameko.operation_fingerprint"] == fingerprint_of(RELEASE)
+    derived, given = (question.call for question in asking.asked)
+    assert derived.operation_id == "user/key/catalog.release_stock"
+    assert given.operation_id == "order/o-1/release"
+    assert derived.fingerprint == given.fingerprint == fingerprint_of(RELEASE)
 
 
 def test_nothing_is_asked_when_the_deadline_has_passed():
     asking = FakeAsking()
 
-    with serving(Call(request_id="r", deadline=Deadline(1))), pytest.raises(DeadlinePassed):
-        RemoteService("catalog", asking).call(catalog.RELEASE_STOCK, RELEASE)
+    with pytest.raises(DeadlinePassed):
+        release(asking, seconds=-1)
 
     assert asking.asked == []
 
 
+@pytest.mark.parametrize(
+    ("failure", "refusal", "details"),
+    [
+        (NotExecuted("the breaker is open", 17, blame=Blame.CALLER), Unavailable, {"retry_after": 17}),
+        (NobodyKnows("silence", blame=Blame.SERVICE), OutcomeUnknown, {}),
+        (Unreadable("nonsense"), Internal, {}),
+    ],
+)
+def test_each_failure_is_told_by_what_is_known(failure, refusal, details):
+    with pytest.raises(refusal) as told:
+        release(FakeAsking(failure))
+
+    assert told.value.details == details
+
+
+def test_those_who_share_a_failure_are_not_told_by_the_same_exception():
+    asking = FakeAsking(NobodyKnows("silence", blame=Blame.SERVICE))
+
+    told = []
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown) as each:
+            release(asking)
+        told.append(each.value)
+
+    assert told[0] is not told[1]
+
+
 def test_a_refusal_comes_out_as_its_own_class():
-    body = json.dumps({"result": None, "error": OutOfStock(shortages=[]).to_wire()}).encode()
+    error = Raw(msgspec.json.encode(OutOfStock(shortages=[]).to_wire()))
 
     with pytest.raises(OutOfStock):
-        read_reply(body, catalog.RESERVE_STOCK)
+        read_reply(FramedReply("1", NULL, error), catalog.RESERVE_STOCK)
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"5", b"{}", b'{"result": 5, "error": null}', b'{"result": 1, "error": []}']
+    ("result", "error"), [(b"5", b"null"), (b"1", b"[]"), (b"null", b"null"), (b"{}", b"null"), (b"null", b'"text"')]
 )
-def test_nonsense_is_internal(body):
+def test_nonsense_is_internal(result, error):
     with pytest.raises(Internal):
-        read_reply(body, catalog.GET_PRODUCT)
+        read_reply(FramedReply("1", Raw(result), Raw(error)), catalog.GET_PRODUCT)
+
+
+def released(outcome):
+    labels = {"service": "catalog", "method": "release_stock", "outcome": outcome}
+    return registry.get_sample_value("kirana_rpc_calls_total", labels) or 0
+
+
+def test_calls_between_services_count_under_what_the_caller_was_told():
+    before = released("answered"), released("not_executed"), released("unknown")
+
+    release(FakeAsking())
+    with pytest.raises(DeadlinePassed):
+        release(FakeAsking(), seconds=-1)
+    with pytest.raises(OutcomeUnknown):
+        release(FakeAsking(NobodyKnows("silence", blame=Blame.SERVICE)))
+
+    after = released("answered"), released("not_executed"), released("unknown")
+    assert after == tuple(count + 1 for count in before)

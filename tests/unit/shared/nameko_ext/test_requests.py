@@ -1,8 +1,12 @@
 """How a service sorts the requests the broker brings, also twice, and what becomes of them when it is told to go."""
 
+from types import SimpleNamespace
+
 import orjson
 import pytest
+from msgspec import Raw
 
+from shared.contracts.frames import FramedCall, write_calls
 from shared.contracts.method import Method, Nothing, Request
 from shared.nameko_ext.requests import Requests
 from shared.nameko_ext.rpc import Rpc
@@ -17,6 +21,14 @@ class FakeDelivery:
     def __init__(self, *, redelivered=False):
         self.properties, self.redelivered, self.settled = PROPERTIES, redelivered, None
 
+    @classmethod
+    def of_frame(cls, *methods, redelivered=False):
+        delivery = cls(redelivered=redelivered)
+        delivery.routing_key = "shop.batch"
+        calls = [FramedCall(str(n), method, Raw(b"{}"), {"request_id": f"r{n}"}) for n, method in enumerate(methods)]
+        delivery.body = write_calls(calls)
+        return delivery
+
     def ack(self):
         self.settled = "ack"
 
@@ -24,22 +36,23 @@ class FakeDelivery:
         self.settled = "requeue"
 
 
-class FakePool:
-    def free(self):
-        return 1
-
-
 class FakeContainer:
-    """Spawns nobody: whatever comes waits."""
-
-    _worker_pool = FakePool()
+    """Has no worker: whatever comes waits."""
 
     def __init__(self):
-        self.spawned = []
+        self.admitted = []
+        self.waiting = []
 
-    def spawn_worker(self, door, args, kwargs, *, context_data, handle_result):
-        del door, args, kwargs, context_data
-        self.spawned.append(handle_result)
+    def admit(self, entrypoint, work):
+        del entrypoint
+        self.admitted.append(work)
+        self.waiting.append(work)
+
+    def waiting_for(self, entrypoint):
+        return [work for work in self.waiting if work.door is entrypoint]
+
+    def withdraw(self, work):
+        self.waiting.remove(work)
 
 
 class FakeConsumer:
@@ -52,11 +65,35 @@ class FakeConsumer:
         self.cancelled = True
 
 
+class FakeReplies:
+    """Keeps what is posted."""
+
+    def __init__(self):
+        self.framed = {}
+        self.announced = 0
+        self.can_announce = True
+
+    def post_framed(self, reply_to, call_id, outcome, *, replayed):
+        del reply_to, replayed
+        self.framed[call_id] = outcome
+
+    def settle(self, delivery):
+        delivery.ack()
+
+    def announce(self, address):
+        del address
+        self.announced += 1
+        return self.can_announce
+
+
 @pytest.fixture
 def requests():
     requests = Requests()
     requests.container, requests.consumer, requests._service = FakeContainer(), FakeConsumer(), "shop"
+    requests.replies = FakeReplies()
     requests.open_door("sell", Rpc(Method("shop", "sell", Request, Nothing, mutating=True)))
+    requests.open_door("look", Rpc(Method("shop", "look", Request, Nothing)))
+    requests.open_door("audit", Rpc(Method("shop", "audit", Request, Nothing, operator_only=True)))
     return requests
 
 
@@ -78,11 +115,10 @@ def test_what_waits_for_a_worker_goes_to_others_when_the_service_is_told_to_go(r
 def test_a_redelivery_of_what_still_waits_is_not_run_beside_it(requests):
     requests.receive(FakeDelivery())
 
-    again = FakeDelivery(redelivered=True)
-    requests.receive(again)
+    requests.receive(FakeDelivery(redelivered=True))
 
-    assert len(requests.container.spawned) == 1
-    assert requests.container.spawned[0].delivery is again
+    (job,) = requests.container.admitted
+    assert job.source.redelivered
 
 
 def test_what_was_given_back_and_comes_again_is_taken_anew(requests):
@@ -91,4 +127,87 @@ def test_what_was_given_back_and_comes_again_is_taken_anew(requests):
 
     requests.receive(FakeDelivery(redelivered=True))
 
-    assert len(requests.container.spawned) == 2
+    assert len(requests.container.admitted) == 2
+
+
+def run(job):
+    job.run(SimpleNamespace(call_id_stack=[]), lambda request: {"done": request is not None})
+
+
+def test_a_frame_is_acknowledged_when_the_last_of_its_calls_is_answered_in_any_order(requests):
+    delivery = FakeDelivery.of_frame("look", "sell")
+    requests.receive(delivery)
+    look, sell = requests.container.admitted
+
+    run(sell)
+    assert (list(requests.replies.framed), delivery.settled) == (["1"], None)
+    run(look)
+
+    assert (sorted(requests.replies.framed), delivery.settled) == (["0", "1"], "ack")
+    assert all(outcome.code is None for outcome in requests.replies.framed.values())
+
+
+def test_a_bad_call_harms_none_of_those_it_came_with(requests):
+    requests.receive(FakeDelivery.of_frame("look", "no_such_method", "look"))
+
+    assert len(requests.container.admitted) == 2
+    assert requests.replies.framed["1"].code == "MethodNotFound"
+
+
+def test_what_is_for_operators_only_cannot_be_called_in_a_frame_where_the_broker_cannot_see_it(requests):
+    requests.receive(FakeDelivery.of_frame("audit"))
+
+    assert requests.container.admitted == []
+    assert requests.replies.framed["0"].code == "MethodNotFound"
+
+
+def test_a_caller_is_told_once_and_before_it_happens_that_a_change_of_its_frame_is_under_way(requests):
+    requests.receive(FakeDelivery.of_frame("look", "sell", "sell"))
+    look, *sales = requests.container.admitted
+
+    run(look)
+    assert requests.replies.announced == 0
+    for sale in sales:
+        run(sale)
+
+    assert requests.replies.announced == 1
+
+
+def test_a_change_of_which_its_caller_cannot_be_told_is_not_made(requests):
+    requests.receive(FakeDelivery.of_frame("sell"))
+    requests.replies.can_announce = False
+    invoked = []
+
+    requests.container.admitted[0].run(SimpleNamespace(call_id_stack=[]), invoked.append)
+
+    assert (invoked, requests.replies.framed) == ([], {})
+
+
+def test_a_frame_of_which_nothing_has_begun_goes_to_others_and_one_that_has_begun_is_finished_here(requests):
+    untouched, begun = FakeDelivery.of_frame("look", "look"), FakeDelivery.of_frame("look", "look")
+    begun.properties = {**PROPERTIES, "correlation_id": "2", "reply_to": "another"}
+    requests.receive(untouched)
+    requests.receive(begun)
+    first_begun = requests.container.admitted[2]
+    requests.container.withdraw(first_begun)
+    run(first_begun)
+
+    requests.drain()
+
+    assert (untouched.settled, begun.settled) == ("requeue", None)
+    assert requests.container.waiting == [requests.container.admitted[3]]
+
+
+def test_a_frame_that_comes_again_while_part_of_it_runs_is_answered_by_that_run_and_acknowledged_once(requests):
+    first = FakeDelivery.of_frame("look", "sell")
+    requests.receive(first)
+    look, sell = requests.container.admitted
+    run(look)
+    again = FakeDelivery.of_frame("look", "sell", redelivered=True)
+
+    requests.receive(again)
+    for job in [sell, *requests.container.admitted[2:]]:
+        run(job)
+
+    assert len(requests.container.admitted) == 3
+    assert again.settled == "ack"

@@ -9,33 +9,39 @@ from shared.contracts.catalog import OutOfStock
 from shared.contracts.method import Method, Nothing, Request
 from shared.contracts.refusals import DeadlinePassed, Unavailable
 from shared.messaging.call import Call
-from shared.nameko_ext.serving import Asked, Job
-from shared.nameko_ext.wire import ReplyAddress
+from shared.nameko_ext.serving import Job
 
 
-class Replies:
-    def send(self, address, body, *, replayed):
-        del address, replayed
-        self.code = orjson.loads(body)["error"]["exc_args"][0]
+class Source:
+    """Keeps what is answered."""
+
+    batch_size = 1
+    key = None
+
+    def begin(self, *, changing):
+        del changing
+        return True
+
+    def answer(self, outcome, *, replayed):
+        del replayed
+        assert orjson.loads(outcome.error)["exc_args"][0] == outcome.code
+        self.code = outcome.code
 
 
 class Door:
     def __init__(self, refusal, *, mutating):
         self._refusal, self.method = refusal, Method("shop", "sell", Request, Nothing, mutating=mutating)
 
-    def work(self, fields, invoke):
-        del fields, invoke
+    def read(self):
         raise self._refusal
 
 
 def code_told(refusal, *, redelivered, mutating=True):
-    replies = Replies()
-    requests = SimpleNamespace(broker=SimpleNamespace(replies=replies), started=id, finished=id)
+    source, door = Source(), Door(refusal, mutating=mutating)
     call = Call(request_id="r", method="shop.sell", redelivered=redelivered)
-    delivery = SimpleNamespace(ack=lambda: None)
-    job = Job(requests, Door(refusal, mutating=mutating), delivery, ReplyAddress("me", "1"), Asked(call, {}))
-    job.run(SimpleNamespace(call_id_stack=[]), invoke=None)
-    return replies.code
+    job = Job(SimpleNamespace(finished=id), door, source, call, door.read)
+    job.run(SimpleNamespace(call_id_stack=[]), invoke=id)
+    return source.code
 
 
 @pytest.mark.parametrize("refusal", [Unavailable(retry_after=1), DeadlinePassed()])

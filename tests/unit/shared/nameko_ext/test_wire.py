@@ -1,10 +1,7 @@
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.contracts.refusals import Refusal, Unavailable
 from shared.messaging.call import Call
 from shared.nameko_ext import wire
 from shared.resilience.deadline import Deadline
@@ -44,7 +41,7 @@ def test_whatever_comes_is_an_address_or_none(properties):
 @given(st.dictionaries(st.sampled_from(["nameko.deadline", "nameko.call_id_stack", "nameko.user_id"]), anything))
 def test_whatever_headers_come_a_call_has_the_right_types(raw):
     try:
-        call = wire.read_call({"application_headers": raw}, method="demo.echo")
+        call = wire.read_call(raw, method="demo.echo")
     except wire.Poison:
         return
     assert call.deadline is None or isinstance(call.deadline.epoch_ms, int)
@@ -64,38 +61,18 @@ def test_what_is_written_is_read_again():
         call_id_stack=("edge.route.r-1",),
     )
 
-    assert wire.read_call({"application_headers": wire.write_call(call)}, method="demo.echo") == call
+    assert wire.read_call(wire.write_call(call), method="demo.echo") == call
 
 
 def test_what_does_not_apply_is_not_written():
     assert set(wire.write_call(Call(request_id="r"))) == {"nameko.request_id", "nameko.call_id_stack"}
 
 
-def test_an_answer_has_namekos_layout():
-    assert json.loads(wire.answer_body([1, "a"])) == {"result": [1, "a"], "error": None}
+@pytest.mark.parametrize("reply_to", ["a3f0-9", "amq.gen-Xy_1-z", "amq.rabbitmq.reply-to.g1h2AA5yZXBseQ==.a+b/c=="])
+def test_where_replies_may_go(reply_to):
+    assert wire.read_address({"reply_to": reply_to}) == wire.ReplyAddress(reply_to, None)
 
 
-def test_an_answer_that_cannot_be_written_is_internal():
-    assert json.loads(wire.answer_body(object()))["error"]["exc_args"][0] == "internal"
-
-
-def test_a_refusal_keeps_its_code_when_its_details_cannot_be_written():
-    error = json.loads(wire.refusal_body(Unavailable(odd=object())))["error"]
-
-    assert error["exc_args"] == ["service.unavailable", Unavailable.sentence, {}]
-
-
-def test_stock_errors_have_namekos_layout():
-    assert wire.malformed("why") == {
-        "exc_type": "MalformedRequest",
-        "exc_path": "nameko.exceptions.MalformedRequest",
-        "exc_args": ["why"],
-        "value": "why",
-    }
-
-
-@pytest.mark.parametrize("kind", [Unavailable])
-def test_refusals_are_told_without_a_python_path(kind):
-    body: Refusal = kind(retry_after=1)
-
-    assert json.loads(wire.refusal_body(body)) == {"result": None, "error": body.to_wire()}
+@pytest.mark.parametrize("reply_to", ["order.place_order", "#", "*", "", "a b", "a" * 256, 7, None])
+def test_what_could_be_the_key_of_a_call_is_no_address(reply_to):
+    assert wire.read_address({"reply_to": reply_to}) is None

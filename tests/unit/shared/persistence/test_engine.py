@@ -3,8 +3,8 @@ from datetime import timedelta
 from shared.persistence.engine import SPARE_CONNECTIONS, build_engine, milliseconds
 
 
-def test_every_worker_has_a_connection_and_some_are_to_spare():
-    engine = build_engine("postgresql://nobody@127.0.0.1:1/none", workers=20, application="x" * 100)
+def test_beside_the_connections_for_calls_some_are_to_spare():
+    engine = build_engine("postgresql://nobody@127.0.0.1:1/none", connections=20, application="x" * 100)
 
     assert engine.pool.size() == 20 + SPARE_CONNECTIONS
     assert engine.dialect.driver == "psycopg2"

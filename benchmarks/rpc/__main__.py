@@ -1,0 +1,223 @@
+"""``make bench-rpc``: requests per second and latency through Sanic, RabbitMQ and one service, in one run."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.rpc.edge import MODES
+from kirana.journey.load import NextRequest, request_bytes, run_load
+from tests.builders.rabbitmq import Rabbit
+from tests.builders.servers import free_port
+
+CONCURRENCIES = (1, 16, 64, 256)
+RESULTS = Path(__file__).parents[1] / "results"
+WARM_UP_SECONDS = 1.0
+STARTS_WITHIN = 20.0
+TITLES = {"lanes": "frames", "singles": "a message per call", "stock": "stock Nameko, aiormq"}
+
+
+@dataclass(frozen=True)
+class Running:
+    """One way through: its edge, its service and the broker."""
+
+    mode: str
+    url: str
+    processes: dict[str, psutil.Process]
+
+
+def main() -> None:
+    """Measure every way in turn, round by round, so that whatever else the machine does meets them all."""
+    options = _options()
+    with Rabbit() as rabbit, ExitStack() as stack:
+        environment = {**os.environ, "KIRANA_AMQP_URL": rabbit.url, "PYTHONPATH": "."}
+        kirana, stock = (
+            stack.enter_context(_process("service", kind, environment=environment)) for kind in ("kirana", "stock")
+        )
+        ways = [
+            stack.enter_context(_way(mode, stock if mode == "stock" else kirana, rabbit, environment)) for mode in MODES
+        ]
+        runs = [
+            _measure(way, clients, options.seconds)
+            for _ in range(options.rounds)
+            for clients in CONCURRENCIES
+            for way in ways
+        ]
+    best = _best_rounds(runs)
+    _show(best)
+    _show_ratios(best)
+    print(f"Written to {_write(best, options)}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4.0, help="per way and number of clients (default: 4)")
+    parser.add_argument("--rounds", type=int, default=1, help="the median of so many is shown (default: 1)")
+    return parser.parse_args()
+
+
+@contextmanager
+def _way(mode: str, service: psutil.Process, rabbit: Rabbit, environment: dict[str, str]) -> Iterator[Running]:
+    port = free_port()
+    with _process("edge", mode, str(port), environment=environment) as edge:
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(f"{url}/products/1")
+        yield Running(mode, url, {"edge": edge, "service": service, "broker": _beam(rabbit)})
+
+
+def _beam(rabbit: Rabbit) -> psutil.Process:
+    """The broker itself, below the scripts that start it."""
+    started = psutil.Process(rabbit.process.pid)
+    return next(one for one in [started, *started.children(recursive=True)] if one.name().startswith("beam"))
+
+
+@contextmanager
+def _process(module: str, *arguments: str, environment: dict[str, str]) -> Iterator[psutil.Process]:
+    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.rpc.{module}", *arguments]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=STARTS_WITHIN)
+
+
+def _wait_for(url: str) -> None:
+    give_up_at = time.monotonic() + STARTS_WITHIN
+    while True:
+        try:
+            httpx.get(url, timeout=2).raise_for_status()
+        except httpx.HTTPError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _requests(url: str, first: int) -> NextRequest:
+    """No two connections ask for the same product, or equal reads would share a call."""
+    ids = itertools.count(first * 1_000_000)
+    return lambda: request_bytes("GET", url, f"/products/{next(ids)}")
+
+
+def _measure(way: Running, clients: int, seconds: float) -> dict[str, Any]:
+    sources = [_requests(way.url, index) for index in range(clients)]
+    uvloop.run(run_load(way.url, sources, WARM_UP_SECONDS))
+    batches_before = _batches(way)
+    before = {name: process.cpu_times() for name, process in way.processes.items()}
+    measured = uvloop.run(run_load(way.url, sources, seconds))
+    used = {name: process.cpu_times() for name, process in way.processes.items()}
+    summary = measured.summary()
+    microseconds = {
+        name: round(1e6 * (sum(used[name][:2]) - sum(before[name][:2])) / max(1, summary["requests"])) for name in used
+    }
+    run = {
+        "way": way.mode,
+        "clients": clients,
+        **summary,
+        "cpu_us_per_request": microseconds,
+        "memory_mib": {name: round(process.memory_info().rss / 2**20) for name, process in way.processes.items()},
+        "batches": {str(size): n for size, n in sorted((_batches(way) - batches_before).items())},
+    }
+    print(f"{TITLES[way.mode]:22} x{clients:<3} {run['requests_per_second']:>9,.0f}/s", file=sys.stderr)
+    return run
+
+
+def _batches(way: Running) -> Counter[int]:
+    return Counter({int(size): n for size, n in httpx.get(f"{way.url}/batches").json().items()})
+
+
+def _best_rounds(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each way and number of clients, the round with the median throughput."""
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for run in runs:
+        groups.setdefault((run["way"], run["clients"]), []).append(run)
+    return [sorted(group, key=lambda run: run["requests_per_second"])[len(group) // 2] for group in groups.values()]
+
+
+def _show(runs: list[dict[str, Any]]) -> None:
+    table = Table(
+        "way",
+        "clients",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "failed",
+        "CPU µs (edge+service+broker)",
+        "MiB",
+        "calls/frame",
+    )
+    for run in sorted(runs, key=lambda run: (run["clients"], MODES.index(run["way"]))):
+        cpu, memory = (
+            " + ".join(str(part) for part in run[name].values()) for name in ("cpu_us_per_request", "memory_mib")
+        )
+        table.add_row(
+            TITLES[run["way"]],
+            str(run["clients"]),
+            f"{run['requests_per_second']:,.0f}",
+            f"{run['p50_ms']:.2f}",
+            f"{run['p99_ms']:.2f}",
+            str(run["failed"]),
+            cpu,
+            memory,
+            _spread(run["batches"]),
+        )
+    Console().print(table)
+
+
+def _spread(batches: dict[str, int]) -> str:
+    """Median and largest, by calls."""
+    sizes = sorted(int(size) for size, n in batches.items() for _ in range(n))
+    return f"{sizes[len(sizes) // 2]} (≤ {sizes[-1]})" if sizes else ""
+
+
+def _show_ratios(runs: list[dict[str, Any]]) -> None:
+    by = {(run["way"], run["clients"]): run for run in runs}
+    for clients in CONCURRENCIES:
+        frames, singles, stock = (by[mode, clients] for mode in MODES)
+        rate = "requests_per_second"
+        print(
+            f"{clients:>3} clients: {frames[rate] / singles[rate]:.2f} x a message per call, "
+            f"{frames[rate] / stock[rate]:.2f} x stock; p50 {frames['p50_ms'] / singles['p50_ms']:.2f} x"
+        )
+
+
+def _write(runs: list[dict[str, Any]], options: argparse.Namespace) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    at = datetime.now(UTC)
+    document = {
+        "benchmark": "rpc",
+        "at": at.isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "processors": os.cpu_count(),
+        "seconds": options.seconds,
+        "rounds": options.rounds,
+        "runs": runs,
+    }
+    path = RESULTS / f"rpc-{at:%Y%m%dT%H%M%SZ}.json"
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""``python -m benchmarks.rpc.edge MODE PORT``: Sanic with the edge's own client, or with the simplest one there is."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+import aiormq
+import orjson
+from pamqp.commands import Basic
+from sanic import HTTPResponse, Request, Sanic
+from sanic.response import raw
+
+from benchmarks.rpc import contract
+from edge.rpc.calls import CallContext, Deadline
+from edge.rpc.client import RpcClient
+from edge.rpc.connection import Broker
+from edge.rpc.consumers import Consumers
+from edge.rpc.guard import Guard
+from edge.rpc.lane import POLICY
+from edge.rpc.pending import Pending
+from shared.contracts.exchanges import CALLS
+
+if TYPE_CHECKING:
+    from aiormq.abc import DeliveredMessage
+
+MODES = ("lanes", "singles", "stock")
+PATIENCE_SECONDS = 5.0
+ROOM = 50_000
+
+
+class Looking(Protocol):
+    """A way to ask the service."""
+
+    async def open(self) -> None:
+        """Connect."""
+
+    async def look(self, product_id: int) -> Any:
+        """One call."""
+
+    def batch_sizes(self) -> dict[int, int]:
+        """Calls per frame since the start."""
+
+
+class ThroughTheEdgesClient:
+    """What the edge does between a route and the broker, with everything on: guard, budget, deadlines, lanes."""
+
+    def __init__(self, url: str, *, coalescing: bool) -> None:
+        pending = Pending(limit=ROOM)
+        self._broker = Broker(url, name="bench-edge", pending=pending)
+        consumers = Consumers([contract.SERVICE])
+        lanes = POLICY if coalescing else None
+        self._client = RpcClient(broker=self._broker, pending=pending, consumers=consumers, lanes=lanes)
+        self._guard = Guard(self._client, [contract.SERVICE])
+        self._broker.follow(consumers.follow)
+        self._ids = itertools.count()
+
+    async def open(self) -> None:
+        """Connect."""
+        await self._broker.open()
+
+    async def look(self, product_id: int) -> Any:
+        """One call."""
+        context = CallContext(
+            request_id=f"bench-{next(self._ids)}", deadline=Deadline.after(PATIENCE_SECONDS), route="look"
+        )
+        return (await self._guard.call(contract.LOOK, {"product_id": product_id}, context=context)).result
+
+    def batch_sizes(self) -> dict[int, int]:
+        """Of all lanes."""
+        return {
+            size: n for lane in self._client.lanes.values() for size, n in lane.coalescer.machine.batch_sizes.items()
+        }
+
+
+class OneMessagePerCall:
+    """The least that works: no confirms, no deadlines, no limits."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._ids = itertools.count()
+        self._waiting: dict[str, asyncio.Future[bytes]] = {}
+
+    async def open(self) -> None:
+        """Connect."""
+        connection = await aiormq.connect(self._url)
+        self._channel = await connection.channel(publisher_confirms=False)
+        queue = (await self._channel.queue_declare("", exclusive=True)).queue or ""
+        self._address = f"bench-{os.getpid()}"
+        await self._channel.queue_bind(queue, CALLS, self._address)
+        await self._channel.basic_consume(queue, self._on_reply, no_ack=True)
+
+    async def look(self, product_id: int) -> Any:
+        """One call."""
+        correlation_id = str(next(self._ids))
+        answer = self._waiting[correlation_id] = asyncio.get_running_loop().create_future()
+        await self._channel.basic_publish(
+            orjson.dumps({"args": (), "kwargs": {"product_id": product_id}}),
+            exchange=CALLS,
+            routing_key=f"{contract.STOCK_SERVICE}.look",
+            properties=Basic.Properties(
+                content_type="application/json",
+                content_encoding="utf-8",
+                correlation_id=correlation_id,
+                reply_to=self._address,
+                delivery_mode=1,
+            ),
+        )
+        return orjson.loads(await answer)["result"]
+
+    def batch_sizes(self) -> dict[int, int]:
+        """None."""
+        return {}
+
+    async def _on_reply(self, message: DeliveredMessage) -> None:
+        answer = self._waiting.pop(message.header.properties.correlation_id or "", None)
+        if answer is not None:
+            answer.set_result(message.body)
+
+
+def main() -> None:
+    """Serve until terminated."""
+    mode, port = sys.argv[1], int(sys.argv[2])
+    url = os.environ["KIRANA_AMQP_URL"]
+    client: Looking = (
+        OneMessagePerCall(url) if mode == "stock" else ThroughTheEdgesClient(url, coalescing=mode == "lanes")
+    )
+    app = Sanic("bench", configure_logging=False)
+
+    @app.before_server_start
+    async def connect(_: Sanic[Any, Any]) -> None:
+        await client.open()
+
+    @app.get("/products/<product_id:int>")
+    async def product(_: Request, product_id: int) -> HTTPResponse:
+        return raw(orjson.dumps(await client.look(product_id)), content_type="application/json")
+
+    @app.get("/batches")
+    async def batches(_: Request) -> HTTPResponse:
+        return raw(orjson.dumps(client.batch_sizes(), option=orjson.OPT_NON_STR_KEYS), content_type="application/json")
+
+    app.run(host="127.0.0.1", port=port, single_process=True, access_log=False, motd=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""A lane to one service: calls that wait leave together as one frame, and come back one by one as they finish."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+from msgspec import Raw
+
+from edge.rpc.coalescer import Coalescer
+from edge.rpc.failures import (
+    ANSWER_MARGIN,
+    Blame,
+    CallFailure,
+    Forbidden,
+    NotExecuted,
+    OutcomeUnknown,
+    RemoteRefusal,
+)
+from edge.rpc.wire import context_of, decode_reply, frame_properties, open_reply
+from shared.contracts import frames
+from shared.resilience.coalescing import CoalescingPolicy, NeverLeft, Overloaded, Unanswered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiormq.abc import DeliveredMessage
+
+    from edge.rpc.calls import CallContext, RpcReply
+    from edge.rpc.connection import Broker
+    from edge.rpc.link import Link
+    from edge.rpc.pending import Pending
+    from shared.contracts.method import Method
+    from shared.resilience.coalescing import Errand, Sending
+
+POLICY = CoalescingPolicy(batches=2, batch_size=256, room=10_000)
+LONGEST_SEND = 120.0
+UNKNOWN_METHOD = "MethodNotFound"
+
+
+class FramesNotSpoken(Exception):
+    """The service knows no frames, or the broker allows none to it: so none of these calls was executed."""
+
+
+class Parcel(NamedTuple):
+    """A call as it waits: its arguments are written already."""
+
+    method: Method
+    kwargs: bytes
+    context: CallContext
+
+
+class Lane:
+    """A frame takes a slot until the broker has it, not until it is answered: slow calls hold nobody else up."""
+
+    def __init__(self, service: str, *, broker: Broker, pending: Pending, policy: CoalescingPolicy = POLICY) -> None:
+        self._routing_key = f"{service}.{frames.BATCH}"
+        self._broker = broker
+        self._pending = pending
+        self.coalescer: Coalescer[Parcel, frames.FramedReply] = Coalescer(
+            self._send, policy=policy, longest_send=LONGEST_SEND
+        )
+
+    async def call(self, method: Method, arguments: dict[str, Any], *, context: CallContext) -> RpcReply:
+        """Raises ``RemoteRefusal``, ``NotExecuted``, ``OutcomeUnknown``, or :class:`FramesNotSpoken`.
+
+        Equal reads for the same user that wait for the same frame share one call and its answer, so what is in an
+        answer must not be changed.
+        """
+        kwargs = orjson.dumps(arguments)
+        key = None if method.mutating else (method.name, kwargs, context.user_id)
+        deadline = context.deadline.monotonic - ANSWER_MARGIN
+        try:
+            reply = await self.coalescer.submit(Parcel(method, kwargs, context), key=key, deadline=deadline)
+        except Overloaded:
+            raise NotExecuted("too many calls to this service are waiting") from None
+        except NeverLeft as fault:
+            raise NotExecuted(str(fault)) from None
+        except Unanswered as fault:
+            raise OutcomeUnknown(str(fault), blame=Blame.SERVICE) from None
+        return open_reply(reply)
+
+    async def close(self, *, drain: float) -> None:
+        """Take no more calls; wait ``drain`` seconds for those that are out."""
+        await self.coalescer.close(drain=drain)
+
+    async def _send(self, sending: Sending[Parcel, frames.FramedReply]) -> None:
+        link = self._broker.link()
+        wanted = [errand for errand in sending.errands if errand.is_wanted]
+        groups = frames.packed(wanted, [len(errand.item.kwargs) for errand in wanted])
+        flights = [Flight(sending, group, self._pending) for group in groups]
+        if len(flights) == 1:  # as nearly always
+            await self._fly(flights[0], link)
+        else:
+            await asyncio.gather(*(self._fly(flight, link) for flight in flights))
+
+    async def _fly(self, flight: Flight, link: Link) -> None:
+        try:
+            with self._pending.awaited(flight) as frame_id:
+                await self._publish(flight, link, frame_id)
+                flight.sending.release()
+                async with asyncio.timeout(flight.patience()):
+                    await flight.over
+        except TimeoutError:
+            flight.fail(OutcomeUnknown("no answer before the deadline", blame=Blame.SERVICE))
+        except Forbidden:
+            flight.fail(FramesNotSpoken())
+        except CallFailure as failure:
+            flight.fail(failure)
+        finally:
+            flight.forget()
+
+    async def _publish(self, flight: Flight, link: Link, frame_id: str) -> None:
+        patience = flight.patience()
+        properties = frame_properties(frame_id, reply_to=link.reply_to, patience=patience)
+        try:
+            await link.publish(flight.body(), self._routing_key, properties, patience=patience)
+        except OutcomeUnknown:
+            if not flight.over.done():
+                raise
+
+
+class Flight:
+    """One frame under way."""
+
+    def __init__(
+        self,
+        sending: Sending[Parcel, frames.FramedReply],
+        errands: Sequence[Errand[Parcel]],
+        pending: Pending,
+    ) -> None:
+        self.sending = sending
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending = pending
+        self._errands = {pending.expect(self): errand for errand in errands}
+        self._deadline = max(errand.deadline or 0.0 for errand in errands)
+        self._is_taken = False
+
+    def body(self) -> bytes:
+        """The frame."""
+        return frames.write_calls(
+            [
+                frames.FramedCall(
+                    call_id, parcel.method.name, Raw(parcel.kwargs), context_of(parcel.method, parcel.context)
+                )
+                for call_id, parcel in ((call_id, errand.item) for call_id, errand in self._errands.items())
+            ]
+        )
+
+    def patience(self) -> float:
+        """Seconds until the last who waits for any of it is gone."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def answered(self, reply: frames.FramedReply) -> None:
+        """One call is done; its mates go on."""
+        errand = self._errands.pop(reply.id, None)
+        if errand is not None:
+            self.sending.answer(errand, reply)
+        if not self._errands and not self.over.done():
+            self.over.set_result(None)
+
+    def replied(self, message: DeliveredMessage) -> None:
+        """An answer to the whole frame can only say that it was not understood."""
+        try:
+            decode_reply(message.body, {})
+            failure: Exception = OutcomeUnknown("a frame was answered like a call", blame=Blame.SERVICE)
+        except RemoteRefusal as refusal:
+            failure = FramesNotSpoken() if refusal.remote_type == UNKNOWN_METHOD else refusal
+        except OutcomeUnknown as unknown:
+            failure = unknown
+        self.fail(failure)
+
+    def taken(self) -> None:
+        """A change in it may be under way."""
+        self._is_taken = True
+
+    def expired(self) -> None:
+        """Nobody has it now. Whether somebody had it, only a notice tells."""
+        for call_id, errand in list(self._errands.items()):
+            if self._is_taken and errand.item.method.mutating:
+                failure: CallFailure = OutcomeUnknown("it expired after a service had it", blame=Blame.SERVICE)
+            else:
+                failure = NotExecuted("it expired in the service's queue", blame=Blame.SERVICE)
+            self._pending.forget(call_id)
+            del self._errands[call_id]
+            self.sending.fail(errand, failure)
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def fail(self, failure: Exception) -> None:
+        """Every call that has no answer yet fails."""
+        for errand in self._errands.values():
+            self.sending.fail(errand, failure)
+        self.forget()
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def forget(self) -> None:
+        """Whatever still comes is late."""
+        for call_id in self._errands:
+            self._pending.forget(call_id)
+        self._errands.clear()

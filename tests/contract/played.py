@@ -1,0 +1,70 @@
+"""A service played by the test: it takes what is sent to it, and answers as the test says, or not at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import amqp
+
+from tests.builders.waiting import eventually
+
+EXCHANGE = "nameko-rpc"
+
+
+class Played:
+    """A queue with a service's name."""
+
+    def __init__(self, channel: amqp.Channel, name: str) -> None:
+        self.name = name
+        self.queue = f"rpc-{name}"
+        self._channel = channel
+        channel.queue_declare(self.queue, durable=True, auto_delete=False)
+        channel.queue_bind(self.queue, EXCHANGE, f"{name}.*")
+
+    def take(self) -> amqp.Message:
+        """What was sent, for good."""
+        return eventually(lambda: self._channel.basic_get(self.queue, no_ack=True), what="a message")
+
+    def take_up(self) -> amqp.Message:
+        """What was sent, not acknowledged: for :meth:`give_back`."""
+        return eventually(lambda: self._channel.basic_get(self.queue), what="a message")
+
+    def give_back(self, message: amqp.Message) -> None:
+        self._channel.basic_reject(message.delivery_tag, requeue=True)
+
+    def is_idle(self) -> bool:
+        """Whether nothing was sent."""
+        return self._channel.basic_get(self.queue) is None
+
+    def answer(self, asked: amqp.Message, body: Any, **properties: Any) -> None:
+        """Send the body of an answer to a message as a whole."""
+        message = amqp.Message(
+            json.dumps(body),
+            content_type="application/json",
+            correlation_id=asked.properties["correlation_id"],
+            **properties,
+        )
+        self._channel.basic_publish(message, EXCHANGE, asked.properties["reply_to"])
+
+    def answer_calls(self, asked: amqp.Message, *replies: dict[str, Any]) -> None:
+        """Answer some calls of a frame."""
+        self.answer(asked, {"replies": list(replies)}, type="kirana.replies")
+
+    def announce(self, asked: amqp.Message) -> None:
+        """Say that its changes may be under way."""
+        self.answer(asked, None, type="kirana.taken")
+
+    def leave(self) -> None:
+        self._channel.queue_delete(self.queue)
+
+
+def calls_of(message: amqp.Message) -> list[dict[str, Any]]:
+    """The calls of a frame."""
+    assert message.properties["type"] == "kirana.calls"
+    return json.loads(message.body)["calls"]
+
+
+def echoed(text: str) -> dict[str, Any]:
+    """A good answer."""
+    return {"text": text, "user_id": None, "request_id": "", "call_id_stack": []}

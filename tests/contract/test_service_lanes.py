@@ -1,0 +1,235 @@
+"""Calls from service to service: many in one message, each with its own answer, and the truth about those without."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from contextlib import contextmanager
+
+import pytest
+
+from tests.builders.waiting import eventually
+from tests.contract.caller import Caller
+from tests.contract.conftest import is_well
+from tests.contract.played import Played, calls_of, echoed
+
+
+@pytest.fixture
+def played(caller):
+    """A service that nobody has called before."""
+    played = Played(caller.connection.channel(), f"played-{uuid.uuid4().hex[:8]}")
+    yield played
+    played.leave()
+
+
+@pytest.fixture
+def expiring(rabbit, played):
+    """The service's calls come back when they expire, as in the shop."""
+    rabbit.ctl("set_policy", "-p", "kirana", played.name, f"^rpc-{played.name}$", '{"dead-letter-exchange": "dlx.rpc"}')
+    yield
+    rabbit.ctl("clear_policy", "-p", "kirana", played.name)
+
+
+@pytest.fixture
+def tap(caller):
+    """Hears every frame that goes to the demo service."""
+    channel = caller.connection.channel()
+    queue = channel.queue_declare("", exclusive=True).queue
+    channel.queue_bind(queue, "nameko-rpc", "demo.batch")
+
+    def heard():
+        found = []
+        while (message := channel.basic_get(queue, no_ack=True)) is not None:
+            found.append(calls_of(message))
+        return found
+
+    return heard
+
+
+def _ask(caller, service, *calls, patience=5.0, **headers):
+    named = {f"nameko.{name}": value for name, value in headers.items()}
+    return caller.ask("demo.ask_together", service=service, calls=list(calls), patience=patience, headers=named)
+
+
+def _told(caller, service, *calls, **more):
+    return caller.wait(_ask(caller, service, *calls, **more)).result
+
+
+def test_calls_that_meet_travel_in_few_frames_and_each_gets_its_own_answer(caller, tap):
+    told = _told(caller, "demo", *({"method": "echo", "text": f"word {n}"} for n in range(300)))
+
+    sizes = [len(frame) for frame in tap()]
+    assert [each["answer"]["text"] for each in told] == [f"word {n}" for n in range(300)]
+    assert sum(sizes) == 300
+    assert len(sizes) <= 6, sizes
+
+
+def test_a_slow_call_does_not_hold_those_it_left_with_nor_those_who_come_after(caller, tap):
+    calls = [{"method": "sleep", "seconds": 1.5}, *({"method": "echo", "text": str(n)} for n in range(20))]
+    slow = _ask(caller, "demo", *calls)
+    eventually(tap, what="the frame with the slow call")
+
+    after = _told(caller, "demo", *({"method": "echo", "text": str(n)} for n in range(20)))
+
+    first, *mates = caller.wait(slow).result
+    assert first["seconds"] >= 1.5
+    assert max(each["seconds"] for each in (*mates, *after)) < 1
+
+
+def test_equal_reads_of_a_user_share_a_call_and_equal_changes_do_not(caller, played):
+    reads = _ask(caller, played.name, *[{"method": "shout"}] * 10, {"method": "note"}, {"method": "note"}, user_id="u")
+
+    frame = played.take()
+    calls = calls_of(frame)
+    assert sorted(call["method"] for call in calls) == ["note", "note", "shout"]
+    played.answer_calls(frame, *({"id": call["id"], "result": echoed("X"), "error": None} for call in calls))
+
+    assert [each["answer"]["text"] for each in caller.wait(reads).result] == ["X"] * 12
+    assert played.is_idle()
+
+
+def test_a_stock_service_is_asked_call_by_call_and_nobody_hears_of_it(caller, played):
+    asked = _ask(caller, played.name, *({"method": "shout", "text": str(n)} for n in range(3)))
+    error = {"exc_type": "MethodNotFound", "exc_path": "nameko.exceptions.MethodNotFound", "exc_args": [], "value": ""}
+    played.answer(played.take(), {"result": None, "error": error})
+
+    for _ in range(3):
+        request = played.take()
+        assert request.delivery_info["routing_key"] == f"{played.name}.shout"
+        played.answer(request, {"result": echoed(json.loads(request.body)["kwargs"]["text"]), "error": None})
+
+    assert [each["answer"]["text"] for each in caller.wait(asked).result] == ["0", "1", "2"]
+
+
+def test_what_expires_where_nobody_takes_it_was_surely_not_executed(caller, played, expiring):
+    calls = [{"method": "shout"}, {"method": "note"}]
+
+    for told in _told(caller, played.name, *calls, patience=0.8):
+        assert told["code"] == "service.unavailable"
+        assert told["details"]["retry_after"] == 1
+        assert told["seconds"] < 0.8
+
+
+def test_a_change_that_expires_after_a_service_had_it_is_an_unknown_outcome_and_a_read_is_not(caller, played, expiring):
+    asked = _ask(caller, played.name, {"method": "shout"}, {"method": "note"}, patience=0.8)
+
+    frame = played.take_up()
+    played.announce(frame)
+    played.give_back(frame)
+
+    assert [told["code"] for told in caller.wait(asked).result] == ["service.unavailable", "outcome.unknown"]
+
+
+def test_a_lone_change_that_expires_is_an_unknown_outcome_for_nobody_says_who_had_it(caller, played, expiring):
+    calls = [{"method": "shout"}, {"method": "note"}]
+    asked = _ask(caller, played.name, *calls)
+    error = {"exc_type": "MethodNotFound", "exc_path": "nameko.exceptions.MethodNotFound", "exc_args": [], "value": ""}
+    played.answer(played.take(), {"result": None, "error": error})
+    for request in (played.take(), played.take()):
+        played.answer(request, {"result": echoed("x"), "error": None})
+    caller.wait(asked)
+
+    told = _told(caller, played.name, *calls, patience=0.8)
+
+    assert [each["code"] for each in told] == ["service.unavailable", "outcome.unknown"]
+
+
+def test_silence_is_an_unknown_outcome_told_before_our_own_caller_gives_up(caller, played):
+    deadline = time.time() + 1.0
+    asked = _ask(caller, played.name, {"method": "shout"}, deadline=int(deadline * 1000))
+    played.take()
+
+    (told,) = caller.wait(asked).result
+
+    assert told["code"] == "outcome.unknown"
+    assert time.time() < deadline
+
+
+def test_whoever_is_timed_out_in_the_middle_of_a_call_harms_none_of_those_it_left_with(caller, played):
+    asked = _ask(caller, played.name, {"method": "note", "cut": 0.3}, {"method": "note", "text": "stays"})
+    frame = played.take()
+    cut, stays = calls_of(frame)
+    time.sleep(0.5)
+
+    for call in (cut, stays):
+        played.answer_calls(frame, {"id": call["id"], "result": echoed(call["kwargs"]["text"]), "error": None})
+
+    told = caller.wait(asked).result
+    assert [each["code"] for each in told] == ["cut", None]
+    assert told[1]["answer"]["text"] == "stays"
+
+
+def test_five_silences_open_the_breaker_and_one_answered_probe_closes_it(caller, played):
+    silent = _ask(caller, played.name, *({"method": "note", "text": str(n)} for n in range(5)), patience=0.4)
+    played.take()
+    assert {each["code"] for each in caller.wait(silent).result} == {"outcome.unknown"}
+
+    (refused,) = _told(caller, played.name, {"method": "shout"})
+
+    assert refused["code"] == "service.unavailable"
+    assert 1 < refused["details"]["retry_after"] <= 30
+    assert refused["seconds"] < 0.1
+    assert played.is_idle()
+
+    time.sleep(refused["details"]["retry_after"])
+    probed = _ask(caller, played.name, *({"method": "note", "text": str(n)} for n in range(5)))
+    frame = played.take()
+    (probe,) = calls_of(frame)
+    played.answer_calls(frame, {"id": probe["id"], "result": echoed("x"), "error": None})
+    assert sorted(str(each["code"]) for each in caller.wait(probed).result) == ["None", *["service.unavailable"] * 4]
+
+    closed = _ask(caller, played.name, *({"method": "note", "text": str(n)} for n in range(5)))
+    frame = played.take()
+    played.answer_calls(frame, *({"id": call["id"], "result": echoed("x"), "error": None} for call in calls_of(frame)))
+    assert {each["code"] for each in caller.wait(closed).result} == {None}
+
+
+def test_one_service_in_trouble_leaves_the_others_alone(caller, played):
+    _told(caller, f"nobody-{uuid.uuid4().hex[:8]}", *({"method": "note", "text": str(n)} for n in range(9)))
+
+    assert _told(caller, "demo", {"method": "echo", "text": "well"})[0]["answer"]["text"] == "well"
+
+
+def test_a_call_cut_off_with_the_link_is_an_unknown_outcome_and_the_next_one_finds_its_answer(rabbit, demo):
+    with _fresh(rabbit) as caller:
+        played = Played(caller.connection.channel(), f"played-{uuid.uuid4().hex[:8]}")
+        _ask(caller, played.name, {"method": "note"}, patience=20)
+        played.take()
+        said = len(demo.log.read_text())
+
+        rabbit.ctl("close_all_connections", "--global", "the test says so")
+
+    eventually(lambda: '"rpc.not_answered"' in demo.log.read_text()[said:], what="the end of the call")
+    eventually(lambda: is_well(rabbit, "demo"), within=10, what="the service")
+    assert "the link was lost before the answer came" in demo.log.read_text()[said:]
+    with _fresh(rabbit) as caller:
+        assert _told(caller, "demo", {"method": "echo", "text": "back"})[0]["answer"]["text"] == "back"
+        assert rabbit.ctl("list_queues", "-p", "kirana", "name").count("rpc.reply-demo-") == 1
+        Played(caller.connection.channel(), played.name).leave()
+
+
+def test_a_broker_without_memory_is_waited_for_once_and_then_told_of_at_once(rabbit, demo):
+    with _fresh(rabbit) as caller:
+        played = Played(caller.connection.channel(), f"played-{uuid.uuid4().hex[:8]}")
+        calls = [{"method": "note", "after": 5}, {"method": "note", "after": 9}]
+        asked = _ask(caller, played.name, *calls, patience=2)
+        try:
+            rabbit.ctl("set_vm_memory_high_watermark", "0.000001")
+            time.sleep(9.5)
+        finally:
+            rabbit.ctl("set_vm_memory_high_watermark", "0.4")
+
+        unknown, refused = caller.wait(asked).result
+
+        assert (unknown["code"], refused["code"]) == ("outcome.unknown", "service.unavailable")
+        assert refused["seconds"] < 0.5
+        assert _told(caller, "demo", {"method": "echo", "text": "well"})[0]["answer"]["text"] == "well"
+        played.leave()
+
+
+@contextmanager
+def _fresh(rabbit):
+    caller = Caller(rabbit.connect())
+    yield caller
+    caller.connection.close()

@@ -1,0 +1,299 @@
+"""What callers see of lanes to a service of ours, on a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from edge.rpc.failures import NotExecuted, OutcomeUnknown
+from shared.resilience.coalescing import CoalescingPolicy
+from tests.builders.waiting import eventually_async
+from tests.integration.edge.rpc.calling import a_caller, a_context, method, run
+
+HERE = Path(__file__).parent
+MIB = 2**20
+
+
+class Lanes:
+    """The service, to be started, killed and frozen."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.journal = folder / "journal"
+        self.journal.touch()
+        self._url = url
+        self._log = folder / "log"
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *, workers: int = 64) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "PYTHONSAFEPATH": "1",
+            "KIRANA_AMQP_URL": self._url,
+            "KIRANA_MAX_WORKERS": str(workers),
+            "KIRANA_INSTANCE": f"lanes-{len(self._processes)}",
+        }
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", str(HERE / "kirana_service.py"), str(self.journal)],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        self._processes.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait()
+
+    def noted(self) -> Counter[str]:
+        return Counter(self.journal.read_text().split())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _returning_policy(broker):
+    broker.ctl("set_policy", "-p", "kirana", "calls", "^rpc-", '{"dead-letter-exchange": "dlx.rpc"}')
+
+
+@pytest.fixture
+def lanes(broker, tmp_path):
+    service = Lanes(broker.url, tmp_path)
+    yield service
+    service.end()
+
+
+def say(value: object, **more: object) -> dict[str, object]:
+    return {"value": value, **more}
+
+
+SAY = method("say", service="lanes")
+NOTE = method("note", service="lanes", mutating=True)
+
+
+async def until_it_answers(caller) -> None:
+    async def answers() -> bool:
+        try:
+            await caller.client.call(SAY, say("there?"), context=a_context(1))
+        except (NotExecuted, OutcomeUnknown):
+            return False
+        return bool(caller.consumers.count("lanes"))
+
+    await eventually_async(answers, within=15)
+
+
+def in_lanes(broker, scenario, **asked) -> None:
+    async def work() -> None:
+        async with a_caller(broker.url, services=("lanes",), **asked) as caller:
+            await scenario(caller)
+
+    run(work())
+
+
+def test_a_lone_call_travels_at_once_and_a_crowd_in_few_frames(broker, lanes):
+    async def scenario(caller):
+        await until_it_answers(caller)
+        sizes = caller.client.lanes["lanes"].coalescer.machine.batch_sizes
+        sizes.clear()
+        await caller.client.call(SAY, say(0), context=a_context())
+        assert dict(sizes) == {1: 1}
+
+        answers = await asyncio.gather(*(caller.client.call(SAY, say(n), context=a_context(20)) for n in range(1000)))
+
+        assert [answer.result["value"] for answer in answers] == list(range(1000))
+        assert sizes.total() < 20
+
+    lanes.start()
+    in_lanes(broker, scenario)
+
+
+def test_equal_reads_that_meet_share_a_call_and_changes_never_do(broker, lanes):
+    async def scenario(caller):
+        await until_it_answers(caller)
+        machine = caller.client.lanes["lanes"].coalescer.machine
+
+        await asyncio.gather(*(caller.client.call(SAY, say("same"), context=a_context()) for _ in range(50)))
+        await asyncio.gather(*(caller.client.call(NOTE, say("same"), context=a_context()) for _ in range(50)))
+
+        assert machine.counts["shared"] >= 40
+        assert lanes.noted() == {"same": 50}
+
+    lanes.start()
+    in_lanes(broker, scenario)
+
+
+def test_fifty_thousand_calls_in_flight_are_all_answered_each_with_its_own_in_bounded_memory(broker, lanes):
+    async def scenario(caller):
+        await until_it_answers(caller)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+        calls = [asyncio.create_task(caller.client.call(SAY, say(n), context=a_context(120))) for n in range(50_000)]
+        answers = await asyncio.gather(*calls)
+
+        assert [answer.result["value"] for answer in answers] == list(range(50_000))
+        assert caller.pending.counts["unclaimed"] == 0
+        assert len(caller.pending) == 0
+        grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        assert grown_mib < 1_000, "20 KiB a call would be too much"
+
+    lanes.start()
+    in_lanes(broker, scenario, lanes=CoalescingPolicy(batches=2, batch_size=256, room=50_000), limit=120_000)
+
+
+def test_over_its_room_a_lane_refuses_at_once_and_serves_those_who_are_in(broker, lanes):
+    async def scenario(caller):
+        await until_it_answers(caller)
+        began = time.monotonic()
+        outcomes = await asyncio.gather(
+            *(caller.client.call(SAY, say(n, seconds=0.5), context=a_context(20)) for n in range(300)),
+            return_exceptions=True,
+        )
+
+        refused = [outcome for outcome in outcomes if isinstance(outcome, NotExecuted)]
+        assert len(refused) == 200
+        assert [outcome.result["value"] for outcome in outcomes if outcome not in refused] == list(range(100))
+        assert time.monotonic() - began < 10
+
+    lanes.start()
+    in_lanes(broker, scenario, lanes=CoalescingPolicy(batches=2, batch_size=64, room=100))
+
+
+def test_one_call_of_two_seconds_among_a_thousand_quick_ones_holds_none_of_them_up(broker, lanes):
+    async def quickest_to_slowest(caller, *, beside: int) -> float:
+        slow = [
+            asyncio.create_task(caller.client.call(SAY, say(-n, seconds=2.0), context=a_context(10)))
+            for n in range(beside)
+        ]
+        seconds = []
+
+        async def timed(n: int) -> None:
+            began = time.perf_counter()
+            await caller.client.call(SAY, say(n, seconds=0.001), context=a_context(10))
+            seconds.append(time.perf_counter() - began)
+
+        for start in range(0, 1000, 50):
+            await asyncio.gather(*(timed(n) for n in range(start, start + 50)))
+        assert all(not task.done() for task in slow), "the quick ones waited for the slow one"
+        await asyncio.gather(*slow)
+        return sorted(seconds)[989]
+
+    async def scenario(caller):
+        await until_it_answers(caller)
+        await quickest_to_slowest(caller, beside=0)
+
+        alone = await quickest_to_slowest(caller, beside=0)
+        accompanied = await quickest_to_slowest(caller, beside=1)
+
+        print(f"p99 of a thousand: {alone * 1000:.1f} ms alone, {accompanied * 1000:.1f} ms beside a slow one")
+
+    lanes.start()
+    in_lanes(broker, scenario)
+
+
+def test_calls_whose_callers_gave_up_before_the_service_started_are_never_run(broker, lanes):
+    async def scenario(caller):
+        first = lanes.start()
+        await until_it_answers(caller)
+        os.kill(first.pid, signal.SIGSTOP)
+
+        outcomes = await asyncio.gather(
+            *(caller.guard.call(NOTE, say(f"zombie{n}"), context=a_context(0.8)) for n in range(200)),
+            return_exceptions=True,
+        )
+        assert {type(outcome) for outcome in outcomes} <= {NotExecuted, OutcomeUnknown}
+        first.kill()
+        first.wait()
+        lanes.start()
+        await until_it_answers(caller)
+        await asyncio.sleep(0.5)
+
+        assert lanes.noted() == {}
+
+    in_lanes(broker, scenario)
+
+
+def test_a_call_that_expires_in_the_queue_is_said_not_to_have_happened_while_its_caller_still_waits(broker, lanes):
+    async def scenario(caller):
+        first = lanes.start(workers=1)
+        await until_it_answers(caller)
+        # One worker and one message in hand: the next frame stays in the queue, where it expires.
+        os.kill(first.pid, signal.SIGSTOP)
+        held = asyncio.create_task(caller.client.call(NOTE, say("held"), context=a_context(20)))
+        await asyncio.sleep(0.3)
+
+        began = time.monotonic()
+        with pytest.raises(NotExecuted, match="expired"):
+            await caller.client.call(NOTE, say("expired"), context=a_context(0.6))
+        assert time.monotonic() - began < 0.6
+
+        os.kill(first.pid, signal.SIGCONT)
+        await held
+        assert lanes.noted() == {"held": 1}
+
+    in_lanes(broker, scenario)
+
+
+def test_a_change_whose_worker_died_is_unknown_unless_another_worker_answers_for_it(broker, lanes):
+    async def scenario(caller):
+        first = lanes.start()
+        await until_it_answers(caller)
+
+        lost = asyncio.create_task(caller.client.call(NOTE, say("lost", seconds=30), context=a_context(1.5)))
+        await eventually_async(lambda: lanes.noted()["lost"] == 1, within=3)
+        first.kill()
+
+        with pytest.raises(OutcomeUnknown):
+            await lost
+
+    in_lanes(broker, scenario)
+
+
+def test_a_connection_that_is_cut_fails_what_was_out_as_unknown_and_the_next_call_works(broker, lanes):
+    async def scenario(caller):
+        lanes.start()
+        await until_it_answers(caller)
+        out = [
+            asyncio.create_task(caller.client.call(NOTE, say(f"n{n}", seconds=8), context=a_context(12)))
+            for n in range(20)
+        ]
+        await eventually_async(lambda: len(lanes.noted()) == 20, within=3)
+
+        await asyncio.to_thread(broker.cut_all_connections)
+        outcomes = await asyncio.gather(*out, return_exceptions=True)
+
+        assert {type(outcome) for outcome in outcomes} == {OutcomeUnknown}
+        await until_it_answers(caller)
+        assert len(caller.pending) <= 1
+
+    in_lanes(broker, scenario)
+
+
+def test_callers_who_go_away_leave_nothing_behind_and_harm_nobody(broker, lanes):
+    async def scenario(caller):
+        lanes.start()
+        await until_it_answers(caller)
+        calls = [
+            asyncio.create_task(caller.client.call(SAY, say(n, seconds=0.2), context=a_context(10))) for n in range(200)
+        ]
+        await asyncio.sleep(0.05)
+        for call in calls[::2]:
+            call.cancel()
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+
+        assert [outcome.result["value"] for outcome in outcomes[1::2]] == list(range(1, 200, 2))
+        machine = caller.client.lanes["lanes"].coalescer.machine
+        await eventually_async(lambda: len(caller.pending) == 0, within=3)
+        assert (machine.waiting, machine.in_flight) == (0, 0)
+
+    in_lanes(broker, scenario)

@@ -1,0 +1,118 @@
+import eventlet
+import pytest
+from eventlet.support.greenlets import GreenletExit
+
+from shared.nameko_ext.failures import Blame, NobodyKnows, NotExecuted
+from shared.nameko_ext.guard import Guard
+from shared.resilience.breaker import BreakerPolicy, BreakerState
+
+SILENT = NobodyKnows("no answer", blame=Blame.SERVICE)
+POLICY = BreakerPolicy(failures_to_open=3, open_for=30.0, probe_lease=10.0)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def a_guard(clock=None):
+    return Guard("shop", policy=POLICY, clock=clock or Clock())
+
+
+def fail(fault):
+    def ask():
+        raise fault
+
+    return ask
+
+
+def an_open_guard(clock):
+    guard = a_guard(clock)
+    for _ in range(3):
+        with pytest.raises(NobodyKnows):
+            guard.call(fail(SILENT))
+    return guard
+
+
+def test_a_service_that_keeps_failing_is_not_asked_and_the_caller_is_told_for_how_long():
+    clock = Clock()
+    guard = an_open_guard(clock)
+    clock.now = 10.5
+
+    with pytest.raises(NotExecuted) as refused:
+        guard.call(fail(AssertionError("it was asked")))
+
+    assert refused.value.retry_after == 20
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        NotExecuted("the broker is away", blame=Blame.BROKER),
+        NobodyKnows("the link was lost", blame=Blame.BROKER),
+        NotExecuted("too many calls", blame=Blame.CALLER),
+        GreenletExit(),
+        eventlet.Timeout(None),
+    ],
+)
+def test_what_is_not_the_services_fault_never_opens_its_breaker(fault):
+    guard = a_guard()
+    for _ in range(20):
+        with pytest.raises(type(fault)):
+            guard.call(fail(fault))
+
+    assert guard.state is BreakerState.CLOSED
+
+
+def test_after_its_time_one_probe_goes_through_and_its_answer_closes_the_breaker():
+    clock = Clock()
+    guard = an_open_guard(clock)
+    clock.now = 30.0
+
+    def probe():
+        with pytest.raises(NotExecuted):
+            guard.call(fail(AssertionError("a second probe")))
+        return "answer"
+
+    assert guard.call(probe) == "answer"
+    assert guard.state is BreakerState.CLOSED
+
+
+def test_a_probe_that_fails_opens_it_again():
+    clock = Clock()
+    guard = an_open_guard(clock)
+    clock.now = 30.0
+
+    with pytest.raises(NobodyKnows):
+        guard.call(fail(SILENT))
+
+    assert guard.state is BreakerState.OPEN
+
+
+@pytest.mark.parametrize("end", [GreenletExit(), eventlet.Timeout(None), NobodyKnows("lost", blame=Blame.BROKER)])
+def test_a_probe_that_is_lost_makes_room_for_the_next(end):
+    clock = Clock()
+    guard = an_open_guard(clock)
+    clock.now = 30.0
+    with pytest.raises(type(end)):
+        guard.call(fail(end))
+
+    assert guard.call(lambda: "answer") == "answer"
+
+
+def test_a_probe_that_never_ends_blocks_the_next_for_no_longer_than_its_lease():
+    clock = Clock()
+    guard = an_open_guard(clock)
+    clock.now = 30.0
+
+    def probe():
+        clock.now = 41.0
+        assert guard.call(lambda: "second") == "second"
+        raise SILENT
+
+    with pytest.raises(NobodyKnows):
+        guard.call(probe)
+
+    assert guard.state is BreakerState.CLOSED

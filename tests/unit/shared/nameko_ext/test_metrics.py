@@ -1,0 +1,87 @@
+from collections import Counter
+from types import SimpleNamespace
+
+from shared.contracts.events import ORDER_PLACED
+from shared.nameko_ext.asking import Asking
+from shared.nameko_ext.broker import Broker
+from shared.nameko_ext.container import ServiceContainer
+from shared.nameko_ext.events import EventDoor
+from shared.nameko_ext.metrics import ContainerState
+from shared.nameko_ext.outbox import Outbox
+from shared.nameko_ext.requests import Requests
+
+UP, DOWN = SimpleNamespace(is_open=True), SimpleNamespace(is_open=False)
+
+
+class FakeOutbox(Outbox):
+    def __init__(self, oldest_seconds):
+        self.age = oldest_seconds
+
+    link = UP
+    oldest_seconds = property(lambda self: self.age)
+
+
+def a_door(method_name, link):
+    door = EventDoor(ORDER_PLACED)
+    door.method_name, door.consumer = method_name, SimpleNamespace(link=link)
+    return door
+
+
+def samples(*, extensions=None, outbox=None, doors=(), workers=0, waiting=0):
+    container = SimpleNamespace(
+        service_name="order",
+        shared_extensions=extensions or {},
+        dependencies=[] if outbox is None else [outbox],
+        entrypoints=list(doors),
+        running=workers,
+        waiting=waiting,
+    )
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in ContainerState(container).collect()
+        for sample in family.samples
+    }
+
+
+def test_each_link_to_the_broker_is_told_by_what_it_is_for():
+    extensions = {
+        Requests: SimpleNamespace(
+            consumer=SimpleNamespace(link=UP), replies=SimpleNamespace(counts=Counter(), frame_sizes=Counter())
+        ),
+        Broker: SimpleNamespace(publisher=SimpleNamespace(link=DOWN)),
+        Asking: SimpleNamespace(link=UP, late_replies=2),
+    }
+
+    found = samples(extensions=extensions, outbox=FakeOutbox(0.0), doors=[a_door("on_order_placed", DOWN)])
+
+    links = {name[1]: value for name, value in found.items() if name[0] == "kirana_broker_connected"}
+    assert found["kirana_rpc_late_replies_total",] == 2
+    assert links == {"requests": 1, "publisher": 0, "asking": 1, "outbox": 1, "on_order_placed": 0}
+
+
+def test_calls_and_replies_are_told_as_the_requests_keep_them():
+    replies = SimpleNamespace(counts=Counter(dropped=3), frame_sizes=Counter({2: 4}))
+    requests = SimpleNamespace(consumer=SimpleNamespace(link=UP), replies=replies)
+
+    found = samples(extensions={Requests: requests}, workers=5, waiting=7)
+
+    assert found["kirana_rpc_in_flight", "order", "server"] == 5
+    assert found["kirana_rpc_waiting", "order", "server"] == 7
+    assert found["kirana_rpc_replies_dropped_total", "order"] == 3
+    assert found["kirana_rpc_batch_size_sum", "reply", "order"] == 8
+
+
+def test_only_the_replica_that_relays_tells_the_outboxs_age():
+    assert samples(outbox=FakeOutbox(12.5))["kirana_outbox_oldest_seconds", "order"] == 12.5
+    assert ("kirana_outbox_oldest_seconds", "order") not in samples(outbox=FakeOutbox(None))
+
+
+def test_a_service_without_doors_for_calls_tells_the_rest():
+    assert samples(doors=[a_door("on_order_placed", UP)]) == {("kirana_broker_connected", "on_order_placed"): 1}
+
+
+def test_an_idle_container_has_nobody_at_work_and_nothing_waiting():
+    container = ServiceContainer(type("Service", (), {"name": "order"}))
+
+    assert (container.running, container.waiting) == (0, 0)
+    assert list(ContainerState(container).collect())
