@@ -98,7 +98,7 @@ class Rabbit(Server):
 
     def cut_all_connections(self):
         """As a network would: the messages stay, the connections go."""
-        self.ctl("close_all_connections", "the test says so")
+        self.ctl("close_all_connections", "--vhost", VIRTUAL_HOST, "the test says so")
 
     def _mapper_is_gone(self):
         """It refuses to end for as long as it believes that a node lives."""

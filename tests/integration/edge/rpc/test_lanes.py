@@ -264,7 +264,7 @@ def test_a_connection_that_is_cut_fails_what_was_out_as_unknown_and_the_next_cal
         lanes.start()
         await until_it_answers(caller)
         out = [
-            asyncio.create_task(caller.client.call(NOTE, say(f"n{n}", seconds=8), context=a_context(12)))
+            asyncio.create_task(caller.client.call(NOTE, say(f"n{n}", seconds=40), context=a_context(50)))
             for n in range(20)
         ]
         await eventually_async(lambda: len(lanes.noted()) == 20, within=3)
