@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from shared.contracts.method import Method
     from shared.resilience.coalescing import Errand, Sending
 
-POLICY = CoalescingPolicy(batches=2, batch_size=256, room=10_000)
+POLICY = CoalescingPolicy(batches=1, batch_size=256, room=10_000)
 LONGEST_SEND = 120.0
 UNKNOWN_METHOD = "MethodNotFound"
 

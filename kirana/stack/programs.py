@@ -16,6 +16,8 @@ SERVICES = ("identity", "catalog", "cart", "order", "notification")
 WITH_DATABASE = ("identity", "catalog", "order", "notification")
 
 TUNABLE = (
+    "KIRANA_DATABASE_POOL",
+    "KIRANA_EDGE_COALESCING",
     "KIRANA_EDGE_CORS_ORIGINS",
     "KIRANA_EDGE_RATE_SCALE",
     "KIRANA_LOGIN_THROTTLE_SCALE",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
+import structlog
 from amqp.basic_message import Message
 from amqp.exceptions import NotFound
 from nameko import config
@@ -21,6 +23,8 @@ from shared.nameko_ext.pending import Pending
 from shared.nameko_ext.publishing import Confirms
 from shared.nameko_ext.replies import TRANSIENT
 from shared.values.identifiers import new_id
+
+log = structlog.get_logger()
 
 OPENING_SECONDS = 1.0
 
@@ -74,7 +78,7 @@ class Asking(SharedExtension):
             raise NotExecuted("there is no link to the broker", blame=Blame.BROKER)
         return lane.call(question)
 
-    def _writer_to(self, service: str) -> Any:
+    def _writer_to(self, service: str) -> Callable[[Flight], None]:
         return lambda flight: self._write(flight, f"{service}.{flight.method}")
 
     def _write(self, flight: Flight, routing_key: str) -> None:
@@ -124,7 +128,11 @@ class Asking(SharedExtension):
         self._is_blocked = is_blocked
 
     def _on_message(self, message: Any) -> None:
-        self._pending.resolve(message.properties, bytes(message.body))
+        """Nothing that one service answers may cut the link to all of them."""
+        try:
+            self._pending.resolve(message.properties, bytes(message.body or b""))  # py-amqp: "" when there is none
+        except Exception:
+            log.exception("rpc.reply.unreadable")
 
     def _lose_all(self) -> None:
         self._confirms.forget()

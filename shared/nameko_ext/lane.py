@@ -10,7 +10,8 @@ import structlog
 from shared.contracts import frames
 from shared.nameko_ext.coalescer import Coalescer
 from shared.nameko_ext.failures import Blame, CallFailure, NobodyKnows, NotExecuted
-from shared.nameko_ext.flight import Flight, FrameFlight, LoneFlight, Question
+from shared.nameko_ext.flight import Flight, Question
+from shared.nameko_ext.framing import FrameFlight, LoneFlight
 from shared.nameko_ext.pending import Pending
 from shared.nameko_ext.publishing import CONFIRM_SECONDS
 from shared.resilience.coalescing import CoalescingPolicy, Errand, NeverLeft, Sending, Unanswered
@@ -68,8 +69,8 @@ class Lane:
             self._fly(sending, [LoneFlight(sending, errand, self._pending) for errand in _wanted(stranded)])
 
     def _flights(self, sending: Sending[Question, frames.FramedReply], errands: Questions) -> Iterator[Flight]:
-        framed = [] if not self.speaks_frames else [errand for errand in errands if not _is_private(errand)]
-        alone = errands if not self.speaks_frames else [errand for errand in errands if _is_private(errand)]
+        framed = [errand for errand in errands if self.speaks_frames and not _is_private(errand)]
+        alone = [errand for errand in errands if not self.speaks_frames or _is_private(errand)]
         for group in frames.packed(framed, [len(errand.item.kwargs) for errand in framed]):
             yield FrameFlight(sending, group, self._pending)
         for errand in alone:

@@ -12,7 +12,8 @@ from shared.contracts.frames import REPLIES, TAKEN, FramedReply, read_calls, wri
 from shared.contracts.method import Method, Request
 from shared.messaging.call import Call
 from shared.nameko_ext.failures import Blame, CallFailure, NobodyKnows, NotExecuted, Unreadable
-from shared.nameko_ext.flight import FrameFlight, LoneFlight, Question
+from shared.nameko_ext.flight import Question
+from shared.nameko_ext.framing import FrameFlight, LoneFlight
 from shared.nameko_ext.lane import POLICY, Lane
 from shared.nameko_ext.pending import Pending
 from shared.nameko_ext.publishing import CONFIRMED, LOST, NACKED, UNROUTABLE
