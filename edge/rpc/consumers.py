@@ -41,12 +41,12 @@ class Consumers:
         return self._seen.get(service) == 0
 
     def note(self, service: str, consumers: int) -> None:
-        """Take in what was seen; tells when a service has come back."""
+        """Take in what was seen; tells when a service is first seen on a link, or has come back."""
         before = self._seen.get(service)
         self._seen[service] = consumers
         if before != consumers and 0 in {before, consumers}:
             log.info("rpc.consumers.changed", queue=calls_queue(service), consumers=consumers)
-        if before == 0 and consumers:
+        if not before and consumers:
             self._on_return(service)
 
     async def follow(self, link: Link) -> None:
@@ -57,6 +57,10 @@ class Consumers:
                 for service in self._services:
                     channel = await self._look(link, channel, service)
                 await asyncio.sleep(ALERT_SECONDS if 0 in self._seen.values() else CALM_SECONDS)
+        except TimeoutError:
+            if not link.is_blocked:  # a blocked connection is not read, which says nothing of the link
+                link.lose("the broker is silent")
+            raise
         except ChannelAccessRefused:
             log.warning("rpc.consumers.forbidden")
         finally:

@@ -91,10 +91,15 @@ class Lane:
         wanted = [errand for errand in sending.errands if errand.is_wanted]
         groups = frames.packed(wanted, [len(errand.item.kwargs) for errand in wanted])
         flights = [Flight(sending, group, self._pending) for group in groups]
-        if len(flights) == 1:  # as nearly always
-            await self._fly(flights[0], link)
-        else:
-            await asyncio.gather(*(self._fly(flight, link) for flight in flights))
+        try:
+            async with asyncio.TaskGroup() as several:
+                for flight in flights[1:]:
+                    several.create_task(self._fly(flight, link))
+                if flights:
+                    await self._fly(flights[0], link)
+        finally:
+            for flight in flights:
+                flight.forget()
 
     async def _fly(self, flight: Flight, link: Link) -> None:
         try:
@@ -109,8 +114,6 @@ class Lane:
             flight.fail(FramesNotSpoken())
         except CallFailure as failure:
             flight.fail(failure)
-        finally:
-            flight.forget()
 
     async def _publish(self, flight: Flight, link: Link, frame_id: str) -> None:
         patience = flight.patience()
@@ -142,10 +145,8 @@ class Flight:
         """The frame."""
         return frames.write_calls(
             [
-                frames.FramedCall(
-                    call_id, parcel.method.name, Raw(parcel.kwargs), context_of(parcel.method, parcel.context)
-                )
-                for call_id, parcel in ((call_id, errand.item) for call_id, errand in self._errands.items())
+                frames.FramedCall(call_id, errand.item.method.name, Raw(errand.item.kwargs), _context_of(errand))
+                for call_id, errand in self._errands.items()
             ]
         )
 
@@ -202,3 +203,10 @@ class Flight:
         for call_id in self._errands:
             self._pending.forget(call_id)
         self._errands.clear()
+
+
+def _context_of(errand: Errand[Parcel]) -> dict[str, Any]:
+    """That of the first who asked; but the service works for as long as the last of them waits."""
+    method, _, context = errand.item
+    last = (errand.deadline or 0.0) + ANSWER_MARGIN - context.deadline.monotonic
+    return context_of(method, context, deadline_ms=context.deadline.epoch_ms + int(max(0.0, last) * 1000))

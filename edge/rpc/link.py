@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
@@ -56,6 +57,8 @@ class Link:
         self._renewal: asyncio.Task[None] | None = None
         self._silent_since: float | None = None
         self._unconfirmed = Bulkhead(limit=UNCONFIRMED, queue=UNCONFIRMED_WAITING)
+        self._out: Counter[str] = Counter()
+        self._crowded: set[str] = set()
 
     @classmethod
     async def open(cls, url: str, *, name: str, on_reply: Callable[[DeliveredMessage], None]) -> Link:
@@ -96,7 +99,22 @@ class Link:
         in seconds: to wait for one's turn, and, at most one second of it, for the confirm.
         """
         async with self._unconfirmed.place(patience=patience):
-            await self._publish(body, routing_key, properties, patience=min(CONFIRM_SECONDS, patience))
+            self._enter(routing_key)
+            try:
+                await self._publish(body, routing_key, properties, patience=min(CONFIRM_SECONDS, patience))
+            finally:
+                self._leave(routing_key)
+
+    def _enter(self, routing_key: str) -> None:
+        self._out[routing_key] += 1
+        if self._out[routing_key] > 1:
+            self._crowded.add(routing_key)
+
+    def _leave(self, routing_key: str) -> None:
+        self._out[routing_key] -= 1
+        if not self._out[routing_key]:
+            del self._out[routing_key]
+            self._crowded.discard(routing_key)
 
     async def _publish(self, body: bytes, routing_key: str, properties: Basic.Properties, *, patience: float) -> None:
         if self.lost.done():
@@ -122,7 +140,7 @@ class Link:
         except LINK_ERRORS as fault:
             if isinstance(fault, TimeoutError):
                 self._note_silence()
-            raise _meaning_of(fault, routing_key) from None
+            raise _meaning_of(fault, routing_key, is_alone=routing_key not in self._crowded) from None
         self._silent_since = None
 
     async def close(self) -> None:
@@ -194,8 +212,8 @@ class Link:
             self.lose("the broker is silent")
 
 
-def _meaning_of(fault: Exception, routing_key: str) -> CallFailure:
-    """What is known of a call whose publishing failed."""
+def _meaning_of(fault: Exception, routing_key: str, *, is_alone: bool) -> CallFailure:
+    """What is known of a call whose publishing failed. ``is_alone``: no other with its routing key was out with it."""
     match fault:
         case PublishError():
             return NotExecuted("no queue takes this call", 5, blame=Blame.SERVICE)
@@ -205,8 +223,8 @@ def _meaning_of(fault: Exception, routing_key: str) -> CallFailure:
             return NotExecuted("the request channel has closed", blame=Blame.BROKER)
         case TimeoutError():
             return OutcomeUnknown("the broker did not confirm in time", blame=Blame.BROKER)
-        case ChannelAccessRefused() if f"'{routing_key}'" in str(fault):
-            # The broker names the forbidden topic; other calls on the same channel share its fate, unnamed.
+        case ChannelAccessRefused() if is_alone and f"'{routing_key}'" in str(fault):
+            # The broker names the forbidden topic, not the call; others on the same channel share its fate, unnamed.
             return Forbidden("the broker forbids this call to the edge", 60)
     return OutcomeUnknown("the link broke before the confirm", blame=Blame.BROKER)
 

@@ -32,11 +32,11 @@ def encode_call(arguments: dict[str, Any]) -> bytes:
     return orjson.dumps({"args": (), "kwargs": arguments})
 
 
-def context_of(method: Method, context: CallContext) -> dict[str, Any]:
+def context_of(method: Method, context: CallContext, *, deadline_ms: int | None = None) -> dict[str, Any]:
     """What travels beside the arguments. Only mutating calls carry an operation id."""
     values = {
         headers.REQUEST_ID: context.request_id,
-        headers.DEADLINE: context.deadline.epoch_ms,
+        headers.DEADLINE: context.deadline.epoch_ms if deadline_ms is None else deadline_ms,
         headers.OPERATION_ID: context.operation_id if method.mutating else None,
         headers.OPERATION_FINGERPRINT: context.fingerprint if method.mutating else None,
         headers.USER_ID: context.user_id,

@@ -7,7 +7,7 @@ of the three it is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -42,8 +42,8 @@ class NotAFrame(Exception):
 class FramedCall(msgspec.Struct, frozen=True):
     """One call. ``id`` is its caller's; ``context`` is what a lone call carries in headers, without their prefix."""
 
-    id: str
-    method: str
+    id: Annotated[str, msgspec.Meta(max_length=128)]
+    method: Annotated[str, msgspec.Meta(max_length=255)]
     kwargs: msgspec.Raw
     context: dict[str, Any]
 
@@ -83,6 +83,8 @@ def read_calls(body: bytes | memoryview) -> list[FramedCall]:
         raise NotAFrame(f"not a frame of calls: {str(fault)[:200]}") from None
     if not 0 < len(calls) <= MOST_CALLS:
         raise NotAFrame(f"a frame of {len(calls)} calls")
+    if len({call.id for call in calls}) < len(calls):
+        raise NotAFrame("a frame in which two calls have the same id")
     return calls
 
 

@@ -59,7 +59,7 @@ def _nothing() -> None:
 class Scope:
     """Hands out sessions. A block within another block of the same greenlet joins its transaction.
 
-    ``at_once`` blocks have a connection; others wait for one, for 2 s or up to the deadline. Raises
+    ``at_once`` blocks have a connection; others wait for one, for 5 s or up to the deadline. Raises
     :class:`Unavailable` when the database is away or a connection or lock is not to be had (nothing was changed),
     :class:`DeadlinePassed` when the caller has gone, :class:`OutcomeUnknown` when a COMMIT got no answer.
     """

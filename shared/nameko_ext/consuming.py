@@ -27,13 +27,18 @@ class Delivery:
         self.properties: dict[str, Any] = message.properties
         self.body = message.body
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its connection has gone: the broker gives it to somebody else, or to us again."""
+        return self._channel.connection is None
+
     def ack(self) -> None:
         """Done with it, for good."""
         self._settle(lambda: self._channel.basic_ack(self._tag))
 
     def ack_now(self) -> None:
         """The same, from within a ``write`` of the link that brought it."""
-        if not self._settled and self._channel.connection is not None:
+        if not self._settled and not self.is_lost:
             self._settled = True
             self._channel.basic_ack(self._tag)
 
@@ -45,7 +50,7 @@ class Delivery:
         if self._settled:
             return
         self._settled = True
-        if self._channel.connection is None:
+        if self.is_lost:
             return
         try:
             self._link.write(frames)
@@ -56,7 +61,7 @@ class Delivery:
 class Consumer:
     """Consumes one queue. ``on_delivery`` runs in the reading greenlet: it must neither block nor raise.
 
-    ``on_open`` is given each new connection before anything is consumed on it.
+    ``on_open`` is given each new connection before anything is consumed on it; ``on_lost`` hears of its loss.
     """
 
     def __init__(  # noqa: PLR0913  # keyword collaborators
@@ -68,6 +73,7 @@ class Consumer:
         declare: Callable[[Any], None],
         on_delivery: Callable[[Delivery], None],
         on_open: Callable[[Any], None] = lambda _: None,
+        on_lost: Callable[[], None] = lambda: None,
         name: str = "",
     ) -> None:
         self._queue = queue
@@ -78,7 +84,7 @@ class Consumer:
         self._cancelled = False
         self._channel: Any = None
         self._tag = ""
-        self.link = Link(url, name or queue, on_open=self._open)
+        self.link = Link(url, name or queue, on_open=self._open, on_lost=on_lost)
 
     @property
     def is_consuming(self) -> bool:

@@ -80,8 +80,10 @@ class ServiceContainer(NamekoContainer):
         self._waiting[work] = entrypoint
         if not self._is_hiring and self._worker_pool.free() > 0:
             self._is_hiring = True
-            self._hire()
-            get_hub().schedule_call_global(0, self._hire_all)
+            try:
+                self._hire()
+            finally:
+                get_hub().schedule_call_global(0, self._hire_all)
 
     def waiting_for(self, entrypoint: Any) -> list[Any]:
         """The work of this entrypoint that no worker has taken up, in order of arrival."""

@@ -12,17 +12,20 @@ from amqp.basic_message import Message
 from msgspec import Raw
 
 from shared.contracts import exchanges, frames, headers
+from shared.contracts.refusals import Internal
 from shared.nameko_ext import wire
 from shared.nameko_ext.link import Link, LinkDown, WriteFailed
-from shared.nameko_ext.publishing import send
+from shared.nameko_ext.outcomes import Outcome, refused
+from shared.nameko_ext.publishing import LOST, Confirmation, Confirms, send
+from shared.values.identifiers import new_id
 
 if TYPE_CHECKING:
     from shared.nameko_ext.consuming import Delivery
-    from shared.nameko_ext.outcomes import Outcome
 
 log = structlog.get_logger()
 
 TRANSIENT = 1
+LARGEST_ANSWER = 3 * 2**20
 REPLAYED = headers.PREFIX + headers.REPLAYED
 
 
@@ -31,7 +34,7 @@ class Mail:
     """What waits to be written: lone answers, answers to be framed by address, and messages to be acknowledged."""
 
     lone: list[tuple[wire.ReplyAddress, bytes, bool]] = field(default_factory=list)
-    framed: dict[str, list[frames.FramedReply]] = field(default_factory=dict)
+    framed: dict[str, list[tuple[frames.FramedReply, int]]] = field(default_factory=dict)
     settled: list[Delivery] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -52,6 +55,7 @@ class Replies:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._channel: Any = None
+        self._confirms = Confirms()
         self._mail = Mail()
         self._is_writing = False
         self.counts: Counter[str] = Counter()
@@ -60,16 +64,22 @@ class Replies:
     def open(self, connection: Any) -> None:
         """Use a fresh connection of the link's; call it while the link opens."""
         self._channel = connection.channel()
+        self._confirms.attach(connection.channel())
+
+    def lost(self) -> None:
+        """The connection is gone; call it when the link is lost."""
+        self._confirms.forget()
 
     def post(self, address: wire.ReplyAddress, outcome: Outcome, *, replayed: bool = False) -> None:
         """Answer a lone call."""
-        self._mail.lone.append((address, outcome.as_body(), replayed))
+        self._mail.lone.append((address, _bounded(outcome).as_body(), replayed))
         self._write_soon()
 
     def post_framed(self, reply_to: str, call_id: str, outcome: Outcome, *, replayed: bool = False) -> None:
         """Answer one call of a frame, together with whatever else is ready for the same caller."""
-        reply = frames.FramedReply(call_id, Raw(outcome.result), Raw(outcome.error), replayed)
-        self._mail.framed.setdefault(reply_to, []).append(reply)
+        bounded = _bounded(outcome)
+        reply = frames.FramedReply(call_id, Raw(bounded.result), Raw(bounded.error), replayed)
+        self._mail.framed.setdefault(reply_to, []).append((reply, len(bounded.result) + len(bounded.error)))
         self._write_soon()
 
     def settle(self, delivery: Delivery) -> None:
@@ -77,16 +87,24 @@ class Replies:
         self._mail.settled.append(delivery)
         self._write_soon()
 
-    def announce(self, address: wire.ReplyAddress) -> bool:
-        """Tell the caller, beforehand, that a change in this frame may be under way; gives whether it was told."""
-        properties: dict[str, Any] = {"type": frames.TAKEN}
-        if address.correlation_id:
-            properties["correlation_id"] = address.correlation_id
+    def announce(self, address: wire.ReplyAddress) -> Confirmation:
+        """Tell the caller that a change of this frame may be under way. It may begin once the broker has the notice.
+
+        A notice that was merely written could be lost with the connection, and the caller would deny the change.
+        """
+        told = Confirmation()
+        properties: dict[str, Any] = {"correlation_id": address.correlation_id} if address.correlation_id else {}
+        message = _message(b"", type=frames.TAKEN, message_id=new_id(), **properties)
         try:
-            self._link.write(lambda: self._send(b"", address.reply_to, **properties))
+            exchange, key = _way_to(address.reply_to)
+            self._confirms.publish(self._link, message, told, exchange=exchange, routing_key=key)
         except (LinkDown, WriteFailed):
-            return False
-        return True
+            told.settle(LOST)
+        return told
+
+    def give_up_link(self) -> None:
+        """It does not confirm: everything on it goes back to the broker."""
+        self._link.drop()
 
     def flush(self) -> None:
         """Wait until everything posted is written, or dropped."""
@@ -116,23 +134,40 @@ class Replies:
 
     def _send_all(self, mail: Mail) -> None:
         for address, body, replayed in mail.lone:
-            known = {"correlation_id": address.correlation_id} if address.correlation_id else {}
+            known: dict[str, Any] = {"correlation_id": address.correlation_id} if address.correlation_id else {}
             self._send(body, address.reply_to, {REPLAYED: True} if replayed else {}, **known)
         for reply_to, replies in mail.framed.items():
-            for group in frames.packed(replies, [len(bytes(reply.result)) for reply in replies]):
+            for group in frames.packed([reply for reply, _ in replies], [size for _, size in replies]):
                 self.frame_sizes[len(group)] += 1
                 self._send(frames.write_replies(group), reply_to, type=frames.REPLIES)
         for delivery in mail.settled:
             delivery.ack_now()
 
     def _send(self, body: bytes, reply_to: str, marks: dict[str, Any] | None = None, **properties: Any) -> None:
-        message = Message(
-            body,
-            content_type=wire.CONTENT_TYPE,
-            content_encoding="utf-8",
-            delivery_mode=TRANSIENT,
-            application_headers=marks or {},
-            **properties,
-        )
-        exchange = "" if reply_to.startswith(wire.DIRECT_REPLY) else exchanges.CALLS
-        send(self._channel, message, exchange=exchange, routing_key=reply_to, mandatory=False)
+        exchange, key = _way_to(reply_to)
+        message = _message(body, marks, **properties)
+        send(self._channel, message, exchange=exchange, routing_key=key, mandatory=False)
+
+
+def _message(body: bytes, marks: dict[str, Any] | None = None, **properties: Any) -> Message:
+    return Message(
+        body,
+        content_type=wire.CONTENT_TYPE,
+        content_encoding="utf-8",
+        delivery_mode=TRANSIENT,
+        application_headers=marks or {},
+        **properties,
+    )
+
+
+def _way_to(reply_to: str) -> tuple[str, str]:
+    """Exchange and routing key of a reply."""
+    return ("" if reply_to.startswith(wire.DIRECT_REPLY) else exchanges.CALLS), reply_to
+
+
+def _bounded(outcome: Outcome) -> Outcome:
+    """A broker closes the channel for a message that is too large; so the caller hears of a fault instead."""
+    if len(outcome.result) + len(outcome.error) <= LARGEST_ANSWER:
+        return outcome
+    log.error("rpc.answer_too_large", bytes=len(outcome.result) + len(outcome.error))
+    return refused(Internal())

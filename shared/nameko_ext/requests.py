@@ -19,7 +19,7 @@ from shared.nameko_ext.consuming import Consumer, Delivery
 from shared.nameko_ext.outcomes import Outcome
 from shared.nameko_ext.replies import Replies
 from shared.nameko_ext.serving import Job
-from shared.nameko_ext.sources import Frame, Framed, Lone, Source
+from shared.nameko_ext.sources import Frame, Framed, Key, Lone, Source
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ class Requests(SharedExtension):
 
     def __init__(self) -> None:
         self._doors: dict[str, Any] = {}
-        self._in_hand: dict[tuple[str, str], Job] = {}
+        self._in_hand: dict[Key, Job] = {}
 
     def setup(self) -> None:
         """Prepare the consumer."""
@@ -45,6 +45,7 @@ class Requests(SharedExtension):
             declare=lambda channel: topology.declare_rpc(channel, service),
             on_delivery=self.receive,
             on_open=lambda connection: self.replies.open(connection),  # noqa: PLW0108  # made below
+            on_lost=lambda: self.replies.lost(),  # noqa: PLW0108  # made below
             name=f"{config.get('INSTANCE', service)} requests",
         )
         self.replies = Replies(self.consumer.link)
@@ -67,7 +68,7 @@ class Requests(SharedExtension):
         self.consumer.cancel()
         for door in self._doors.values():
             for job in self.container.waiting_for(door):
-                if job.source.give_back():
+                if job.give_back():
                     self.container.withdraw(job)
                     self.finished(job)
 
@@ -90,9 +91,8 @@ class Requests(SharedExtension):
 
     def finished(self, job: Job) -> None:
         """It was answered, or given back."""
-        key = job.source.key
-        if key is not None and self._in_hand.get(key) is job:
-            del self._in_hand[key]
+        if self._in_hand.get(job.key) is job:
+            del self._in_hand[job.key]
 
     def _receive_lone(self, name: str, delivery: Delivery, address: wire.ReplyAddress) -> None:
         door = self._door(name)
@@ -101,22 +101,27 @@ class Requests(SharedExtension):
         )
         fields = door.name_arguments(asked.args, asked.kwargs)
         source = Lone(self.replies, delivery, address)
-        self._admit(Job(self, door, source, asked.call, lambda: door.read(fields)))
+        self._admit(Job(self, door, source, asked.call, lambda: door.read(fields)), source)
 
     def _receive_frame(self, delivery: Delivery, address: wire.ReplyAddress) -> None:
         wire.check_content(delivery.properties)
         calls = frames.read_calls(delivery.body)
         frame = Frame(self.replies, delivery, address, len(calls))
+        bad: list[tuple[frames.FramedCall, str]] = []
         for call in calls:
-            source = Framed(frame, call.id)
+            source = Framed(frame, call)
             try:
                 job = self._read(call, source)
             except Exception as fault:  # noqa: BLE001  # a bad call harms none of those it came with
                 reason, outcome = _meaning_of(fault)
-                eventlet.spawn_n(self._park_one, delivery, call, reason)
+                bad.append((call, reason))
+                if len(bad) == 1:
+                    frame.expect_one_more()
                 source.answer(outcome, replayed=False)
             else:
-                self._admit(job)
+                self._admit(job, source)
+        if bad:
+            eventlet.spawn_n(self._park_bad, frame, bad)
 
     def _read(self, call: frames.FramedCall, source: Source) -> Job:
         door = self._door(call.method)
@@ -131,24 +136,28 @@ class Requests(SharedExtension):
             raise MethodNotFound(name)
         return door
 
-    def _admit(self, job: Job) -> None:
+    def _admit(self, job: Job, source: Source) -> None:
         """Start it, unless a redelivery meets its own first run or what waits for it, which then answers for both."""
-        key = job.source.key
-        first = self._in_hand.get(key) if key is not None and job.source.redelivered else None
+        first = self._in_hand.get(job.key) if source.redelivered else None
         if first is not None:
-            first.source = job.source
+            first.join(source)
             return
-        if key is not None:
-            self._in_hand[key] = job
+        self._in_hand[job.key] = job
         try:
             self.container.admit(job.door, job)
         except ContainerBeingKilled:
-            job.source.give_back()
+            job.give_back()
 
-    def _park_one(self, delivery: Delivery, call: frames.FramedCall, reason: str) -> None:
-        """Beside the answer that its caller gets: alone, so that whoever looks sees what was wrong."""
-        body = frames.write_calls([call])
-        self.broker.try_park(delivery, reason=reason, origin=calls_queue(self._service), body=body)
+    def _park_bad(self, frame: Frame, bad: list[tuple[frames.FramedCall, str]]) -> None:
+        """Beside the answers that their callers get: alone, so that whoever looks sees what was wrong."""
+        try:
+            reason = bad[0][1] if len(bad) == 1 else f"{len(bad)} bad calls, the first: {bad[0][1]}"
+            body = frames.write_calls([call for call, _ in bad])
+            self.broker.try_park(frame.delivery, reason=reason, origin=calls_queue(self._service), body=body)
+        except Exception:  # one bad message must not end anything
+            log.exception("message.not_parked")
+        finally:
+            frame.done_with_one()
 
     def _park_and_answer(
         self, delivery: Delivery, address: wire.ReplyAddress | None, reason: str, outcome: Outcome

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from nameko.exceptions import BadRequest
 
 from shared.contracts import headers
-from shared.contracts.refusals import DeadlinePassed, Internal, OutcomeUnknown, Refusal, Unavailable
+from shared.contracts.refusals import DeadlinePassed, Internal, OutcomeUnknown, Refusal, StillRunning, Unavailable
 from shared.messaging.call import Call, serving
+from shared.messaging.transactions import NOT_ANSWERS
 from shared.metrics.counting import running
 from shared.metrics.outcomes import outcome_of
 from shared.nameko_ext import outcomes
@@ -31,22 +32,38 @@ log = structlog.get_logger()
 GRACE_SECONDS = 0.5  # the database gives up at the deadline and must have time to say so
 LONGEST_CALL_SECONDS = 300.0  # of a call without a deadline, such as an operator's
 
+NOT_DONE_BY_THIS_RUN = (Unavailable, DeadlinePassed, StillRunning)
+CODES_OF_NO_ANSWER = frozenset(refusal.code for refusal in NOT_ANSWERS)
 
 _overdue = Overdue()
 
 
 class Job(Work):
-    """One call in our hands. ``source`` changes when the broker redelivers it while it waits or runs."""
+    """One call in our hands, with every message that brought it: a redelivery joins the run that it meets."""
 
     def __init__(
         self, requests: Requests, door: Any, source: Source, call: Call, read_request: Callable[[], Any]
     ) -> None:
         self.door = door
-        self.source = source
+        self.key = source.key
+        self._sources = [source]
         self._requests = requests
         self._call = call
         self._read_request = read_request
         self._arrived_ns = time.perf_counter_ns()
+        self._has_begun = False
+        self._is_redelivered = call.redelivered
+
+    def join(self, source: Source) -> None:
+        """The broker brought it again while it waits or runs: it is run once and answered here, too."""
+        self._sources.append(source)
+        self._is_redelivered = True
+        if self._has_begun:
+            source.hold()
+
+    def give_back(self) -> bool:
+        """Let another replica have it; gives whether that is so, or it must be finished here."""
+        return all(source.give_back() for source in self._sources if not source.is_lost)
 
     def context_data(self) -> dict[str, Any]:
         """What Nameko's own extensions may want to know."""
@@ -57,10 +74,10 @@ class Job(Work):
         return known
 
     def run(self, worker_ctx: Any, invoke: Callable[..., Any]) -> None:
-        """Serve it, unless its caller could be told a falsehood about it: then the broker brings it again."""
+        """Serve it, unless the broker took it back, or its caller could be told a falsehood about it."""
         try:
-            if not self.source.begin(changing=self.door.method.mutating):
-                log.warning("rpc.not_begun", method=self._call.method)
+            if not self._begin():
+                log.info("rpc.not_begun", method=self._call.method)
                 return
             call = replace(self._call, call_id_stack=tuple(worker_ctx.call_id_stack))
             bind_log_context(call)
@@ -68,6 +85,20 @@ class Job(Work):
                 self._serve(call, invoke)
         finally:
             self._requests.finished(self)
+
+    def _begin(self) -> bool:
+        self._has_begun = True
+        tried: set[int] = set()
+        while (source := self._untried(tried)) is not None:  # another may come while the first is begun
+            tried.add(id(source))
+            if source.begin(changing=self.door.method.mutating):
+                for joined in self._sources:
+                    joined.hold()
+                return True
+        return False
+
+    def _untried(self, tried: set[int]) -> Source | None:
+        return next((source for source in self._sources if not source.is_lost and id(source) not in tried), None)
 
     def _serve(self, call: Call, invoke: Callable[..., Any]) -> None:
         started_ns = time.perf_counter_ns()
@@ -77,19 +108,27 @@ class Job(Work):
         counts = running[self.door.method.service, self.door.method.name]
         counts.queued(queued_ns / 1e9)
         counts.ended(outcome_of(outcome.code), (ended_ns - started_ns) / 1e9)
-        self.source.answer(outcome, replayed=call.marks.replayed)
+        self._answer(outcome, replayed=call.marks.replayed)
         log.info(
             "rpc.call",
             method=call.method,
             code=outcome.code,
-            redelivered=call.redelivered,
-            batch_size=self.source.batch_size,
+            redelivered=self._is_redelivered,
+            batch_size=self._sources[0].batch_size,
             queue_ns=queued_ns,
             **{
                 "event.duration": time.perf_counter_ns() - started_ns,
                 "event.outcome": "failure" if outcome.code else "success",
             },
         )
+
+    def _answer(self, outcome: Outcome, *, replayed: bool) -> None:
+        """Whoever has the call now may fare better than a run that could not: its caller waits for that one then."""
+        ours = [source for source in self._sources if not source.is_lost]
+        if not ours and outcome.code not in CODES_OF_NO_ANSWER:
+            ours = self._sources[-1:]
+        for source in ours:
+            source.answer(outcome, replayed=replayed)
 
     def _queued_ns(self, call: Call, started_ns: int) -> int:
         """How long it waited for a worker: since its caller sent it, if clocks agree, else since it arrived here."""
@@ -103,7 +142,7 @@ class Job(Work):
             with _overdue.stopping(_allowed_seconds(call)):
                 return outcomes.answered(invoke(self._read_request()))
         except Refusal as refusal:
-            return outcomes.refused(self._as_far_as_known(call, refusal))
+            return outcomes.refused(self._as_far_as_known(refusal))
         except BadRequest as fault:
             return outcomes.stock_fault(fault)
         except GreenletExit:
@@ -115,9 +154,9 @@ class Job(Work):
             log.exception("rpc.failed", method=call.method)
             return outcomes.refused(Internal())
 
-    def _as_far_as_known(self, call: Call, refusal: Refusal) -> Refusal:
+    def _as_far_as_known(self, refusal: Refusal) -> Refusal:
         """This run changed nothing, but of a call that comes a second time an earlier run may have done it all."""
-        if call.redelivered and self.door.method.mutating and isinstance(refusal, (Unavailable, DeadlinePassed)):
+        if self._is_redelivered and self.door.method.mutating and isinstance(refusal, NOT_DONE_BY_THIS_RUN):
             return OutcomeUnknown()
         return refusal
 

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from shared.nameko_ext.publishing import CONFIRMED, UNROUTABLE
+
 if TYPE_CHECKING:
+    from shared.contracts.frames import FramedCall
     from shared.nameko_ext.consuming import Delivery
     from shared.nameko_ext.outcomes import Outcome
+    from shared.nameko_ext.publishing import Confirmation
     from shared.nameko_ext.replies import Replies
     from shared.nameko_ext.wire import ReplyAddress
+
+Key = tuple[object, ...]
 
 
 class Source(Protocol):
     """Where a job came from."""
 
     @property
-    def key(self) -> tuple[str, str] | None:
-        """Whose call it is: equal only for the same call, brought again. ``None`` when the caller gave it no id."""
+    def key(self) -> Key:
+        """Who asks what, in which message: equal only for the same call, brought again."""
         ...
 
     @property
@@ -25,8 +31,17 @@ class Source(Protocol):
         ...
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the broker took it back: somebody else has it, or we have it again."""
+        ...
+
+    @property
     def batch_size(self) -> int:
         """How many calls came together."""
+        ...
+
+    def hold(self) -> None:
+        """It is being run here from now on."""
         ...
 
     def begin(self, *, changing: bool) -> bool:
@@ -53,15 +68,23 @@ class Lone:
         self._address = address
 
     @property
-    def key(self) -> tuple[str, str] | None:
-        """Its caller's address and correlation id."""
+    def key(self) -> Key:
+        """Its caller's address and correlation id, and all that it says."""
         address = self._address
-        return None if address.correlation_id is None else (address.reply_to, address.correlation_id)
+        return address.reply_to, address.correlation_id, self._delivery.routing_key, bytes(self._delivery.body)
 
     @property
     def redelivered(self) -> bool:
         """As the broker says."""
         return self._delivery.redelivered
+
+    @property
+    def is_lost(self) -> bool:
+        """With its connection."""
+        return self._delivery.is_lost
+
+    def hold(self) -> None:
+        """Only what waits is ever given back."""
 
     def begin(self, *, changing: bool) -> bool:
         """Nameko's clients know no notices."""
@@ -80,7 +103,7 @@ class Lone:
 
 
 class Frame:
-    """A message with several calls. It is acknowledged when the last of them is answered."""
+    """A message with several calls. It is acknowledged when the last of its parts is done."""
 
     def __init__(self, replies: Replies, delivery: Delivery, address: ReplyAddress, size: int) -> None:
         self.replies = replies
@@ -88,33 +111,45 @@ class Frame:
         self.address = address
         self.size = size
         self.has_begun = False
-        self._is_announced = False
-        self._unanswered = size
+        self._announcement: Confirmation | None = None
+        self._undone = size
 
     def announce(self) -> bool:
-        """Tell the caller once that a change may be under way; gives whether it knows."""
-        if not self._is_announced:
-            self._is_announced = self.replies.announce(self.address)
-        return self._is_announced
+        """Tell the caller once that a change may be under way, and wait until the broker has the notice.
 
-    def answered(self) -> None:
-        """One call fewer to wait for."""
-        self._unanswered -= 1
-        if self._unanswered == 0:
+        Gives whether the change may begin. A caller who has gone cannot be told, and needs not be.
+        """
+        if self._announcement is None:
+            self._announcement = self.replies.announce(self.address)
+        if self._announcement.wait() in {CONFIRMED, UNROUTABLE}:
+            return True
+        if not self.delivery.is_lost:
+            self.replies.give_up_link()
+        return False
+
+    def expect_one_more(self) -> None:
+        """Something besides its calls is to be done before it is acknowledged."""
+        self._undone += 1
+
+    def done_with_one(self) -> None:
+        """One part fewer to wait for."""
+        self._undone -= 1
+        if self._undone == 0:
             self.replies.settle(self.delivery)
 
 
 class Framed:
     """One call of a frame."""
 
-    def __init__(self, frame: Frame, call_id: str) -> None:
+    def __init__(self, frame: Frame, call: FramedCall) -> None:
         self._frame = frame
-        self._id = call_id
+        self._call = call
 
     @property
-    def key(self) -> tuple[str, str] | None:
-        """Its caller's address and its id."""
-        return self._frame.address.reply_to, self._id
+    def key(self) -> Key:
+        """Its caller's address, its frame's and its own id, and all that it asks."""
+        address, call = self._frame.address, self._call
+        return address.reply_to, address.correlation_id, call.id, call.method, bytes(call.kwargs)
 
     @property
     def redelivered(self) -> bool:
@@ -122,19 +157,28 @@ class Framed:
         return self._frame.delivery.redelivered
 
     @property
+    def is_lost(self) -> bool:
+        """With its connection."""
+        return self._frame.delivery.is_lost
+
+    @property
     def batch_size(self) -> int:
         """Of the frame."""
         return self._frame.size
 
-    def begin(self, *, changing: bool) -> bool:
-        """From here on the frame is ours. A caller who cannot be told of a change must not be made to deny it."""
+    def hold(self) -> None:
+        """With one of its calls the whole frame stays."""
         self._frame.has_begun = True
+
+    def begin(self, *, changing: bool) -> bool:
+        """A caller who cannot be told of a change must not be made to deny it."""
+        self.hold()
         return not changing or self._frame.announce()
 
     def answer(self, outcome: Outcome, *, replayed: bool) -> None:
         """A part of a frame of replies."""
-        self._frame.replies.post_framed(self._frame.address.reply_to, self._id, outcome, replayed=replayed)
-        self._frame.answered()
+        self._frame.replies.post_framed(self._frame.address.reply_to, self._call.id, outcome, replayed=replayed)
+        self._frame.done_with_one()
 
     def give_back(self) -> bool:
         """The whole frame, or nothing of it."""

@@ -18,7 +18,7 @@ CONNECTIONS = 10
 """For calls. A statement takes under a millisecond, and PostgreSQL has no more cores than that to run them on."""
 
 SPARE_CONNECTIONS = 5  # beyond the calls': relay, its lock, sweeps, health and one in hand
-POOL_PATIENCE = timedelta(seconds=2)
+POOL_PATIENCE = timedelta(seconds=5)
 TRUSTED_WHEN_IDLE = timedelta(seconds=5)
 DEFAULT_STATEMENT_LIMIT = timedelta(seconds=30)
 DEFAULT_LOCK_LIMIT = timedelta(seconds=3)

@@ -39,13 +39,7 @@ class Played:
 
     def answer(self, asked: amqp.Message, body: Any, **properties: Any) -> None:
         """Send the body of an answer to a message as a whole."""
-        message = amqp.Message(
-            json.dumps(body),
-            content_type="application/json",
-            correlation_id=asked.properties["correlation_id"],
-            **properties,
-        )
-        self._channel.basic_publish(message, EXCHANGE, asked.properties["reply_to"])
+        self._send(asked, json.dumps(body), **properties)
 
     def answer_calls(self, asked: amqp.Message, *replies: dict[str, Any]) -> None:
         """Answer some calls of a frame."""
@@ -53,7 +47,12 @@ class Played:
 
     def announce(self, asked: amqp.Message) -> None:
         """Say that its changes may be under way."""
-        self.answer(asked, None, type="kirana.taken")
+        self._send(asked, "", type="kirana.taken")
+
+    def _send(self, asked: amqp.Message, body: str, **properties: Any) -> None:
+        correlation_id = asked.properties["correlation_id"]
+        message = amqp.Message(body, content_type="application/json", correlation_id=correlation_id, **properties)
+        self._channel.basic_publish(message, EXCHANGE, asked.properties["reply_to"])
 
     def leave(self) -> None:
         self._channel.queue_delete(self.queue)

@@ -77,6 +77,16 @@ def test_a_slow_call_does_not_hold_those_it_left_with_nor_those_who_come_after(c
     assert max(each["seconds"] for each in (*mates, *after)) < 1
 
 
+def test_a_change_that_a_service_announces_is_answered_and_the_link_survives_the_notice(caller, demo):
+    name, said = f"onward {uuid.uuid4()}", len(demo.log.read_text())
+
+    (told,) = _told(caller, "demo", {"method": "add_thing", "text": name, "seconds": 0.2})
+
+    assert (told["code"], told["answer"] and told["answer"]["name"]) == (None, name)
+    assert caller.call("demo.count_things", name=name).result["things"] == 1
+    assert "demo-1 asking" not in demo.log.read_text()[said:]
+
+
 def test_equal_reads_of_a_user_share_a_call_and_equal_changes_do_not(caller, played):
     reads = _ask(caller, played.name, *[{"method": "shout"}] * 10, {"method": "note"}, {"method": "note"}, user_id="u")
 

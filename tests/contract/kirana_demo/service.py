@@ -148,6 +148,8 @@ def _meant(onward):
             return contract.SLEEP, contract.Sleep(seconds=onward.seconds)
         case "echo":
             return contract.ECHO, contract.Echo(text=onward.text)
+        case "add_thing":
+            return contract.ADD_THING, contract.AddThing(name=onward.text, seconds=onward.seconds)
         case "note":
             return contract.NOTE, contract.Echo(text=onward.text)
     return contract.SHOUT, contract.Echo(text=onward.text)

@@ -2,12 +2,14 @@
 
 from types import SimpleNamespace
 
+import eventlet
 import orjson
 import pytest
 from msgspec import Raw
 
-from shared.contracts.frames import FramedCall, write_calls
+from shared.contracts.frames import FramedCall, read_calls, write_calls
 from shared.contracts.method import Method, Nothing, Request
+from shared.nameko_ext.publishing import CONFIRMED, LOST, Confirmation
 from shared.nameko_ext.requests import Requests
 from shared.nameko_ext.rpc import Rpc
 
@@ -20,6 +22,7 @@ class FakeDelivery:
 
     def __init__(self, *, redelivered=False):
         self.properties, self.redelivered, self.settled = PROPERTIES, redelivered, None
+        self.is_lost = False
 
     @classmethod
     def of_frame(cls, *methods, redelivered=False):
@@ -72,6 +75,7 @@ class FakeReplies:
         self.framed = {}
         self.announced = 0
         self.can_announce = True
+        self.has_given_up = False
 
     def post_framed(self, reply_to, call_id, outcome, *, replayed):
         del reply_to, replayed
@@ -83,7 +87,12 @@ class FakeReplies:
     def announce(self, address):
         del address
         self.announced += 1
-        return self.can_announce
+        told = Confirmation()
+        told.settle(CONFIRMED if self.can_announce else LOST)
+        return told
+
+    def give_up_link(self):
+        self.has_given_up = True
 
 
 @pytest.fixture
@@ -117,8 +126,7 @@ def test_a_redelivery_of_what_still_waits_is_not_run_beside_it(requests):
 
     requests.receive(FakeDelivery(redelivered=True))
 
-    (job,) = requests.container.admitted
-    assert job.source.redelivered
+    assert len(requests.container.admitted) == 1
 
 
 def test_what_was_given_back_and_comes_again_is_taken_anew(requests):
@@ -181,6 +189,7 @@ def test_a_change_of_which_its_caller_cannot_be_told_is_not_made(requests):
     requests.container.admitted[0].run(SimpleNamespace(call_id_stack=[]), invoked.append)
 
     assert (invoked, requests.replies.framed) == ([], {})
+    assert requests.replies.has_given_up, "the frame would stay unacknowledged for ever"
 
 
 def test_a_frame_of_which_nothing_has_begun_goes_to_others_and_one_that_has_begun_is_finished_here(requests):
@@ -198,11 +207,16 @@ def test_a_frame_of_which_nothing_has_begun_goes_to_others_and_one_that_has_begu
     assert requests.container.waiting == [requests.container.admitted[3]]
 
 
-def test_a_frame_that_comes_again_while_part_of_it_runs_is_answered_by_that_run_and_acknowledged_once(requests):
+def lose(delivery):
+    delivery.is_lost = True
+
+
+def test_a_frame_that_comes_again_while_part_of_it_waits_is_answered_once_and_acknowledged(requests):
     first = FakeDelivery.of_frame("look", "sell")
     requests.receive(first)
     look, sell = requests.container.admitted
     run(look)
+    lose(first)
     again = FakeDelivery.of_frame("look", "sell", redelivered=True)
 
     requests.receive(again)
@@ -210,4 +224,64 @@ def test_a_frame_that_comes_again_while_part_of_it_runs_is_answered_by_that_run_
         run(job)
 
     assert len(requests.container.admitted) == 3
+    assert (first.settled, again.settled) == (None, "ack")
+
+
+def test_a_frame_that_comes_again_while_part_of_it_runs_is_not_given_back_when_the_service_is_told_to_go(requests):
+    first = FakeDelivery.of_frame("look", "sell")
+    again = FakeDelivery.of_frame("look", "sell", redelivered=True)
+    requests.receive(first)
+    look, sell = requests.container.admitted
+
+    def run_and_be_redelivered(request):
+        del request
+        lose(first)
+        requests.receive(again)
+        requests.drain()
+
+    requests.container.withdraw(look)
+    look.run(SimpleNamespace(call_id_stack=[]), run_and_be_redelivered)
+    assert again.settled is None
+    run(sell)
+
     assert again.settled == "ack"
+
+
+@pytest.mark.parametrize("redelivered", [False, True])
+def test_frames_that_reuse_ids_lose_no_call_and_leave_no_message_behind(requests, redelivered):
+    deliveries = [FakeDelivery.of_frame(method, redelivered=redelivered) for method in ("look", "sell", "look")]
+    for delivery in deliveries:
+        requests.receive(delivery)
+
+    for job in requests.container.admitted:
+        run(job)
+
+    assert [delivery.settled for delivery in deliveries] == ["ack"] * 3
+
+
+def test_a_frame_in_which_two_calls_have_the_same_id_is_refused_whole(requests):
+    delivery = FakeDelivery.of_frame("look")
+    delivery.body = delivery.body.replace(b'"calls":[', b'"calls":[' + delivery.body[len(b'{"calls":[') : -2] + b",")
+    parked = []
+    requests._park_and_answer = lambda *arguments: parked.append(arguments[2])
+
+    requests.receive(delivery)
+    eventlet.sleep(0)
+
+    assert parked == ["a frame in which two calls have the same id"]
+
+
+def test_all_bad_calls_of_a_frame_are_parked_in_one_message_before_it_is_acknowledged(requests):
+    parked = []
+    requests.broker = SimpleNamespace(try_park=lambda *_, reason, body, **__: parked.append((reason, body)) or True)
+    delivery = FakeDelivery.of_frame("nothing", "look", "nothing")
+
+    requests.receive(delivery)
+    run(requests.container.admitted[0])
+    assert delivery.settled is None
+    eventlet.sleep(0)
+
+    ((reason, body),) = parked
+    assert reason.startswith("2 bad calls, the first: MethodNotFound")
+    assert [call.id for call in read_calls(body)] == ["0", "2"]
+    assert delivery.settled == "ack"

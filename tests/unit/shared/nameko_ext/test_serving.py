@@ -7,7 +7,7 @@ import pytest
 
 from shared.contracts.catalog import OutOfStock
 from shared.contracts.method import Method, Nothing, Request
-from shared.contracts.refusals import DeadlinePassed, Unavailable
+from shared.contracts.refusals import DeadlinePassed, StillRunning, Unavailable
 from shared.messaging.call import Call
 from shared.nameko_ext.serving import Job
 
@@ -16,7 +16,12 @@ class Source:
     """Keeps what is answered."""
 
     batch_size = 1
-    key = None
+    key = ("me", "1")
+    is_lost = False
+    code = "nothing"
+
+    def hold(self):
+        pass
 
     def begin(self, *, changing):
         del changing
@@ -36,15 +41,17 @@ class Door:
         raise self._refusal
 
 
-def code_told(refusal, *, redelivered, mutating=True):
+def code_told(refusal, *, redelivered, mutating=True, lost_meanwhile=False):
     source, door = Source(), Door(refusal, mutating=mutating)
     call = Call(request_id="r", method="shop.sell", redelivered=redelivered)
     job = Job(SimpleNamespace(finished=id), door, source, call, door.read)
+    source.is_lost = False
+    job._read_request = lambda: setattr(source, "is_lost", lost_meanwhile) or door.read()
     job.run(SimpleNamespace(call_id_stack=[]), invoke=id)
     return source.code
 
 
-@pytest.mark.parametrize("refusal", [Unavailable(retry_after=1), DeadlinePassed()])
+@pytest.mark.parametrize("refusal", [Unavailable(retry_after=1), DeadlinePassed(), StillRunning()])
 def test_nobody_says_that_nothing_was_changed_when_an_earlier_run_may_have_changed_it(refusal):
     assert code_told(refusal, redelivered=True) == "outcome.unknown"
 
@@ -60,3 +67,22 @@ def test_a_read_changes_nothing_however_often_it_comes():
 
 def test_a_rule_of_the_shop_says_the_same_however_often_it_is_asked():
     assert code_told(OutOfStock(shortages=[]), redelivered=True) == "catalog.out_of_stock"
+
+
+@pytest.mark.parametrize("refusal", [Unavailable(retry_after=1), StillRunning()])
+def test_a_run_whose_call_somebody_else_has_by_now_does_not_answer_that_it_could_not(refusal):
+    assert code_told(refusal, redelivered=False, lost_meanwhile=True) == "nothing"
+
+
+def test_a_run_whose_call_somebody_else_has_by_now_answers_what_it_found():
+    assert code_told(OutOfStock(shortages=[]), redelivered=False, lost_meanwhile=True) == "catalog.out_of_stock"
+
+
+def test_what_was_taken_back_while_it_waited_is_not_run():
+    source, door = Source(), Door(Unavailable(retry_after=1), mutating=False)
+    job = Job(SimpleNamespace(finished=id), door, source, Call(request_id="r", method="shop.sell"), door.read)
+    source.is_lost = True
+
+    job.run(SimpleNamespace(call_id_stack=[]), invoke=id)
+
+    assert source.code == "nothing"

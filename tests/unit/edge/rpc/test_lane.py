@@ -1,0 +1,188 @@
+# ruff: noqa: ARG002 - a fake takes what the real one takes
+"""What a lane writes into a frame, and what its callers are told when the frame comes to nothing."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from msgspec import Raw
+
+from edge.rpc.calls import CallContext, Deadline
+from edge.rpc.failures import Blame, Forbidden, NotExecuted, OutcomeUnknown
+from edge.rpc.lane import FramesNotSpoken, Lane
+from edge.rpc.pending import Pending
+from shared.contracts.frames import REPLIES, TAKEN, FramedReply, read_calls, write_replies
+from shared.contracts.method import Method, Request
+
+
+class Anything(Request):
+    pass
+
+
+READ = Method("catalog", "get_product", Anything, None)
+CHANGE = Method("catalog", "set_stock", Anything, None, mutating=True)
+
+
+class FakeLink:
+    """Keeps the frames; what becomes of each is up to the test."""
+
+    reply_to = "me"
+
+    def __init__(self):
+        self.frames = []
+        self.properties = []
+        self.fault = None
+
+    async def publish(self, body, routing_key, properties, *, patience):
+        self.frames.append(read_calls(body))
+        self.properties.append(properties)
+        if self.fault:
+            raise self.fault
+
+
+class Bench:
+    """A lane with a link of the test's own."""
+
+    def __init__(self):
+        self.link, self.pending = FakeLink(), Pending(limit=100)
+        self.lane = Lane("catalog", broker=SimpleNamespace(link=lambda: self.link), pending=self.pending)
+
+    def ask(self, method=READ, *, seconds=5.0, user_id=None, **arguments):
+        context = CallContext(request_id="r", deadline=Deadline.after(seconds), route="t", user_id=user_id)
+        return asyncio.create_task(self.lane.call(method, arguments, context=context))
+
+    async def until_sent(self, frames=1):
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(self.link.frames) == frames
+
+    def answer(self, call):
+        self.tell(write_replies([FramedReply(call.id, Raw(call.kwargs), Raw(b"null"))]), message_type=REPLIES)
+
+    def tell(self, body=b"", **properties):
+        known = SimpleNamespace(**{"correlation_id": None, "headers": {}, "message_type": None, **properties})
+        self.pending.resolve(SimpleNamespace(body=body, header=SimpleNamespace(properties=known)))
+
+    def expire(self):
+        deaths = {"x-death": [{"reason": "expired"}]}
+        self.tell(correlation_id=self.link.properties[0].correlation_id, headers=deaths)
+
+
+def on_a_bench(scenario):
+    async def run():
+        await scenario(Bench())
+
+    asyncio.run(run())
+
+
+def test_equal_reads_share_a_call_for_as_long_as_the_last_of_them_waits():
+    async def scenario(bench):
+        hasty, patient = bench.ask(seconds=0.5), bench.ask(seconds=10.0)
+        await bench.until_sent()
+        ((call,),) = bench.link.frames
+
+        bench.answer(call)
+
+        assert (await hasty).result == (await patient).result == {}
+        expected = Deadline.after(10.0).epoch_ms
+        assert expected - 1000 < call.context["deadline"] <= expected + 10
+
+    on_a_bench(scenario)
+
+
+def test_neither_changes_nor_the_reads_of_two_users_share_a_call():
+    async def scenario(bench):
+        asked = [bench.ask(CHANGE), bench.ask(CHANGE), bench.ask(user_id="a"), bench.ask(user_id="b")]
+        await bench.until_sent()
+        (calls,) = bench.link.frames
+
+        assert len(calls) == 4
+        for call in calls:
+            bench.answer(call)
+        await asyncio.gather(*asked)
+
+    on_a_bench(scenario)
+
+
+def test_answers_come_one_by_one_in_any_order():
+    async def scenario(bench):
+        asked = [bench.ask(n=n) for n in range(3)]
+        await bench.until_sent()
+        first, second, third = bench.link.frames[0]
+
+        bench.answer(third)
+        assert (await asked[2]).result == {"n": 2}
+        assert not asked[0].done()
+        bench.answer(second)
+        bench.answer(first)
+        assert [(await task).result["n"] for task in asked] == [0, 1, 2]
+        assert len(bench.pending) == 0
+
+    on_a_bench(scenario)
+
+
+@pytest.mark.parametrize(("is_taken", "of_a_change"), [(False, NotExecuted), (True, OutcomeUnknown)])
+def test_an_expired_change_was_not_made_unless_a_service_said_that_it_began(is_taken, of_a_change):
+    async def scenario(bench):
+        read, change = bench.ask(), bench.ask(CHANGE)
+        await bench.until_sent()
+        if is_taken:
+            bench.tell(correlation_id=bench.link.properties[0].correlation_id, message_type=TAKEN)
+
+        bench.expire()
+
+        outcomes = await asyncio.gather(read, change, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [NotExecuted, of_a_change]
+        assert len(bench.pending) == 0
+
+    on_a_bench(scenario)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (NotExecuted("nacked", blame=Blame.SERVICE), NotExecuted),
+        (OutcomeUnknown("no confirm", blame=Blame.BROKER), OutcomeUnknown),
+        (Forbidden("not this key"), FramesNotSpoken),
+    ],
+    ids=["nacked", "lost", "forbidden"],
+)
+def test_what_becomes_of_a_frame_at_the_broker_becomes_of_its_calls(fault, told):
+    async def scenario(bench):
+        bench.link.fault = fault
+        outcomes = await asyncio.gather(bench.ask(), bench.ask(CHANGE), return_exceptions=True)
+
+        assert [type(outcome) for outcome in outcomes] == [told, told]
+        assert len(bench.pending) == 0
+
+    on_a_bench(scenario)
+
+
+def test_a_batch_too_large_for_one_message_leaves_in_several_and_leaves_nothing_behind():
+    async def scenario(bench):
+        asked = [bench.ask(n=n, text="x" * 100_000) for n in range(6)]
+        await bench.until_sent(frames=3)
+
+        for calls in bench.link.frames:
+            for call in calls:
+                bench.answer(call)
+
+        assert [(await task).result["n"] for task in asked] == list(range(6))
+        await asyncio.sleep(0.01)
+        assert len(bench.pending) == 0
+
+    on_a_bench(scenario)
+
+
+def test_whoever_goes_away_while_it_waits_is_not_called_for():
+    async def scenario(bench):
+        staying, going = bench.ask(n=1), bench.ask(n=2)
+        await asyncio.sleep(0)
+        going.cancel()
+        await bench.until_sent()
+
+        ((call,),) = bench.link.frames
+        bench.answer(call)
+        assert (await staying).result == {"n": 1}
+
+    on_a_bench(scenario)
