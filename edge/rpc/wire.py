@@ -34,17 +34,21 @@ def encode_call(arguments: dict[str, Any]) -> bytes:
 
 def context_of(method: Method, context: CallContext, *, deadline_ms: int | None = None) -> dict[str, Any]:
     """What travels beside the arguments. Only mutating calls carry an operation id."""
-    values = {
+    found: dict[str, Any] = {
         headers.REQUEST_ID: context.request_id,
         headers.DEADLINE: context.deadline.epoch_ms if deadline_ms is None else deadline_ms,
-        headers.OPERATION_ID: context.operation_id if method.mutating else None,
-        headers.OPERATION_FINGERPRINT: context.fingerprint if method.mutating else None,
-        headers.USER_ID: context.user_id,
-        headers.TRACEPARENT: context.traceparent,
         headers.CALL_ID_STACK: [f"edge.{context.route}.{context.request_id}"],
         headers.SENT_AT: time.time_ns() // 1_000_000,
     }
-    return {name: value for name, value in values.items() if value is not None}
+    if method.mutating and context.operation_id is not None:
+        found[headers.OPERATION_ID] = context.operation_id
+    if method.mutating and context.fingerprint is not None:
+        found[headers.OPERATION_FINGERPRINT] = context.fingerprint
+    if context.user_id is not None:
+        found[headers.USER_ID] = context.user_id
+    if context.traceparent is not None:
+        found[headers.TRACEPARENT] = context.traceparent
+    return found
 
 
 def properties_of(method: Method, context: CallContext, *, correlation_id: str, reply_to: str) -> Basic.Properties:

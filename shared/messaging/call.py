@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 import msgspec
@@ -42,11 +40,17 @@ def current() -> Call:
     return _CURRENT.get() or Call(request_id=new_id())
 
 
-@contextmanager
-def serving(call: Call) -> Iterator[Call]:
+class serving:  # noqa: N801  # reads like the function it is used as
     """Make ``call`` the current one within the block."""
-    token = _CURRENT.set(call)
-    try:
-        yield call
-    finally:
-        _CURRENT.reset(token)
+
+    __slots__ = ("_call", "_token")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> Call:
+        self._token = _CURRENT.set(self._call)
+        return self._call
+
+    def __exit__(self, *fault: object) -> None:
+        _CURRENT.reset(self._token)

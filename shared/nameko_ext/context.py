@@ -11,9 +11,13 @@ TRACEPARENT_PARTS = 4
 
 def bind_log_context(call: Call) -> None:
     """Request, user and trace, for this greenlet: each starts with an empty context."""
-    known = {"http.request.id": call.request_id, "user.id": call.user_id, "trace.id": trace_id(call.traceparent)}
+    known = {"http.request.id": call.request_id}
+    if call.user_id:
+        known["user.id"] = call.user_id
+    if call.traceparent and (trace := trace_id(call.traceparent)):
+        known["trace.id"] = trace
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(**{name: value for name, value in known.items() if value})
+    structlog.contextvars.bind_contextvars(**known)
 
 
 def trace_id(traceparent: str | None) -> str | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from eventlet import getcurrent
@@ -17,26 +15,44 @@ class WorkTimedOut(Exception):
     """The work was stopped: its deadline passed a while ago."""
 
 
+class Stopping:
+    """The block; a class of its own, as a generator would cost more than most of what is watched."""
+
+    __slots__ = ("_overdue", "_seconds")
+
+    def __init__(self, overdue: Overdue, seconds: float) -> None:
+        self._overdue = overdue
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._overdue.begin(self, self._seconds)
+
+    def __exit__(self, *fault: object) -> None:
+        self._overdue.end(self)
+
+
 class Overdue:
     """For the greenlets of one hub. Work is stopped up to :data:`LOOK_SECONDS` after its time."""
 
     def __init__(self) -> None:
-        self._running: dict[object, tuple[float, Any]] = {}
+        self._running: dict[Stopping, tuple[float, Any]] = {}
         self._is_looking = False
 
     def __len__(self) -> int:
         return len(self._running)
 
-    @contextmanager
-    def stopping(self, seconds: float) -> Iterator[None]:
+    def stopping(self, seconds: float) -> Stopping:
         """Raise :class:`WorkTimedOut` in the block when it takes longer; again at every look, if it is caught there."""
-        work = object()
+        return Stopping(self, seconds)
+
+    def begin(self, work: Stopping, seconds: float) -> None:
+        """Watch the current greenlet."""
         self._running[work] = (time.monotonic() + seconds, getcurrent())
         self._look_soon()
-        try:
-            yield
-        finally:
-            del self._running[work]
+
+    def end(self, work: Stopping) -> None:
+        """It is done."""
+        del self._running[work]
 
     def _look_soon(self) -> None:
         if not self._is_looking and self._running:

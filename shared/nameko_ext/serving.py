@@ -88,17 +88,8 @@ class Job(Work):
 
     def _begin(self) -> bool:
         self._has_begun = True
-        tried: set[int] = set()
-        while (source := self._untried(tried)) is not None:  # another may come while the first is begun
-            tried.add(id(source))
-            if source.begin(changing=self.door.method.mutating):
-                for joined in self._sources:
-                    joined.hold()
-                return True
-        return False
-
-    def _untried(self, tried: set[int]) -> Source | None:
-        return next((source for source in self._sources if not source.is_lost and id(source) not in tried), None)
+        changing = self.door.method.mutating
+        return any(not source.is_lost and source.begin(changing=changing) for source in self._sources)
 
     def _serve(self, call: Call, invoke: Callable[..., Any]) -> None:
         started_ns = time.perf_counter_ns()
