@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import platform
@@ -13,25 +12,24 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
-import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.rpc import load
 from benchmarks.rpc.edge import MODES
-from kirana.journey.load import NextRequest, request_bytes, run_load
 from tests.builders.rabbitmq import Rabbit
 from tests.builders.servers import free_port
 
 CONCURRENCIES = (1, 16, 64, 256)
 RESULTS = Path(__file__).parents[1] / "results"
-WARM_UP_SECONDS = 1.0
+WARM_UP_SECONDS = 1
 STARTS_WITHIN = 20.0
 TITLES = {"lanes": "frames", "singles": "a message per call", "stock": "stock Nameko, aiormq"}
 
@@ -48,6 +46,7 @@ class Running:
 def main() -> None:
     """Measure every way in turn, round by round, so that whatever else the machine does meets them all."""
     options = _options()
+    load.ensure_wrk()
     with Rabbit() as rabbit, ExitStack() as stack:
         environment = {**os.environ, "KIRANA_AMQP_URL": rabbit.url, "PYTHONPATH": "."}
         kirana, stock = (
@@ -70,7 +69,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4.0, help="per way and number of clients (default: 4)")
+    parser.add_argument("--seconds", type=float, default=5, help="per way and number of clients (default: 5)")
     parser.add_argument("--rounds", type=int, default=1, help="the median of so many is shown (default: 1)")
     return parser.parse_args()
 
@@ -114,27 +113,19 @@ def _wait_for(url: str) -> None:
             return
 
 
-def _requests(url: str, first: int) -> NextRequest:
-    """No two connections ask for the same product, or equal reads would share a call."""
-    ids = itertools.count(first * 1_000_000)
-    return lambda: request_bytes("GET", url, f"/products/{next(ids)}")
-
-
 def _measure(way: Running, clients: int, seconds: float) -> dict[str, Any]:
-    sources = [_requests(way.url, index) for index in range(clients)]
-    uvloop.run(run_load(way.url, sources, WARM_UP_SECONDS))
+    load.run(way.url, clients=clients, seconds=WARM_UP_SECONDS)
     batches_before = _batches(way)
     before = {name: process.cpu_times() for name, process in way.processes.items()}
-    measured = uvloop.run(run_load(way.url, sources, seconds))
+    measured = load.run(way.url, clients=clients, seconds=seconds)
     used = {name: process.cpu_times() for name, process in way.processes.items()}
-    summary = measured.summary()
     microseconds = {
-        name: round(1e6 * (sum(used[name][:2]) - sum(before[name][:2])) / max(1, summary["requests"])) for name in used
+        name: round(1e6 * (sum(used[name][:2]) - sum(before[name][:2])) / max(1, measured.requests)) for name in used
     }
     run = {
         "way": way.mode,
         "clients": clients,
-        **summary,
+        **asdict(measured),
         "cpu_us_per_request": microseconds,
         "memory_mib": {name: round(process.memory_info().rss / 2**20) for name, process in way.processes.items()},
         "batches": {str(size): n for size, n in sorted((_batches(way) - batches_before).items())},

@@ -92,11 +92,12 @@ class Lane:
         groups = frames.packed(wanted, [len(errand.item.kwargs) for errand in wanted])
         flights = [Flight(sending, group, self._pending) for group in groups]
         try:
-            async with asyncio.TaskGroup() as several:
-                for flight in flights[1:]:
-                    several.create_task(self._fly(flight, link))
-                if flights:
-                    await self._fly(flights[0], link)
+            if len(flights) == 1:  # as nearly always
+                await self._fly(flights[0], link)
+            else:
+                async with asyncio.TaskGroup() as several:
+                    for flight in flights:
+                        several.create_task(self._fly(flight, link))
         finally:
             for flight in flights:
                 flight.forget()

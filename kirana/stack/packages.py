@@ -98,7 +98,7 @@ def ensure() -> list[str]:
     """Install what is missing and name it. Raises :class:`ServersMissing` when that cannot be done from here."""
     wanted = missing()
     if wanted:
-        _install(wanted)
+        install(wanted)
         still = missing()
         if still:
             raise ServersMissing(
@@ -108,7 +108,8 @@ def ensure() -> list[str]:
     return wanted
 
 
-def _install(wanted: Sequence[str]) -> None:
+def install(wanted: Sequence[str]) -> None:
+    """Install Debian packages. Raises :class:`ServersMissing` when that cannot be done from here."""
     command = f"apt-get install {' '.join(wanted)}"
     prefix = as_root()
     if prefix is None:
