@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.registry import Collector
 
 from shared.metrics import families
-from shared.metrics.state import Seen, counted, sized
+from shared.metrics.state import BREAKER_STATES, Seen, counted, sized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 LINK = "rpc"
 CALLER = "caller"
 REQUEST = "request"
-BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2}
 
 
 class WorkerState(Collector):

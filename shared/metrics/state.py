@@ -11,6 +11,9 @@ from prometheus_client.registry import Collector
 
 from shared.metrics.families import Family
 
+BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2}
+"""As ``kirana_rpc_breaker_state`` tells them."""
+
 
 class Just(Collector):
     """These families and no more."""

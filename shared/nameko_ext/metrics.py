@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from shared.metrics import families
-from shared.metrics.state import Seen, counted, sized
+from shared.metrics.state import BREAKER_STATES, Seen, counted, sized
 from shared.nameko_ext.asking import Asking
 from shared.nameko_ext.broker import Broker
 from shared.nameko_ext.events import EventDoor
@@ -18,7 +18,9 @@ from shared.nameko_ext.outbox import Outbox
 from shared.nameko_ext.requests import Requests
 
 SERVER = "server"
+CALLER = "caller"
 REPLY = "reply"
+REQUEST = "request"
 
 
 class ContainerState(Collector):
@@ -31,22 +33,35 @@ class ContainerState(Collector):
     def collect(self) -> Iterator[Metric]:
         """Everything, now."""
         yield counted(families.BROKER_CONNECTED, *(Seen((name,), link.is_open) for name, link in self._links()))
-        yield from self._of_requests()
-        if asking := self._container.shared_extensions.get(Asking):
-            yield counted(families.LATE_REPLIES, Seen((), asking.late_replies))
+        yield from self._of_calls()
         ages = [each.oldest_seconds for each in self._container.dependencies if isinstance(each, Outbox)]
         known = [Seen((self._service,), age) for age in ages if age is not None]
         yield counted(families.OUTBOX_OLDEST, *known)
 
-    def _of_requests(self) -> Iterator[Metric]:
-        requests = self._container.shared_extensions.get(Requests)
-        if requests is None:
-            return
-        label, side = (self._service,), (self._service, SERVER)
-        yield counted(families.IN_FLIGHT, Seen(side, self._container.running))
-        yield counted(families.WAITING, Seen(side, self._container.waiting))
-        yield counted(families.REPLIES_DROPPED, Seen(label, requests.replies.counts["dropped"]))
-        yield sized(families.BATCH_SIZE, [((self._service, REPLY), requests.replies.frame_sizes)])
+    def _of_calls(self) -> Iterator[Metric]:
+        """Those that are served here, and those that are made from here."""
+        requests: Requests | None = self._container.shared_extensions.get(Requests)
+        asking: Asking | None = self._container.shared_extensions.get(Asking)
+        machines = {service: lane.coalescer.machine for service, lane in asking.lanes.items()} if asking else {}
+        in_flight = [Seen((service, CALLER), each.in_flight) for service, each in machines.items()]
+        waiting = [Seen((service, CALLER), each.waiting) for service, each in machines.items()]
+        sizes = [((service, REQUEST), each.batch_sizes) for service, each in machines.items()]
+        if requests is not None:
+            in_flight.append(Seen((self._service, SERVER), self._container.running))
+            waiting.append(Seen((self._service, SERVER), self._container.waiting))
+            sizes.append(((self._service, REPLY), requests.replies.frame_sizes))
+            dropped = requests.replies.counts["dropped"]
+            yield counted(families.REPLIES_DROPPED, Seen((self._service,), dropped))
+        yield counted(families.IN_FLIGHT, *in_flight)
+        yield counted(families.WAITING, *waiting)
+        yield sized(families.BATCH_SIZE, sizes)
+        yield counted(families.SHARED, *(Seen((service,), each.counts["shared"]) for service, each in machines.items()))
+        if asking is not None:
+            states = {service: guard.state.value for service, guard in asking.guards.items()}
+            yield counted(families.LATE_REPLIES, Seen((), asking.late_replies))
+            yield counted(
+                families.BREAKER_STATE, *(Seen((service,), BREAKER_STATES[state]) for service, state in states.items())
+            )
 
     def _links(self) -> Iterator[tuple[str, Link]]:
         """Each link by what it is for."""

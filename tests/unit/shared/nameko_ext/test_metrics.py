@@ -9,6 +9,7 @@ from shared.nameko_ext.events import EventDoor
 from shared.nameko_ext.metrics import ContainerState
 from shared.nameko_ext.outbox import Outbox
 from shared.nameko_ext.requests import Requests
+from shared.resilience.breaker import BreakerState
 
 UP, DOWN = SimpleNamespace(is_open=True), SimpleNamespace(is_open=False)
 
@@ -49,7 +50,7 @@ def test_each_link_to_the_broker_is_told_by_what_it_is_for():
             consumer=SimpleNamespace(link=UP), replies=SimpleNamespace(counts=Counter(), frame_sizes=Counter())
         ),
         Broker: SimpleNamespace(publisher=SimpleNamespace(link=DOWN)),
-        Asking: SimpleNamespace(link=UP, late_replies=2),
+        Asking: SimpleNamespace(link=UP, late_replies=2, lanes={}, guards={}),
     }
 
     found = samples(extensions=extensions, outbox=FakeOutbox(0.0), doors=[a_door("on_order_placed", DOWN)])
@@ -69,6 +70,24 @@ def test_calls_and_replies_are_told_as_the_requests_keep_them():
     assert found["kirana_rpc_waiting", "order", "server"] == 7
     assert found["kirana_rpc_replies_dropped_total", "order"] == 3
     assert found["kirana_rpc_batch_size_sum", "reply", "order"] == 8
+
+
+def test_calls_to_other_services_are_told_as_their_lanes_and_breakers_keep_them():
+    machine = SimpleNamespace(in_flight=2, waiting=1, batch_sizes=Counter({3: 2}), counts=Counter(shared=4))
+    asking = SimpleNamespace(
+        link=UP,
+        late_replies=0,
+        lanes={"catalog": SimpleNamespace(coalescer=SimpleNamespace(machine=machine))},
+        guards={"catalog": SimpleNamespace(state=BreakerState.OPEN)},
+    )
+
+    found = samples(extensions={Asking: asking})
+
+    assert found["kirana_rpc_in_flight", "catalog", "caller"] == 2
+    assert found["kirana_rpc_waiting", "catalog", "caller"] == 1
+    assert found["kirana_rpc_batch_size_sum", "request", "catalog"] == 6
+    assert found["kirana_rpc_shared_total", "catalog"] == 4
+    assert found["kirana_rpc_breaker_state", "catalog"] == 2
 
 
 def test_only_the_replica_that_relays_tells_the_outboxs_age():
