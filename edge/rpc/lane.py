@@ -66,8 +66,7 @@ class Lane:
     async def call(self, method: Method, arguments: dict[str, Any], *, context: CallContext) -> RpcReply:
         """Raises ``RemoteRefusal``, ``NotExecuted``, ``OutcomeUnknown``, or :class:`FramesNotSpoken`.
 
-        Equal reads for the same user that wait for the same frame share one call and its answer, so what is in an
-        answer must not be changed.
+        Equal reads for the same user that wait for the same frame share one call; each caller gets a copy of its own.
         """
         kwargs = orjson.dumps(arguments)
         key = None if method.mutating else (method.name, kwargs, context.user_id)
