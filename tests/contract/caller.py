@@ -100,6 +100,9 @@ class Caller:
     def depth(self, queue: str) -> int:
         return int(self.channel.queue_declare(queue, passive=True).message_count)
 
+    def consumers(self, queue: str) -> int:
+        return int(self.channel.queue_declare(queue, passive=True).consumer_count)
+
     def listen_until(self, is_enough: Callable[[], bool], *, seconds: float = 10) -> None:
         """Take in what comes until then."""
         give_up_at = time.monotonic() + seconds

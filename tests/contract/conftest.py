@@ -96,11 +96,16 @@ def demo(start: Callable[..., Running], rabbit: Rabbit) -> Running:
 
 
 def is_well(rabbit: Rabbit, service: str) -> bool:
-    """Asked over the wire, as anybody would; a broker that is away or has no such queue is a no."""
+    """Asked over the wire, as anybody would; a broker that is away or has no such queue is a no.
+
+    A queue is declared before it is bound, and what is published between the two is dropped: only a consumer, who
+    comes after both, says that a call would arrive.
+    """
     try:
         with closing(rabbit.connect()) as connection:
             caller = Caller(connection)
-            caller.depth(f"rpc-{service}")
+            if not caller.consumers(f"rpc-{service}"):
+                return False
             return bool(caller.call(f"{service}.check_health").result["ok"])
     except rabbit.not_yet:
         return False

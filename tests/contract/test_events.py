@@ -109,7 +109,7 @@ def test_what_is_no_event_is_parked_at_once(caller):
 
 def test_two_relays_publish_everything_once_and_in_order(caller, start):
     second = start("-m", "kirana_demo", name="demo-2")
-    eventually(lambda: caller.channel.queue_declare("rpc-demo", passive=True).consumer_count == 2, what="two replicas")
+    eventually(lambda: caller.consumers("rpc-demo") == 2, what="two replicas")
     queue = caller.channel.queue_declare("", exclusive=True).queue
     caller.channel.queue_bind(queue, "demo.events", "thing.added")
     name = str(uuid.uuid4())
