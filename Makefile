@@ -21,7 +21,7 @@ check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests
 
 test: check ## Everything, on private servers beside whatever runs; those that kill processes have a stack of their own
 	$(BIN)/kirana install
-	$(BIN)/pytest tests/contract
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/contract
 	$(BIN)/pytest tests/integration tests/e2e --ignore=tests/integration/stack
 	$(BIN)/pytest tests/integration/stack tests/chaos
 

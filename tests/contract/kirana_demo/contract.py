@@ -44,6 +44,8 @@ class Break(Request, frozen=True, kw_only=True):
 class AddThing(Request, frozen=True, kw_only=True):
     name: str
     seconds: float = 0.0
+    marker: str = ""
+    journal: str = ""
 
 
 class Thing(Answer, frozen=True, kw_only=True):

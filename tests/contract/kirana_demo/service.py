@@ -119,6 +119,7 @@ class Service:
         number = session.execute(
             text("INSERT INTO things (name) VALUES (:name) RETURNING id"), {"name": request.name}
         ).scalar_one()
+        _note(request, "start")
         eventlet.sleep(request.seconds)
         if request.name.startswith("refused"):
             raise contract.ThingRefused(name=request.name)
