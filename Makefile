@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONSAFEPATH := 1
 
-.PHONY: up down check test bench bench-rpc lint format
+.PHONY: up down check test bench bench-edge bench-rpc lint format redoc
 
 up: $(VENV)/.installed ## Start the whole shop on this machine
 	$(BIN)/kirana up $(ARGS)
@@ -20,7 +20,7 @@ check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests
 	$(BIN)/pytest --quiet --numprocesses 2 tests/architecture tests/unit tests/deploy
 
 test: check ## Everything, on private servers beside whatever runs; those that kill processes have a stack of their own
-	$(BIN)/kirana install
+	$(BIN)/kirana install --browser
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/contract
 	$(BIN)/pytest tests/integration tests/e2e --ignore=tests/integration/stack
 	$(BIN)/pytest tests/integration/stack tests/chaos
@@ -28,9 +28,22 @@ test: check ## Everything, on private servers beside whatever runs; those that k
 bench: $(VENV)/.installed-dev ## Requests per second through the edge, beside bare Sanic
 	$(BIN)/python benchmarks/first.py $(ARGS)
 
+bench-edge: $(VENV)/.installed-dev ## What each part of the edge costs, beside bare Sanic
+	$(BIN)/kirana install
+	PYTHONPATH=. $(BIN)/python -m benchmarks.edge $(ARGS)
+
 bench-rpc: $(VENV)/.installed-dev ## What frames are worth: with and without them, and stock Nameko, in one run
 	$(BIN)/kirana install
 	PYTHONPATH=. $(BIN)/python -m benchmarks.rpc $(ARGS)
+
+REDOC := 2.5.4
+
+redoc: ## Fetch the page of the API that is kept in edge/pages again, without its picture from the internet; needs npm
+	place=$$(mktemp -d) && (cd $$place && npm pack --silent redoc@$(REDOC) && tar xzf redoc-$(REDOC).tgz) \
+	&& sed -e 's#https://cdn.redoc.ly/redoc/logo-mini.svg#data:,#' -e '/^\/\/# sourceMappingURL=/d' \
+		$$place/package/bundles/redoc.standalone.js | gzip -9n > edge/pages/redoc.standalone.js.gz \
+	&& { cat $$place/package/LICENSE; printf '\nThe bundle holds more:\n\n'; \
+		cat $$place/package/bundles/redoc.standalone.js.LICENSE.txt; } > edge/pages/redoc.LICENSE.txt; rm -r $$place
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

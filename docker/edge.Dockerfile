@@ -11,10 +11,12 @@ COPY kirana kirana
 RUN python3 -m venv /opt/kirana && /opt/kirana/bin/pip install --no-cache-dir .
 
 FROM ${PYTHON_IMAGE}
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin kirana
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin kirana \
+    && install -d -o 10001 /var/lib/kirana
 COPY --from=wheels /opt/kirana /opt/kirana
 ENV PATH=/opt/kirana/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1 KIRANA_EDGE_HOST=0.0.0.0
 USER 10001
+VOLUME ["/var/lib/kirana"]
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health/live', timeout=2)"]

@@ -59,5 +59,5 @@ def _link(exchange: Exchange, cursor: str | None) -> dict[str, str]:
         return {}
     query = parsed_query(exchange.request.query_string)
     sealed = exchange.equipment.cursors.seal(cursor, scope=page_scope(exchange.matched.policy.name, query))
-    following = urlencode([*(part for part in query if part[0] != "cursor"), ("cursor", sealed)])
+    following = urlencode([*sorted(part for part in query if part[0] != "cursor"), ("cursor", sealed)])
     return {"link": f'<{exchange.matched.policy.path}?{following}>; rel="next"'}

@@ -45,7 +45,7 @@ def create_app(settings: Settings, *, worker: Worker | None = None) -> Sanic[Any
     worker = worker or make_worker(settings)
     app: Sanic[Any, Any] = Sanic("kirana-edge", configure_logging=False)
     app.config.update(SANIC_SETTINGS)
-    pipeline.install(app, table, worker.collaborators)
+    worker.serve_by(pipeline.install(app, table, worker.collaborators))
     lifecycle.attach(app, worker)
     app.main_process_ready(revive_workers)
     return app

@@ -17,6 +17,7 @@ from shared.contracts.checking import UNKNOWN, Faults, read
 from shared.contracts.refusals import InvalidRequest
 
 TWICE = "This is given more than once."
+HEADERS: Mapping[str, str] = {"caller.cart_token": "X-Cart-Token", "if-match": "If-Match"}
 
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _NO_NUMBER = "not a whole number"
@@ -72,7 +73,7 @@ def gather(binding: Binding, offered: Offered) -> dict[str, Any]:
         text = read(binding.text, values, strict=False)
         arguments = {name: getattr(text, name) for name in values}
     except InvalidRequest as invalid:
-        faults += invalid.details["errors"]
+        faults += [_at_its_header(fault, binding.sources) for fault in invalid.details["errors"]]
     try:
         read(binding.body, offered.body)
     except InvalidRequest as invalid:
@@ -100,6 +101,12 @@ def _text_values(binding: Binding, offered: Offered) -> tuple[dict[str, Any], Fa
         if isinstance(values[name], str) and not _WHOLE_NUMBER.fullmatch(values[name]):
             values[name] = _NO_NUMBER
     return values, faults
+
+
+def _at_its_header(fault: dict[str, str], sources: Mapping[str, Source]) -> dict[str, str]:
+    """A fault of what came in a header is named by that header; the client knows no member of ours."""
+    header = HEADERS.get(sources.get(fault["pointer"].partition("/")[2], ""))
+    return {**fault, "pointer": f"/{header}"} if header else fault
 
 
 def _struct(name: str, fields: list[Any]) -> type[msgspec.Struct]:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from edge.admission.door import Admission
+from edge.cache.answering import ResponseCache
+from edge.plugins.opening import Plugins
+from edge.status.sight import Sight
+from edge.upstreams.upstreams import Upstreams
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from edge.keys import KeyRing
+    from edge.limiting.limiter import Limiter
     from edge.revocations import Revocations
     from edge.rpc.calls import Rpc
+    from edge.rpc.rulings import Rulings
     from edge.settings import Settings
     from shared.values.times import Clock
 
@@ -42,3 +50,10 @@ class Collaborators:
     revocations: Revocations
     keys: KeyRing
     health: Health
+    rulings: Rulings | None = None
+    admission: Admission = field(default_factory=Admission)
+    cache: ResponseCache = field(default_factory=ResponseCache)
+    limiter: Limiter
+    upstreams: Upstreams = field(default_factory=Upstreams)
+    sight: Sight = field(default_factory=Sight)
+    plugins: Plugins = field(default_factory=Plugins)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 EXPOSED = (
-    "ETag, Link, Location, Retry-After, Idempotency-Replayed, RateLimit, RateLimit-Policy, Server-Timing, "
-    "X-Cart-Token, X-Cart-Merged, X-Request-ID"
+    "Age, Cache-Status, ETag, Link, Location, Retry-After, Idempotency-Replayed, RateLimit, RateLimit-Policy, "
+    "Server-Timing, X-Cart-Token, X-Cart-Merged, X-Request-ID"
 )
 ACCEPTED = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Cart-Token, X-Request-ID, traceparent"

@@ -9,13 +9,20 @@ from typing import Any
 
 from sanic import HTTPResponse, Request
 
+from edge.addresses import Networks, Proxies, plain
 from edge.collaborators import Collaborators
 from edge.cursors import Cursors
-from edge.limits import Limiter, Verdict
+from edge.limiting.limiter import Limiter
+from edge.limiting.limits import Verdict
+from edge.live.current import LiveRoutes
 from edge.readiness import Readiness
-from edge.routes import Route, RouteTable
+from edge.routes import Route
 from edge.rpc.calls import Deadline
+from edge.snapshot import Snapshot
+from edge.status.siblings import Together
+from edge.timekeeping import Timekeeper
 from edge.tokens import Caller, Verifier
+from shared.resilience.adaptive import AdaptiveLimit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,28 +30,35 @@ class Equipment:
     """What stages and targets use besides the collaborators: made of them once per worker."""
 
     collaborators: Collaborators
-    table: RouteTable
+    live: LiveRoutes
     verifier: Verifier
     limiter: Limiter
+    proxies: Proxies
+    denied: Networks
     cursors: Cursors
     readiness: Readiness
-    openapi: bytes
+    together: Together
+    timekeeper: Timekeeper = field(default_factory=Timekeeper)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One intended effect: its id, and a fingerprint of what was asked."""
+    """One intended effect: its id and, where the client can ask for it again, a fingerprint of what was asked."""
 
     id: str
-    fingerprint: str
+    fingerprint: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """Each stage adds its part. ``route`` is ``None`` when nothing answers at this path and method."""
+    """Each stage adds its part. ``route`` is ``None`` when nothing answers at this path and method.
+
+    ``snapshot`` is the table that was in force when the request came; it stays the request's own to the end.
+    """
 
     request: Request
     equipment: Equipment
+    snapshot: Snapshot
     route: Route | None = None
     variables: dict[str, str] = field(default_factory=dict)
     began: float = field(default_factory=time.perf_counter)
@@ -56,7 +70,10 @@ class Exchange:
     operation: Operation | None = None
     replayed: bool = False
     verdicts: list[Verdict] = field(default_factory=list)
+    is_caller_counted: bool = False
     rpc_seconds: float = 0.0
+    place: AdaptiveLimit | None = None
+    """Where a place is to be taken when the body has come; ``None`` when it was taken at once."""
 
     @property
     def matched(self) -> Route:
@@ -67,8 +84,11 @@ class Exchange:
 
     @property
     def address(self) -> str:
-        """The client's address as far as it can be trusted: the peer's, unless proxies are configured."""
-        return self.request.remote_addr or self.request.ip
+        """The client's address as far as it can be trusted: the peer's, unless that is a trusted proxy."""
+        proxies = self.equipment.proxies
+        if not proxies:
+            return plain(self.request.ip)
+        return proxies.client(self.request.ip, self.request.headers.getall("x-forwarded-for", []))
 
     def header(self, name: str) -> str | None:
         """The header's value, ``None`` if it is absent. Of several the first; bytes that are no text become ``?``."""
@@ -77,5 +97,10 @@ class Exchange:
 
 
 Target = Callable[[Exchange], Awaitable[HTTPResponse]]
-Stage = Callable[[Exchange, Target], Awaitable[HTTPResponse]]
-"""A stage does its part and calls the second argument for the rest of the way; or answers itself."""
+Around = Callable[[Exchange, Target], Awaitable[HTTPResponse]]
+"""Does its part and calls the second argument for the rest of the way; or answers itself."""
+
+Gate = Callable[[Exchange], None]
+"""Lets the exchange pass or raises; a plain function, for a part that never waits and has nothing to do afterwards."""
+
+Stage = Around | Gate

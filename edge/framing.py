@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 
 MOST_HEADERS = 100
+LONGEST_LINE = 4096
+"""Bytes of the request line; a query of a hundred parameters fits well."""
 
-_REQUEST_LINE = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}) ([\x21-\x7e]+) (HTTP/1\.[01])")
+_REQUEST_LINE = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}) ([\x21\x22\x24-\x7e]+) (HTTP/1\.[01])")
 _HEADER_LINE = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[\t ]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,10}")
@@ -25,10 +27,10 @@ def violation_of(head: bytes) -> Violation | None:
     """Check a head: everything before the empty line that ends it."""
     request_line, *header_lines = head.split(b"\r\n")
     line = _REQUEST_LINE.fullmatch(request_line)
-    if line is None:
-        return Violation(400, "The request line is malformed.")
-    if not line[2].startswith(b"/") and line[2] != b"*":
-        return Violation(400, "The request target must be a path.")
+    if line is None or len(request_line) > LONGEST_LINE:
+        return _violation_of_line(request_line)
+    if not line[2].startswith(b"/") and (line[1], line[2]) != (b"OPTIONS", b"*"):
+        return _violation_of_target(line[1])
     if len(header_lines) > MOST_HEADERS:
         return Violation(431, f"More than {MOST_HEADERS} header fields are not accepted.")
     fields: dict[bytes, list[bytes]] = {}
@@ -38,6 +40,18 @@ def violation_of(head: bytes) -> Violation | None:
             return Violation(400, "A header field is malformed.")
         fields.setdefault(field[1].lower(), []).append(field[2].rstrip(b"\t "))
     return _violation_of_host(line[3], fields) or _violation_of_length(line[3], fields)
+
+
+def _violation_of_line(request_line: bytes) -> Violation:
+    if len(request_line) > LONGEST_LINE:
+        return Violation(414, f"The request line may have at most {LONGEST_LINE} bytes.")
+    return Violation(400, "The request line is malformed.")
+
+
+def _violation_of_target(method: bytes) -> Violation:
+    if method == b"CONNECT":
+        return Violation(405, "No tunnels are opened here.")
+    return Violation(400, "The request target must be a path.")
 
 
 def _violation_of_host(version: bytes, fields: dict[bytes, list[bytes]]) -> Violation | None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from edge.discovery.table import InstanceTable
+    from edge.limiting.limiter import Limiter
     from edge.rpc.connection import Broker
     from edge.rpc.consumers import Consumers
     from edge.rpc.guard import Guard
@@ -24,9 +25,17 @@ class WorkerHealth:
     ``table`` is ``None`` where there is no Consul.
     """
 
-    def __init__(
-        self, *, broker: Broker, guard: Guard, consumers: Consumers, redis: Redis, table: InstanceTable | None
+    def __init__(  # noqa: PLR0913 - its collaborators, each by name
+        self,
+        *,
+        broker: Broker,
+        guard: Guard,
+        consumers: Consumers,
+        redis: Redis,
+        table: InstanceTable | None,
+        limiter: Limiter,
     ) -> None:
+        self._limiter = limiter
         self._broker = broker
         self._guard = guard
         self._consumers = consumers
@@ -46,6 +55,7 @@ class WorkerHealth:
     def dependencies(self) -> dict[str, str]:
         """Per dependency: ``ok``, ``degraded`` or ``down``."""
         states = {"broker": "ok" if self._broker.is_connected else "down", "redis": self._redis_state}
+        states["limits"] = "degraded" if self._limiter.is_local else "ok"
         if self._table is not None:
             states["consul"] = "ok" if self._table.is_current else "degraded"
         return states

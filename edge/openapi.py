@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from typing import Any, get_type_hints
 
 import msgspec
 import orjson
 
+from edge.aggregate.described import calls_of, has_http_part
+from edge.plugins.installed import plugin_named
 from edge.policies import RoutePolicy, Source
 from edge.problems import MEDIA_TYPE, PROBLEMS
 from edge.routes import Route, RouteTable
+from edge.upstreams.described import http_answer, http_body, http_parameters
 
 Json = dict[str, Any]
 REF = "#/components/schemas/{name}"
 SOURCES_IN: dict[Source, str] = {"path": "path", "query": "query"}
-COMMON = ("request.invalid", "request.malformed", "quota.exceeded", "internal", "service.unavailable")
+COMMON = ("request.invalid", "request.malformed", "access.denied", "quota.exceeded", "internal", "service.unavailable")
 KEY_PATTERN = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
 TAG_PATTERN = r'^(\*|(W/)?"[\x21\x23-\x7e]*")$'
 
 HEADERS: dict[str, Json] = {
     "X-Request-ID": {"description": "Finds every log line of this request.", "schema": {"type": "string"}},
     "ETag": {"description": "For If-None-Match and If-Match.", "schema": {"type": "string"}},
+    "Age": {"description": "Seconds since a kept answer was fetched.", "schema": {"type": "integer"}},
+    "Cache-Status": {"description": "Where the answer came from (RFC 9211).", "schema": {"type": "string"}},
     "Location": {"description": "Where the new resource is.", "schema": {"type": "string"}},
     "Link": {"description": 'The next page, as rel="next" (RFC 8288).', "schema": {"type": "string"}},
     "X-Cart-Token": {"description": "Opens this guest's cart; send it back.", "schema": {"type": "string"}},
     "RateLimit": {"description": "What is left of the limits.", "schema": {"type": "string"}},
     "RateLimit-Policy": {"description": "The limits that apply.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {"description": "true: this is the first answer again.", "schema": {"type": "string"}},
+    "Server-Timing": {"description": "Milliseconds in the edge and in services.", "schema": {"type": "string"}},
+    "Cache-Control": {"description": "Whether and how long it may be kept.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds until it is worth another try.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "How to authenticate (RFC 9110).", "schema": {"type": "string"}},
+    "Pragma": {"description": "no-cache, beside Cache-Control (RFC 6749).", "schema": {"type": "string"}},
+    "X-Cart-Merged": {"description": "Whether the guest's cart came along.", "schema": {"type": "string"}},
 }
+ALWAYS = ("X-Request-ID", "Server-Timing", "Cache-Control")
+WHEN_AGAIN = (408, 409, 429, 503)
+CHALLENGING = (401, 403)
+BASIC: Json = {"type": "http", "scheme": "basic", "description": "A client's id and secret (RFC 6749 §2.3.1)."}
 PROBLEM_SCHEMA: Json = {
     "type": "object",
     "description": "RFC 9457. `code` is stable; `errors` names every bad field at once.",
@@ -54,6 +69,15 @@ PROBLEM_SCHEMA: Json = {
 }
 
 
+OAUTH_STATUSES = (400, 401)
+OAUTH_ERROR: Json = {
+    "type": "object",
+    "description": "RFC 6749 §5.2.",
+    "required": ["error"],
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+}
+
+
 def describe(table: RouteTable) -> bytes:
     """The document, as JSON."""
     shapes = [shape for route in table.routes for shape in _shapes(route)]
@@ -71,7 +95,10 @@ def describe(table: RouteTable) -> bytes:
             "components": {
                 "schemas": {**components, "Problem": PROBLEM_SCHEMA},
                 "headers": HEADERS,
-                "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"}},
+                "securitySchemes": {
+                    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"},
+                    "client": BASIC,
+                },
             },
         }
     )
@@ -96,18 +123,30 @@ def _operation(route: Route, schemas: dict[tuple[str, str], Json], components: J
         "tags": [policy.tag],
         "parameters": [*_parameters(route, schemas), *_header_parameters(policy)],
         "responses": {
-            str(policy.answer.status): _answer(route, schemas, components),
+            **(http_answer() if policy.http or has_http_part(policy) else {}),
+            **({} if policy.http else {str(policy.answer.status): _answer(route, schemas, components)}),
             **_unchanged(policy),
             **_problems(route),
         },
     }
+    if policy.http:
+        operation |= {"parameters": [*http_parameters(policy), *_header_parameters(policy)], **http_body(policy)}
     if policy.auth != "none":
-        wanted: list[Json] = [{"token": []}]
+        wanted: list[Json] = [{"token": policy.scopes}]
         operation["security"] = wanted if policy.auth == "required" else [{}, *wanted]
+    elif policy.body == "form":
+        operation["security"] = [{}, {"client": []}]
     body = schemas.get((policy.name, "body"))
-    if body is not None:
+    if policy.body == "text":
+        text = {"schema": {"type": "string"}}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/yaml": text, "application/json": {"schema": {"type": "object"}}},
+        }
+    elif body is not None:
         required = any(field.required for field in msgspec.structs.fields(route.binding.body))
-        operation["requestBody"] = {"required": required, "content": {"application/json": {"schema": body}}}
+        kind = "application/x-www-form-urlencoded" if policy.body == "form" else "application/json"
+        operation["requestBody"] = {"required": required, "content": {kind: {"schema": body}}}
     return operation
 
 
@@ -147,7 +186,8 @@ def _can_be_unchanged(policy: RoutePolicy) -> bool:
 def _unchanged(policy: RoutePolicy) -> Json:
     if not _can_be_unchanged(policy):
         return {}
-    headers = {name: part for name, part in _headers(policy).items() if name in {"X-Request-ID", "ETag", "Link"}}
+    sent = {*ALWAYS, "ETag", "Link", "Age", "Cache-Status", "RateLimit", "RateLimit-Policy"}
+    headers = {name: part for name, part in _headers(policy).items() if name in sent}
     return {"304": {"description": "You have this already: see If-None-Match.", "headers": headers}}
 
 
@@ -157,7 +197,8 @@ def _answer(route: Route, schemas: dict[tuple[str, str], Json], components: Json
     if policy.answer.status != 204 and route.answer is not None:  # noqa: PLR2004  # the number is the status's name
         schema = _page_items(schemas[policy.name, "answer"], components, page=policy.answer.page)
         hidden = {*policy.answer.hide, *policy.answer.headers.values()}
-        answer["content"] = {"application/json": {"schema": _without(schema, hidden, components)}}
+        others: Json = {kind: {} for named in policy.plugins for kind in plugin_named(named.name).media_types}
+        answer["content"] = {"application/json": {"schema": _without(schema, hidden, components)}, **others}
     return answer
 
 
@@ -185,26 +226,49 @@ def _name(schema: Json) -> str:
 
 
 def _headers(policy: RoutePolicy) -> Json:
-    names = ["X-Request-ID"]
+    names = list(ALWAYS)
     names += ["ETag"] if policy.answer.etag != "none" else []
+    names += ["Age", "Cache-Status"] if policy.cache else []
     names += ["Location"] if policy.answer.location else []
     names += ["Link"] if policy.answer.page else []
     names += ["RateLimit", "RateLimit-Policy"] if policy.limits else []
     names += ["Idempotency-Replayed"] if policy.idempotency != "none" else []
-    names += list(policy.answer.headers)
+    names += ["X-Cart-Merged"] if policy.local == "log_in" else []
+    names += ["Pragma"] if policy.body == "form" else []
+    return _told([*names, *policy.answer.headers])
+
+
+def _told(names: Iterable[str]) -> Json:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _problem_headers(policy: RoutePolicy, status: int) -> Json:
+    names = [*ALWAYS]
+    names += ["RateLimit", "RateLimit-Policy"] if policy.limits else []
+    names += ["Idempotency-Replayed"] if policy.idempotency != "none" else []
+    names += ["Retry-After"] if status in WHEN_AGAIN else []
+    names += ["WWW-Authenticate"] if status in CHALLENGING else []
+    names += ["Pragma"] if policy.body == "form" and status in OAUTH_STATUSES else []
+    names += ["Age", "Cache-Status"] if policy.cache else []
+    return _told(names)
 
 
 def _problems(route: Route) -> Json:
     """Per status one problem response, naming the codes that may stand in it."""
     codes = {*COMMON, *(code for code in PROBLEMS if code.split(".")[0] in _areas(route))}
+    codes |= {code for named in route.policy.plugins for code in plugin_named(named.name).problems}
     by_status: dict[int, list[str]] = {}
     for code in sorted(codes):
         by_status.setdefault(PROBLEMS[code].status, []).append(code)
+    oauth = {"application/json": {"schema": OAUTH_ERROR}} if route.policy.body == "form" else {}
     return {
         str(status): {
             "description": "One of: " + ", ".join(f"`{code}`" for code in listed),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": REF.format(name="Problem")}}},
+            "headers": _problem_headers(route.policy, status),
+            "content": {
+                MEDIA_TYPE: {"schema": {"$ref": REF.format(name="Problem")}},
+                **(oauth if status in OAUTH_STATUSES else {}),
+            },
         }
         for status, listed in sorted(by_status.items())
     }
@@ -217,7 +281,9 @@ def _areas(route: Route) -> set[str]:
     areas |= {"auth"} if policy.auth != "none" else set()
     areas |= {"idempotency", "outcome", "deadline"} if route.mutating else {"deadline"}
     areas |= {"version"} if "if-match" in policy.arguments.values() else set()
-    service = re.match(r"[a-z]+", policy.call or "")
-    areas |= {service[0]} if service else set()
-    areas |= {"identity"} if policy.local in {"log_in", "log_out"} else set()
+    areas |= {"request", "upstream"} if policy.http else set()
+    areas |= {call.partition(".")[0] for call in calls_of(policy)}
+    areas |= {"upstream"} if policy.aggregate and route.http_policies else set()
+    areas |= {"version"} if policy.body == "text" else set()
+    areas |= {"identity"} if policy.local in {"log_in", "log_out", "grant_token"} else set()
     return areas | ({"catalog", "cart"} if policy.name in {"checkout", "place_order", "add_cart_item"} else set())

@@ -2,89 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from sanic import HTTPResponse, Request, Sanic
+from sanic.exceptions import MethodNotAllowed, NotFound
 from sanic.http.http1 import Http
 
+from edge.addresses import Networks, Proxies
 from edge.collaborators import Collaborators
+from edge.composing import compose, composer, needed
 from edge.cursors import Cursors
 from edge.exchange import Equipment, Exchange, Stage, Target
-from edge.limits import Limiter, RedisWindows
+from edge.live.current import LiveRoutes
 from edge.openapi import describe
 from edge.readiness import Readiness
 from edge.routes import NotRouted, Route, RouteTable
+from edge.snapshot import Origin, Snapshot, Version, hash_of
+from edge.stages.admit import admit
 from edge.stages.authenticate import authenticate
 from edge.stages.authorize import authorize
 from edge.stages.bound_time import bound_time
+from edge.stages.cache import cache
 from edge.stages.correlate import correlate
 from edge.stages.harden import harden
 from edge.stages.limit_body import limit_body
 from edge.stages.limit_rate import limit_rate_by_address, limit_rate_by_caller
 from edge.stages.log_access import log_access
+from edge.stages.plugins import plugins_around_target, plugins_before_authenticate
 from edge.stages.replay import replay
+from edge.stages.restrict import restrict
+from edge.stages.transform import transform
 from edge.stages.translate_errors import translate_errors
+from edge.status.picture import picture
+from edge.status.siblings import Together
+from edge.targets.aggregate import AggregateTarget
 from edge.targets.failed import failed
+from edge.targets.http import HttpTarget
 from edge.targets.registry import LOCAL_TARGETS
 from edge.targets.rpc import call_service
 from edge.targets.unrouted import unrouted
 from edge.tokens import Verifier
+from edge.upstreams.delivery import Delivered
 
 STAGES: tuple[Stage, ...] = (
     correlate,
     log_access,
     harden,
     translate_errors,
+    restrict,
+    admit,
     bound_time,
     limit_body,
     limit_rate_by_address,
+    plugins_before_authenticate,
     authenticate,
     authorize,
     limit_rate_by_caller,
     replay,
+    plugins_around_target,
+    transform,
+    cache,
 )
-ON_EVERY_REQUEST = STAGES[: STAGES.index(translate_errors) + 1]
+ON_EVERY_REQUEST = STAGES[: STAGES.index(restrict) + 1]
+_everywhere = composer(ON_EVERY_REQUEST)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-def compose(stages: Sequence[Stage], target: Target) -> Target:
-    """One callable that sends a request through the stages in order, then to the target."""
-    for stage in reversed(stages):
-        target = partial(_through, stage, target)
-    return target
+def snapshot_of(table: RouteTable, origin: Origin) -> Snapshot:
+    """The table with everything that can be made of it beforehand: one way per route, and its description."""
+    return Snapshot(
+        table=table,
+        ways={route.policy.name: compose(needed(STAGES, route), _target(route)) for route in table.routes},
+        openapi=describe(table),
+        version=Version(hash=hash_of(table.text), origin=origin, since=datetime.now(UTC)),
+    )
 
 
-def install(app: Sanic[Any, Any], table: RouteTable, collaborators: Collaborators) -> None:
-    """Make ``app`` serve the table. Sanic's own router only hands everything over: the table is the router."""
-    edge = Edge(equip(table, collaborators))
+def install(app: Sanic[Any, Any], table: RouteTable, collaborators: Collaborators) -> LiveRoutes:
+    """Make ``app`` serve the table, until another is swapped in through what this gives back.
 
-    async def serve(request: Request, path: str = "") -> HTTPResponse:
+    Sanic's own router only hands everything over: the table is the router.
+    """
+    live = LiveRoutes(snapshot_of(table, "file"), compiling=snapshot_of)
+    edge = Edge(equip(live, collaborators))
+
+    async def serve(request: Request, path: str = "") -> HTTPResponse | None:
         del path  # Sanic's reading of it; the table has its own
-        return await edge.serve(request)
+        response = await edge.serve(request)
+        if not isinstance(response, Delivered):
+            return response
+        await response.deliver(request)
+        return None
 
     for name, path in (("root", "/"), ("anywhere", "/<path:path>")):
         app.add_route(serve, path, methods=METHODS, stream=True, name=name)
     app.error_handler.add(Exception, edge.serve_failure)
+    return live
 
 
-def equip(table: RouteTable, collaborators: Collaborators) -> Equipment:
+def equip(live: LiveRoutes, collaborators: Collaborators) -> Equipment:
     """What the stages and targets work with."""
     settings = collaborators.settings
     return Equipment(
         collaborators=collaborators,
-        table=table,
+        live=live,
         verifier=Verifier(
             keys=collaborators.keys,
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
             now=lambda: collaborators.clock().timestamp(),
+            revocations=collaborators.revocations,
+            secret=settings.cursor_secret,
+            redis=collaborators.redis,
         ),
-        limiter=Limiter(RedisWindows(collaborators.redis), scale=settings.rate_scale),
+        limiter=collaborators.limiter,
+        proxies=Proxies(Networks(settings.trusted_proxies)),
+        denied=Networks(settings.denied),
         cursors=Cursors(settings.cursor_secret),
         readiness=Readiness(collaborators),
-        openapi=describe(table),
+        together=Together(lambda: picture(collaborators, live), settings),
     )
 
 
@@ -93,33 +130,34 @@ class Edge:
 
     def __init__(self, equipment: Equipment) -> None:
         self._equipment = equipment
-        self._ways = {route.policy.name: compose(STAGES, _target(route)) for route in equipment.table.routes}
+        self._live = equipment.live
 
     async def serve(self, request: Request) -> HTTPResponse:
-        """Serve one request."""
-        found, variables = self._equipment.table.find(request.method, request.path)
-        exchange = Exchange(request=request, equipment=self._equipment, variables=variables)
+        """Serve one request by the table that is in force as it comes."""
+        snapshot = self._live.snapshot
+        found, variables = snapshot.table.find(request.method, request.path)
+        exchange = Exchange(request=request, equipment=self._equipment, snapshot=snapshot, variables=variables)
         if isinstance(found, NotRouted):
-            way = compose(ON_EVERY_REQUEST, unrouted(found))
+            way = _everywhere(unrouted(found))
         else:
             exchange.route = found
-            way = self._ways[found.policy.name]
+            way = snapshot.ways[found.policy.name]
         return _closing(request, await way(exchange))
 
     async def serve_failure(self, request: Request, fault: Exception) -> HTTPResponse:
         """Answer what went wrong before or after the stages: framing, an unknown method, a fault of our own."""
-        if getattr(fault, "status_code", 0) in {404, 405}:
+        if isinstance(fault, NotFound | MethodNotAllowed):
             return await self.serve(request)
-        exchange = Exchange(request=request, equipment=self._equipment)
-        return _closing(request, await compose(ON_EVERY_REQUEST, failed(fault))(exchange))
+        exchange = Exchange(request=request, equipment=self._equipment, snapshot=self._live.snapshot)
+        return _closing(request, await _everywhere(failed(fault))(exchange))
 
 
 def _target(route: Route) -> Target:
+    if route.policy.http is not None:
+        return HttpTarget(route, route.policy.http)
+    if route.policy.aggregate is not None:
+        return AggregateTarget(route, route.policy.aggregate)
     return LOCAL_TARGETS[route.policy.local] if route.policy.local else call_service
-
-
-async def _through(stage: Stage, proceed: Target, exchange: Exchange) -> HTTPResponse:
-    return await stage(exchange, proceed)
 
 
 def _closing(request: Request, response: HTTPResponse) -> HTTPResponse:

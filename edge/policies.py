@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, field
+
+from edge.aggregate.policy import AggregatePolicy
+from edge.cache.policy import CachePolicy
+from edge.plugins.policy import MOST_PLUGINS, PluginPolicy
+from edge.transforms.policy import Transforms
+from edge.upstreams.policy import HttpPolicy
+from edge.vocabulary import Count, Label, Seconds, Word
 
 Verb = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+BodyKind = Literal["json", "form", "text"]
 
 Source = Literal[
     "path",
@@ -23,31 +32,37 @@ Source = Literal[
 LocalTarget = Literal[
     "log_in",
     "log_out",
+    "grant_token",
+    "oauth_metadata",
     "alive",
     "ready",
     "openapi",
     "docs",
     "docs_asset",
     "problem_page",
+    "redoc",
+    "problems",
+    "status",
+    "status_json",
     "show_routes",
+    "put_config",
     "show_breakers",
+    "set_breaker",
+    "purge_cache",
 ]
 """Targets written by hand, where one call to one service is not the whole answer."""
 
-Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0, le=60)]
-Label = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*(?!\n)$")]
-
-
-class Word(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of the vocabulary: an unknown key is a fault, never ignored."""
-
 
 class RateClass(Word, frozen=True, kw_only=True):
-    """At most ``quota`` requests in any ``window`` seconds."""
+    """At most ``quota`` requests in any ``window`` seconds.
+
+    ``away`` says what happens while Redis is: each worker judges its share alone (``local``), nobody is served
+    (``refuse``, 503), or everybody is (``allow``).
+    """
 
     quota: Count
     window: Annotated[int, Meta(ge=1, le=86_400)]
+    away: Literal["local", "refuse", "allow"] = "local"
 
 
 class Limits(Word, frozen=True, kw_only=True):
@@ -55,6 +70,13 @@ class Limits(Word, frozen=True, kw_only=True):
 
     address: Label
     caller: Label | None = None
+
+
+class Access(Word, frozen=True, kw_only=True):
+    """Networks in CIDR notation. ``deny`` wins; where ``allow`` names any, nobody else may."""
+
+    allow: list[str] = field(default_factory=list)
+    deny: list[str] = field(default_factory=list)
 
 
 class Answer(Word, frozen=True, kw_only=True):
@@ -69,8 +91,8 @@ class Answer(Word, frozen=True, kw_only=True):
     location: str | None = None
     etag: Literal["none", "version", "content"] = "none"
     page: bool = False
-    hide: list[str] = []
-    headers: dict[str, str] = {}
+    hide: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
     cache_control: str = "no-store"
 
 
@@ -84,14 +106,22 @@ class RoutePolicy(Word, frozen=True, kw_only=True):
     tag: Annotated[str, Meta(min_length=1, max_length=40)]
     auth: Literal["none", "optional", "required"]
     limits: Limits | None
+    access: Access | None = None
+    priority: Literal["health", "checkout", "write", "read"] | None = None
     call: str | None = None
     local: LocalTarget | None = None
-    arguments: dict[str, Source] = {}
-    scopes: list[str] = []
+    http: HttpPolicy | None = None
+    aggregate: AggregatePolicy | None = None
+    arguments: dict[str, Source] = field(default_factory=dict)
+    scopes: list[str] = field(default_factory=list)
     deadline: Seconds = 5.0
+    body: BodyKind = "json"
     body_limit: Annotated[int, Meta(ge=0, le=1_000_000)] = 16_384
     idempotency: Literal["none", "accepted", "required"] = "none"
     answer: Answer = Answer()
+    cache: CachePolicy | None = None
+    transforms: Transforms | None = None
+    plugins: Annotated[list[PluginPolicy], Meta(max_length=MOST_PLUGINS)] = field(default_factory=list)
 
 
 class Table(Word, frozen=True, kw_only=True):

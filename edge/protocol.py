@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
-from sanic.exceptions import RequestTimeout, SanicException
+from sanic.exceptions import RequestTimeout, SanicException, ServiceUnavailable
 from sanic.http import Http, Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
-from edge.framing import violation_of
+from edge.brief import brief
+from edge.framing import LONGEST_LINE, violation_of
+from edge.heads import head_of
+from edge.reception import holder_of, reception_of
 
-MOST_CONNECTIONS = 4000
-"""Per worker. One more is told to come back later, in fewer words than it would take to serve it."""
+LEAVING_SECONDS = 2.0
+"""While the worker drains, nobody is waited for longer than this: neither for a request nor for the rest of one."""
 
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n"
-    b"connection: close\r\ncontent-length: 102\r\n\r\n"
-    b'{"type":"about:blank","title":"Service Unavailable","status":503,"code":"overloaded","retryable":true}'
-)
+MOST_BUFFERED = 65_536
+HEAD_END = b"\r\n\r\n"
+BODILESS = frozenset({204, 304})
 
 
 class FramingViolation(SanicException):
@@ -32,22 +34,60 @@ class StrictHttp(Http):
 
     async def http1_request_header(self) -> None:
         """Receive and check the head, then let Sanic parse it. Raises ``FramingViolation``."""
-        violation = violation_of(await self._whole_head())
+        try:
+            violation = violation_of(await self._whole_head())
+        except CancelledError:
+            if (
+                self.protocol.conn_info is None or self.protocol.conn_info.lost
+            ):  # Sanic would now tell of the request, and there is none
+                raise ConnectionAbortedError from None
+            raise
         if violation is not None:
             raise FramingViolation(violation.sentence, status_code=violation.status)
         await super().http1_request_header()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
         if not self.request_bytes_left:
             self.request_body = None  # a length of zero announces no body that somebody would have to read
         self.upgrade_websocket = False  # there are none here, and Sanic stops all clocks for them
+        self._strict.took_request()
+
+    def respond(self, response: Any) -> Any:
+        """Begin the answer; while the worker drains it is the connection's last."""
+        if self._strict.reception.is_draining:
+            self.keep_alive = False
+        return super().respond(response)
+
+    async def http1_response_header(self, data: bytes, end_stream: bool) -> None:  # noqa: FBT001 - Sanic's signature
+        """Send a whole answer with its body at once; whatever is not that is left to Sanic."""
+        response: Any = self.response
+        body: bytes = data or getattr(response, "body", None) or b""
+        is_whole = bool(body) and (end_stream or not data)
+        if not is_whole or self.head_only or self.expecting_continue or response.status in BODILESS:
+            await super().http1_response_header(data, end_stream)
+            return
+        headers = response.headers
+        headers["content-length"] = len(body)
+        headers["connection"] = "keep-alive" if self.keep_alive else "close"
+        if response.content_type:
+            headers.setdefault("content-type", response.content_type)
+        self.response_func = None  # type: ignore[assignment]  # as Sanic says that nothing more may be sent
+        self.response_size = len(body)
+        await self._send(head_of(response.status, headers.items()) + body)
+        self.stage = Stage.IDLE
+
+    @property
+    def _strict(self) -> StrictProtocol:
+        return cast("StrictProtocol", self.protocol)
 
     async def _whole_head(self) -> bytes:
         searched = 0
-        while (end := self.recv_buffer.find(b"\r\n\r\n", searched)) == -1:
+        while (end := self.recv_buffer.find(HEAD_END, searched)) == -1:
             searched = max(0, len(self.recv_buffer) - 3)
             if searched >= self.HEADER_MAX_SIZE:
                 break
             await self._receive_more()
         if end == -1 or end >= self.HEADER_MAX_SIZE:
+            if self.recv_buffer.find(b"\r\n", 0, LONGEST_LINE + 2) == -1:
+                raise FramingViolation("The request line is too long.", status_code=414)
             raise FramingViolation("The request header is too large.", status_code=431)
         return bytes(self.recv_buffer[:end])
 
@@ -56,51 +96,144 @@ class StrictProtocol(HttpProtocol):
     """Deadlines instead of idle timers, and a bound on connections."""
 
     HTTP_CLASS = StrictHttp
-    __slots__ = ()
+    __slots__ = ("_is_new", "_unread_since", "holder", "reception")
+
+    def __init__(self, *, app: Any, **more: Any) -> None:
+        super().__init__(app=app, **more)
+        self.reception = reception_of(app)
+        self.holder = ""
+        self._is_new = True
+        self._unread_since: float | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Take the connection, if there is room."""
-        if len(self.connections) >= MOST_CONNECTIONS:
-            transport.write(_FULL)
+        """Take the connection, if there is room or somebody slow can be asked to leave."""
+        if len(self.connections) >= self.reception.most and not self.reception.make_room(self.connections):
+            transport.write(_full())
             transport.close()
             return
+        self._time = monotonic()
         super().connection_made(transport)  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+        self.reception.open_connections += 1
+        self.holder = holder_of(self.conn_info.client_ip if self.conn_info else "")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up, unless the connection was turned away."""
-        if self.conn_info is not None:
-            super().connection_lost(exc)  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+        """Clean up, unless the connection was turned away. What runs for it is cancelled, and answers nobody."""
+        if self.conn_info is None:
+            return
+        self.reception.open_connections -= 1
+        if self.http is not None:
+            self.http.stage = Stage.FAILED
+            self.http.request_body = None  # or its task would go on waiting for the rest of a body that cannot come
+        super().connection_lost(exc)  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes. Only the first ones of a request set its clock: a byte a second keeps nothing alive.
 
-        What is left of a body after its answer still belongs to that request.
+        What is left of a body after its answer still belongs to that request. A head wakes its task only when it is
+        whole, so that a dripping one costs next to nothing.
         """
         if self.conn_info is None:
             return
-        began = self._time
-        is_idle = self.http is None or (self.http.stage is Stage.IDLE and not _has_unread_body(self.http))
-        super().data_received(data)
-        if not is_idle:
-            self._time = began
+        http = self.http
+        if http is None or (http.stage is Stage.IDLE and not _has_unread_body(http)):
+            self._time = monotonic()
+        buffer = self.recv_buffer
+        buffer += data
+        if len(buffer) >= MOST_BUFFERED and self.transport:
+            self.transport.pause_reading()
+        if http is None or http.stage is not Stage.REQUEST or _is_enough(http, len(data)):
+            self._data_received.set()
+
+    def took_request(self) -> None:
+        """A whole head has come."""
+        self._is_new = False
+        self.reception.requests += 1
+
+    def pause_writing(self) -> None:
+        """The client does not read what it asked for: from now on its time runs."""
+        self._unread_since = monotonic()
+        super().pause_writing()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+
+    def resume_writing(self) -> None:
+        """Nearly all of it was read."""
+        self._unread_since = None
+        super().resume_writing()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when the worker waits for this client: for a request, the rest of one, or that it reads."""
+        if self._unread_since is not None:
+            return self._unread_since
+        http = self.http
+        if http is None or http.stage in {Stage.IDLE, Stage.REQUEST} or _has_unread_body(http):
+            return self._time
+        return None
+
+    def leave(self) -> None:
+        """Give up the place now: told so, if the client can be expected to listen."""
+        self.connections.discard(self)
+        if self._unread_since is not None:
+            self.abort()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+            return
+        if self.http is not None and self.http.stage is not Stage.IDLE and self.transport:
+            self.transport.write(_full())
+        self.close()
+
+    def close_if_idle(self) -> bool:
+        """Sanic asks when the worker stops. Who has just come may have sent a first request already."""
+        if self._is_new and monotonic() - self._time < LEAVING_SECONDS:
+            return False
+        return bool(super().close_if_idle())
 
     def check_timeouts(self) -> None:
-        """Sanic's checks, and one more: a body that does not arrive is the client's fault (408), not ours (503).
+        """End what is overdue, and look again soon. A body that stays away is the client's fault (408), not ours (503).
 
-        Where the answer was given already, the connection just ends.
+        Where the answer was given already, or nothing was asked, the connection just ends.
         """
-        http: Any = self.http
-        if (
-            self._task is not None
-            and http is not None
-            and http.stage in {Stage.HANDLER, Stage.IDLE}
-            and _has_unread_body(http)
-            and monotonic() - self._time > self.request_timeout
-        ):
-            http.exception = RequestTimeout("The body did not arrive in time.", quiet=True)
+        http = self.http
+        if self._task is None or http is None:
+            return
+        now = monotonic()
+        if self._unread_since is not None and now - self._unread_since > self.response_timeout:
+            self.reception.cut["unread"] += 1
+            self.abort()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+            return
+        patience, fault = self._patience(http)
+        if now - self._time > patience:
+            if http.stage is Stage.REQUEST:
+                self._give_up_on_head()
+                return
+            http.exception = fault
             self._task.cancel()
             return
-        super().check_timeouts()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+        shortest = min(self.request_timeout, self.response_timeout, self.keep_alive_timeout)
+        self._callback_check_timeouts = self.loop.call_later(max(0.1, min(1.0, shortest / 4)), self.check_timeouts)
+
+    def _give_up_on_head(self) -> None:
+        """Slow clients may be many: what they get must cost little."""
+        self.reception.cut["late"] += 1
+        if self.transport:
+            self.transport.write(brief("request.timeout", "The request did not arrive in time."))
+        self.close()
+
+    def _patience(self, http: Any) -> tuple[float, SanicException | None]:
+        """How many seconds this stage may take, and what it ends with."""
+        waiting = min(self.request_timeout, LEAVING_SECONDS) if self.reception.is_draining else self.request_timeout
+        if http.stage is Stage.REQUEST or (http.stage in {Stage.HANDLER, Stage.IDLE} and _has_unread_body(http)):
+            return waiting, RequestTimeout("The request did not arrive in time.", quiet=True)
+        if http.stage is Stage.IDLE:
+            return (waiting if self._is_new else self.keep_alive_timeout), None
+        return self.response_timeout, ServiceUnavailable("The answer took too long.", quiet=True)
+
+
+def _full() -> bytes:
+    return brief("service.unavailable", "All connections are taken.")
+
+
+def _is_enough(http: Any, fresh: int) -> bool:
+    """Whether the head in the buffer, of whose bytes the last ``fresh`` are new, is whole or already too large."""
+    size = len(http.recv_buffer)
+    return bool(size > http.HEADER_MAX_SIZE or http.recv_buffer.find(HEAD_END, max(0, size - fresh - 3)) != -1)
 
 
 def _has_unread_body(http: Any) -> bool:

@@ -34,7 +34,12 @@ class Readiness:
         self._one_at_a_time = asyncio.Lock()
 
     async def look(self) -> State:
-        """``ready`` or ``degraded`` when the shop can serve, ``down`` when it cannot."""
+        """``ready`` or ``degraded`` when the shop can serve, ``down`` when it cannot.
+
+        Who leaves, or has no broker, says so at once and asks nobody.
+        """
+        if not self._collaborators.health.ready():
+            return State(status="down", dependencies=self._collaborators.health.dependencies())
         async with self._one_at_a_time:
             if self._state is None or self._monotonic() - self._looked_at >= FRESH_SECONDS:
                 self._state = await self._look()

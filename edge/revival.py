@@ -1,4 +1,4 @@
-"""Brings back workers that died: Sanic's own process keeper only restarts those it is told to."""
+"""Brings back workers that died or retired: Sanic's own process keeper only restarts those it is told to."""
 
 from __future__ import annotations
 
@@ -40,11 +40,14 @@ class Reviver:
     def __init__(self) -> None:
         self._reported: set[int] = set()
 
-    def newly_dead(self, processes: Iterable[Process]) -> list[str]:
-        """Names of processes that have ended since the last look."""
-        dead = [one for one in processes if one.pid and one.exitcode is not None and one.pid not in self._reported]
-        self._reported.update(one.pid for one in dead if one.pid)
-        return [one.name for one in dead]
+    def newly_ended(self, processes: Iterable[Process]) -> list[tuple[str, int]]:
+        """Names and exit codes of processes that have ended since the last look."""
+        ended = []
+        for one in processes:
+            if one.pid and one.exitcode is not None and one.pid not in self._reported:
+                self._reported.add(one.pid)
+                ended.append((one.name, one.exitcode))
+        return ended
 
 
 def revive_workers(app: Sanic[Any, Any], _: object = None) -> None:
@@ -55,7 +58,10 @@ def revive_workers(app: Sanic[Any, Any], _: object = None) -> None:
 def _watch(keeper: Any) -> None:
     reviver = Reviver()
     while not keeper._shutting_down:  # noqa: SLF001 - Sanic keeps no public word for it
-        for name in reviver.newly_dead(list(keeper.transient_processes)):
-            log.warning("edge.worker.died", worker=name)
+        for name, code in reviver.newly_ended(list(keeper.transient_processes)):
+            if code:
+                log.warning("edge.worker.died", worker=name, exit_code=code)
+            else:
+                log.info("edge.worker.retired", worker=name)
             keeper.monitor_publisher.send(name)
         time.sleep(LOOK_SECONDS)

@@ -1,128 +1,120 @@
-"""Sessions that ended before their tokens did, pushed to every worker as it happens."""
+"""Knows which sessions ended before their tokens did, and says so when it cannot know."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
 import structlog
-from aiormq.exceptions import AMQPError
-
-from edge.rpc.calls import CallContext, Deadline
-from edge.rpc.failures import CallFailure, RemoteRefusal
-from shared.contracts.events import SESSION_REVOKED, Event, SessionRevoked
-from shared.contracts.exchanges import events_of
-from shared.contracts.identity import LIST_REVOKED_SESSIONS, RevokedSessions
-from shared.values.identifiers import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiormq.abc import AbstractChannel, DeliveredMessage
-
-    from edge.rpc.calls import Rpc
-    from edge.rpc.link import Link
+    from edge.claims import Caller
+    from shared.contracts.identity import RevokedUser
 
 log = structlog.get_logger()
 
-EXCHANGE = events_of(SESSION_REVOKED.service)
-LOADING_SECONDS = 2.0
-RETRY_SECONDS = 1.0
-RELOAD_SECONDS = 60.0
-"""A full look now and then costs little, and mends whatever an event alone could miss."""
-
-
-class QueueLost(Exception):
-    """The queue that brings the events is gone; a new one is needed."""
+DEAF_SECONDS = 120.0
+"""So long tokens are judged by what was heard last while nothing is heard; then none is, until all is known again."""
 
 
 class Revocations(Protocol):
-    """Answers whether a session has ended; never waits."""
+    """Answers whether a caller's session has ended; never waits."""
 
-    def is_revoked(self, session_id: str) -> bool:
-        """Whether access tokens of this session count no more."""
+    @property
+    def is_complete(self) -> bool:
+        """Whether every end is known here, or was until a moment ago. Otherwise no token can be judged."""
+        ...
+
+    def ended(self, caller: Caller) -> bool:
+        """Whether this caller's access token counts no more."""
         ...
 
     def add(self, session_id: str, forget_at: int) -> None:
         """Remember an ended session until ``forget_at`` (seconds since the epoch)."""
         ...
 
+    async def wait_until_complete(self, seconds: float) -> bool:
+        """Wait so long at most; gives whether it is complete now."""
+        ...
+
 
 class EndedSessions:
-    """The local table: session id to the time after which its tokens have expired anyway."""
+    """The local table: sessions, and users whose earlier tokens all ended; each until those have expired anyway.
 
-    def __init__(self, *, wall: Callable[[], float] = time.time) -> None:
+    It starts incomplete: nothing is let through for want of having asked.
+    """
+
+    def __init__(
+        self, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._wall = wall
+        self._monotonic = monotonic
         self._forget_at: dict[str, int] = {}
+        self._users: dict[str, RevokedUser] = {}
+        self._complete_until = -math.inf
+        self._first = asyncio.Event()
 
-    def __len__(self) -> int:
-        return len(self._forget_at)
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many ends of each kind are remembered."""
+        return {"session": len(self._forget_at), "user": len(self._users)}
+
+    @property
+    def is_complete(self) -> bool:
+        """As :class:`Revocations`."""
+        until = self._complete_until
+        return until == math.inf or self._monotonic() < until
 
     def is_revoked(self, session_id: str) -> bool:
-        """Whether access tokens of this session count no more."""
+        """Whether this very session has ended."""
         return session_id in self._forget_at
+
+    def ended(self, caller: Caller) -> bool:
+        """As :class:`Revocations`."""
+        if caller.session_id in self._forget_at:
+            return True
+        user = self._users.get(caller.user_id)
+        return user is not None and caller.issued_at < user.issued_before and caller.session_id != user.kept_session_id
 
     def add(self, session_id: str, forget_at: int) -> None:
         """Remember an ended session; the latest ``forget_at`` counts."""
         self._forget_at[session_id] = max(forget_at, self._forget_at.get(session_id, 0))
 
+    def add_user(self, user_id: str, revoked: RevokedUser) -> None:
+        """Remember that a user's earlier tokens ended; of several such ends the one that reaches furthest counts."""
+        known = self._users.get(user_id)
+        if known is None or revoked.issued_before > known.issued_before:
+            self._users[user_id] = revoked
+
     def forget_expired(self) -> None:
-        """Drop the sessions whose last access token has expired."""
+        """Drop the sessions and users whose last such access token has expired."""
         now = self._wall()
         self._forget_at = {session: at for session, at in self._forget_at.items() if at > now}
+        self._users = {user: revoked for user, revoked in self._users.items() if revoked.forget_at > now}
 
+    def hear_all(self) -> None:
+        """All that ended before is known, and whatever ends from now on will be heard."""
+        self._complete_until = math.inf
+        self._first.set()
 
-class RevocationFeed:
-    """Keeps the table filled while a link lives: first listens, then asks identity for all, so that none slips by."""
+    def read_all(self) -> None:
+        """All that ended before is known, but nothing will be heard: it has to be read again and again."""
+        self._complete_until = self._monotonic() + DEAF_SECONDS
+        self._first.set()
 
-    def __init__(self, sessions: EndedSessions, *, rpc: Rpc) -> None:
-        self._sessions = sessions
-        self._rpc = rpc
+    def lose_touch(self) -> None:
+        """From now on something may end unheard."""
+        self._complete_until = min(self._complete_until, self._monotonic() + DEAF_SECONDS)
 
-    async def follow(self, link: Link) -> None:
-        """Run until the link or the queue is lost. Raises what the broker refuses, to be started again."""
+    async def wait_until_complete(self, seconds: float) -> bool:
+        """As :class:`Revocations`."""
         try:
-            lost = (await self._listen(link)).closing
-        except AMQPError:  # identity may never have run on this broker; what it knows can be asked for all the same
-            await self._refresh()
-            raise
-        pause = 0.0
-        while not (await asyncio.wait([lost], timeout=pause))[0]:
-            pause = await self._refresh()
-        raise QueueLost
-
-    async def _refresh(self) -> float:
-        self._sessions.forget_expired()
-        try:
-            await self.load()
-        except (CallFailure, RemoteRefusal, msgspec.ValidationError) as fault:
-            log.info("edge.revocations.not_loaded", reason=str(fault))
-            return RETRY_SECONDS
-        return RELOAD_SECONDS
-
-    async def load(self) -> None:
-        """Ask identity for every ended session that still matters."""
-        context = CallContext(request_id=new_id(), deadline=Deadline.after(LOADING_SECONDS), route="revocations")
-        reply = await self._rpc.call(LIST_REVOKED_SESSIONS, {}, context=context)
-        for session_id, forget_at in msgspec.convert(reply.result, RevokedSessions).sessions.items():
-            self._sessions.add(session_id, forget_at)
-
-    async def take(self, message: DeliveredMessage) -> None:
-        """Take one event in; one that cannot be read is logged and left to the next full look."""
-        try:
-            event = msgspec.json.decode(message.body, type=Event)
-            ended = msgspec.convert(event.data, SessionRevoked)
-        except msgspec.MsgspecError as fault:
-            log.warning("edge.revocation.unreadable", reason=type(fault).__name__)
-            return
-        self._sessions.add(ended.session_id, ended.forget_at)
-
-    async def _listen(self, link: Link) -> AbstractChannel:
-        channel = await link.connection.channel(publisher_confirms=False)
-        queue = (await channel.queue_declare("", exclusive=True, auto_delete=True)).queue or ""
-        await channel.queue_bind(queue, EXCHANGE, SESSION_REVOKED.name)
-        channel.on_consumer_cancel_callbacks.add(lambda _: channel.close())
-        await channel.basic_consume(queue, self.take, no_ack=True, exclusive=True)
-        return channel
+            async with asyncio.timeout(seconds):
+                await self._first.wait()
+        except TimeoutError:
+            log.warning("edge.revocations.unknown_at_start")
+        return self.is_complete

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from edge.access import AccessList
 from edge.arguments import Binding
-from edge.checks import BadRoutes, Checked, check_table
-from edge.policies import RateClass, RoutePolicy
+from edge.checks import Checked, check_table
+from edge.document import read_document
+from edge.faults import BadRoutes, Fault
+from edge.limiting.limits import Limit
+from edge.places import Places
+from edge.policies import RoutePolicy
+from edge.transforms.compiled import RouteChanges
+from edge.upstreams.policy import HttpPolicy
 from shared.contracts.method import Method
 
-__all__ = ["BadRoutes", "NotRouted", "Route", "RouteTable", "load"]
+__all__ = ["BadRoutes", "NotRouted", "Route", "RouteTable", "compiled", "load"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +33,33 @@ class Route:
     answer: Any
     mutating: bool
     segments: tuple[str, ...]
-    by_address: RateClass | None
-    by_caller: RateClass | None
+    by_address: Limit | None
+    by_caller: Limit | None
+    access: AccessList | None
+    transforms: RouteChanges | None = None
+
+    @property
+    def upload_limit(self) -> int | None:
+        """The most bytes of a body that is passed on unread; ``None`` where bodies are read here."""
+        http, changes = self.policy.http, self.transforms
+        if http is None or (changes is not None and changes.request_json is not None):
+            return None
+        return http.body_limit if self.mutating else 0
+
+    @property
+    def http_policies(self) -> list[HttpPolicy]:
+        """Of every HTTP service that this route leads to, by itself or in a part."""
+        parts = self.policy.aggregate.parts if self.policy.aggregate else []
+        return [policy for policy in (self.policy.http, *(part.http for part in parts)) if policy is not None]
+
+    @property
+    def target_name(self) -> str:
+        """Where it leads, in one word: ``catalog.get_product``, ``http.reviews`` or ``local.ready``."""
+        if self.policy.http is not None:
+            return f"http.{self.policy.http.service}"
+        if self.policy.aggregate is not None:
+            return f"aggregate.{self.policy.name}"
+        return self.policy.call or f"local.{self.policy.local}"
 
 
 @dataclass(frozen=True)
@@ -41,47 +74,42 @@ class RouteTable:
     """All routes. A trailing slash is accepted on every path and changes nothing."""
 
     routes: tuple[Route, ...]
-    _fixed: dict[tuple[str, ...], dict[str, Route]] = field(default_factory=dict)
-    _variable: dict[int, list[tuple[tuple[str, ...], dict[str, Route]]]] = field(default_factory=dict)
+    text: str = ""
+    """What it was compiled from."""
+    _places: Places[Route] = field(default_factory=Places)
 
     def __post_init__(self) -> None:
         for route in self.routes:
-            self._by_method(route.segments)[route.policy.method] = route
+            self._places.add(route.segments, route.policy.method, route)
 
     def find(self, method: str, path: str) -> tuple[Route | NotRouted, dict[str, str]]:
         """The route with the path's variables, or why there is none. ``HEAD`` goes where ``GET`` does."""
         segments = _split(path)
-        by_method, variables = self._look_up(segments) if segments is not None else ({}, {})
-        route = by_method.get("GET" if method == "HEAD" else method)
-        if route is not None:
-            return route, variables
-        return NotRouted(_allowed(by_method)), {}
-
-    def _look_up(self, segments: tuple[str, ...]) -> tuple[dict[str, Route], dict[str, str]]:
-        fixed = self._fixed.get(segments)
-        if fixed is not None:
-            return fixed, {}
-        for template, by_method in self._variable.get(len(segments), ()):
-            if all(_fits(part, segment) for part, segment in zip(template, segments, strict=True)):
-                pairs = zip(template, segments, strict=True)
-                return by_method, {part[1:-1]: segment for part, segment in pairs if part.startswith("{")}
-        return {}, {}
-
-    def _by_method(self, segments: tuple[str, ...]) -> dict[str, Route]:
-        if not any(segment.startswith("{") for segment in segments):
-            return self._fixed.setdefault(segments, {})
-        shape = tuple("{}" if segment.startswith("{") else segment for segment in segments)
-        alike = self._variable.setdefault(len(segments), [])
-        for template, by_method in alike:
-            if tuple("{}" if segment.startswith("{") else segment for segment in template) == shape:
-                return by_method
-        alike.append((segments, {}))
-        return alike[-1][1]
+        place = None if segments is None else self._places.find(segments)
+        if segments is None or place is None:
+            return NotRouted(()), {}
+        found = place.by_method.get("GET" if method == "HEAD" else method)
+        if found is None:
+            return NotRouted(_allowed(place.by_method)), {}
+        route, variables = found
+        return route, {name: segments[at] for name, at in variables} if variables else {}
 
 
 def load(path: Path) -> RouteTable:
     """Read and compile the table. Raises :class:`BadRoutes` naming every fault of every route."""
-    return RouteTable(tuple(_compiled(checked) for checked in check_table(path)))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise BadRoutes([Fault(f"{path}: {fault}")]) from None
+    try:
+        return compiled(text)
+    except BadRoutes as bad:
+        raise BadRoutes([replace(fault, file=str(path)) for fault in bad.faults]) from None
+
+
+def compiled(text: str) -> RouteTable:
+    """The table that this text (YAML or JSON) describes. Raises as :func:`load`."""
+    return RouteTable(tuple(_compiled(checked) for checked in check_table(read_document(text))), text)
 
 
 def _compiled(checked: Checked) -> Route:
@@ -93,14 +121,18 @@ def _compiled(checked: Checked) -> Route:
         answer=checked.answer,
         mutating=checked.mutating,
         segments=tuple(policy.path.strip("/").split("/")),
-        by_address=rates[limits.address] if limits else None,
-        by_caller=rates[limits.caller] if limits and limits.caller else None,
+        by_address=Limit(f"{limits.address}-address", rates[limits.address]) if limits else None,
+        by_caller=Limit(f"{limits.caller}-caller", rates[limits.caller]) if limits and limits.caller else None,
+        access=AccessList.of(policy.access),
+        transforms=RouteChanges.of(policy.transforms),
     )
 
 
 def _split(path: str) -> tuple[str, ...] | None:
     """The path's segments, decoded one by one; ``None`` when no route could ever mean this."""
     trimmed = path[1:-1] if len(path) > 1 and path.endswith("/") else path[1:]
+    if "%" not in trimmed:
+        return tuple(trimmed.split("/")) if trimmed.isprintable() else None
     try:
         segments = tuple(unquote(segment, errors="strict") for segment in trimmed.split("/"))
     except UnicodeDecodeError:
@@ -108,12 +140,6 @@ def _split(path: str) -> tuple[str, ...] | None:
     return segments if all(segment.isprintable() for segment in segments) else None
 
 
-def _fits(part: str, segment: str) -> bool:
-    return part == segment or (part.startswith("{") and segment != "")
-
-
-def _allowed(by_method: dict[str, Route]) -> tuple[str, ...]:
-    if not by_method:
-        return ()
-    head = ["HEAD"] if "GET" in by_method else []
-    return tuple(sorted([*by_method, *head, "OPTIONS"]))
+def _allowed(by_method: Iterable[str]) -> tuple[str, ...]:
+    methods = set(by_method)
+    return tuple(sorted({*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"}))

@@ -2,130 +2,145 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jwt
 
-from edge.keys import ALGORITHM, KeyRing
+from edge.claims import (
+    LARGEST_TOKEN,
+    LEEWAY_SECONDS,
+    REQUIRED,
+    BadToken,
+    Caller,
+    caller_named_by,
+    decoded,
+    key_named_by,
+)
+from edge.keys import KeyRing, NoKeys
+from edge.verdicts import CACHED_SECONDS, Seals, SharedVerdicts, Verdict, Verdicts
+from shared.metrics.counting import token_verdicts
 
-LARGEST_TOKEN = 4096
-LEEWAY_SECONDS = 10
-CACHED_VERDICTS = 10_000
-REQUIRED_CLAIMS = ["exp", "iat", "nbf", "sub", "iss", "aud", "jti", "sid"]
+if TYPE_CHECKING:
+    from jwt.types import Options
+    from redis.asyncio import Redis
+
+    from edge.key_set import VerificationKey
+    from edge.revocations import Revocations
+
+__all__ = ["LEEWAY_SECONDS", "BadToken", "Caller", "Verifier"]
 
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class BadToken(Exception):
-    """This token opens nothing. The text says why, for the log of the one who debugs it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who a good token speaks for, and until when (seconds since the epoch)."""
-
-    user_id: str
-    session_id: str
-    scopes: frozenset[str]
-    expires_at: int
+_OPTIONS: Options = {"require": list(REQUIRED), "strict_aud": True, "enforce_minimum_key_length": True}
 
 
 class Verifier:
-    """Checks a token once, then remembers the verdict (by hash, never the token) until it expires."""
+    """Checks a signature once, then remembers the verdict; whether the session or the key ended, it looks each time.
 
-    def __init__(self, *, keys: KeyRing, issuer: str, audience: str, now: Callable[[], float]) -> None:
+    ``secret`` is common to all edges that share the Redis.
+    """
+
+    def __init__(  # noqa: PLR0913 - its collaborators, each by name
+        self,
+        *,
+        keys: KeyRing,
+        issuer: str,
+        audience: str,
+        now: Callable[[], float],
+        revocations: Revocations,
+        secret: str,
+        redis: Redis | None = None,
+    ) -> None:
+        seals = Seals(secret, terms="\0".join((issuer, audience, *keys.algorithms)))
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._now = now
-        self._verdicts: OrderedDict[bytes, Caller] = OrderedDict()
+        self._revocations = revocations
+        self._fingerprint = seals.fingerprint
+        self._local = Verdicts()
+        self._shared = SharedVerdicts(redis, seals) if redis is not None else None
+        self._count_local = token_verdicts["local"]
+
+    def known(self, token: str) -> Caller | None:
+        """Who the token speaks for, if this worker has checked it before and nothing has ended since. Never waits."""
+        if len(token) > LARGEST_TOKEN or not token.isascii():
+            return None
+        verdict = self._local.get(self._fingerprint(token))
+        if verdict is None or not self._still_holds(verdict):
+            return None
+        self._count_local()
+        return verdict.caller
 
     async def verify(self, token: str) -> Caller:
-        """Who the token speaks for. Raises :class:`BadToken`, or ``NoKeys`` while no token can be judged."""
+        """Who the token speaks for. Raises :class:`BadToken`, or ``NoKeys`` while it cannot be judged."""
+        try:
+            return await self._verified(token)
+        except BadToken:
+            token_verdicts["refused"]()
+            raise
+
+    async def _verified(self, token: str) -> Caller:
         if len(token) > LARGEST_TOKEN or _FORM.fullmatch(token) is None:
             raise BadToken("not a compact token")
-        fingerprint = sha256(token.encode()).digest()
-        caller = self._verdicts.get(fingerprint)
-        if caller is None:
-            caller = await self._judge(token)
-            self._remember(fingerprint, caller)
-        if caller.expires_at + LEEWAY_SECONDS <= self._now():
-            self._verdicts.pop(fingerprint, None)
-            raise BadToken("expired")
-        return caller
+        fingerprint = self._fingerprint(token)
+        verdict = self._local.get(fingerprint)
+        if verdict is None or not (self._keys.holds(verdict.key) and self._now() < verdict.until):
+            self._local.drop(fingerprint)
+            verdict = await self._found(token, fingerprint)
+        self._refuse_ended(verdict.caller)
+        return verdict.caller
 
-    async def _judge(self, token: str) -> Caller:
+    async def _found(self, token: str, fingerprint: bytes) -> Verdict:
         header, payload, _ = token.split(".")
-        key = await self._keys.find(_key_id(_plain_object(header)))
+        key_id = key_named_by(decoded(header), self._keys.algorithms)
+        caller = caller_named_by(decoded(payload), self._now())
+        key = await self._keys.find(key_id)
         if key is None:
             raise BadToken("unknown key")
-        claims = _plain_object(payload)
+        if self._shared is None:
+            self._check(token, key)
+        elif await self._shared.vouch_for(fingerprint, key):
+            token_verdicts["shared"]()
+            return self._remembered(fingerprint, caller, key)
+        else:
+            self._check(token, key)
+            self._shared.tell(fingerprint, key, min(caller.expires_at - self._now(), CACHED_SECONDS))
+        token_verdicts["judged"]()
+        return self._remembered(fingerprint, caller, key)
+
+    def _check(self, token: str, key: VerificationKey) -> None:
         try:
             jwt.decode(
                 token,
-                key.key,
-                algorithms=[ALGORITHM],
+                key.jwk,
+                algorithms=[key.algorithm],
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=LEEWAY_SECONDS,
-                options={"require": REQUIRED_CLAIMS, "strict_aud": True},
+                options=_OPTIONS,
             )
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as fault:
             raise BadToken(type(fault).__name__) from None
-        return _caller(claims)
 
-    def _remember(self, fingerprint: bytes, caller: Caller) -> None:
-        self._verdicts[fingerprint] = caller
-        if len(self._verdicts) > CACHED_VERDICTS:
-            self._verdicts.popitem(last=False)
+    def _remembered(self, fingerprint: bytes, caller: Caller, key: VerificationKey) -> Verdict:
+        now = self._now()
+        verdict = Verdict(caller, key, min(caller.expires_at, now + CACHED_SECONDS))
+        if now < verdict.until:  # within the leeway after its end a token is judged each time
+            self._local.put(fingerprint, verdict)
+        return verdict
 
+    def _still_holds(self, verdict: Verdict) -> bool:
+        return (
+            self._now() < verdict.until
+            and self._keys.holds(verdict.key)
+            and self._revocations.is_complete
+            and not self._revocations.ended(verdict.caller)
+        )
 
-def _key_id(header: dict[str, Any]) -> str:
-    """The key's id, if this is an access token signed the one way we take."""
-    if header.get("alg") != ALGORITHM or header.get("typ") != "at+jwt":
-        raise BadToken("not an access token")
-    if "crit" in header or "b64" in header or "zip" in header:
-        raise BadToken("asks for extensions")
-    key_id = header.get("kid")
-    if not isinstance(key_id, str) or _KEY_ID.fullmatch(key_id) is None:
-        raise BadToken("unusable key id")
-    return key_id
-
-
-def _caller(claims: dict[str, Any]) -> Caller:
-    """Read the claims that count; PyJWT takes texts for times, and looks at no others."""
-    if any(type(claims[name]) is not int for name in ("exp", "iat", "nbf")):
-        raise BadToken("times must be whole numbers")
-    scope = claims.get("scope", "")
-    if not all(isinstance(text, str) and text for text in (claims["sub"], claims["sid"], claims["jti"])):
-        raise BadToken("unusable subject")
-    if not isinstance(scope, str):
-        raise BadToken("unusable scope")
-    return Caller(claims["sub"], claims["sid"], frozenset(scope.split()), claims["exp"])
-
-
-def _plain_object(segment: str) -> dict[str, Any]:
-    try:
-        raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-        value = json.loads(raw.decode(), object_pairs_hook=_without_duplicates)
-    except (ValueError, binascii.Error, RecursionError):
-        raise BadToken("not a JSON object") from None
-    if not isinstance(value, dict):
-        raise BadToken("not a JSON object")
-    return value
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise BadToken("a member stands twice")
-    return members
+    def _refuse_ended(self, caller: Caller) -> None:
+        if self._revocations.ended(caller):
+            raise BadToken("its session has ended")
+        if not self._revocations.is_complete:
+            raise NoKeys

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from edge.admission.door import Admission, policy_of
+from edge.cache.assembly import make_cache
 from edge.collaborators import Collaborators
 from edge.discovery.agent import ConsulAgent
 from edge.discovery.registration import Registration
@@ -16,16 +18,33 @@ from edge.discovery.table import Instance, InstanceTable
 from edge.discovery.watch import Watch
 from edge.health import WorkerHealth
 from edge.keys import KeyRing
+from edge.limiting.assembly import make_limiter
+from edge.live.kept import KeptFile
+from edge.live.shared import SharedTable, TableWatch
+from edge.metrics.admission import AdmissionState
+from edge.metrics.cache import CacheState
+from edge.metrics.connections import ConnectionState
+from edge.metrics.limits import LimitState
 from edge.metrics.state import WorkerState
+from edge.metrics.table import TableState
 from edge.metrics.teller import Teller
+from edge.metrics.tokens import TokenState
+from edge.metrics.upstreams import UpstreamState
+from edge.reception import Reception
 from edge.redis_client import make_redis
-from edge.revocations import EndedSessions, RevocationFeed
+from edge.revocation_feed import LOADING_SECONDS, RevocationFeed
+from edge.revocations import EndedSessions
 from edge.rpc.client import RpcClient
 from edge.rpc.connection import Broker
 from edge.rpc.consumers import Consumers
 from edge.rpc.guard import Guard
 from edge.rpc.lane import POLICY
 from edge.rpc.pending import Pending
+from edge.rpc.rulings import Rulings
+from edge.status.picture import picture
+from edge.status.siblings import Door
+from edge.status.sight import Sight
+from edge.upstreams.upstreams import Upstreams
 from shared.contracts import cart, catalog, identity, notification, order
 from shared.metrics.counting import registry
 from shared.values.times import Clock, now
@@ -33,6 +52,8 @@ from shared.values.times import Clock, now
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from edge.live.current import LiveRoutes
+    from edge.routes import RouteTable
     from edge.settings import Settings
 
 log = structlog.get_logger()
@@ -55,15 +76,41 @@ class Worker:
     agent: ConsulAgent | None = None
     registration: Registration | None = None
     teller: Teller | None = None
+    door: Door | None = None
+    live: LiveRoutes | None = None
+    reception: Reception = field(default_factory=Reception)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def serve_by(self, live: LiveRoutes) -> None:
+        """Follow the shared table for ``live``, from the last good one on; without Consul there is none."""
+        settings = self.collaborators.settings
+        self.live = live
+        live.on_taken = self._lead
+        self._lead(live.snapshot.table)
+        self.door = Door(lambda: picture(self.collaborators, live), edge_port=settings.port)
+        if self.teller:
+            self.teller.add(TableState(live))
+        if settings.consul_url and settings.routes_kept:
+            live.restore(KeptFile(settings.routes_kept))
+
+    def _lead(self, table: RouteTable) -> None:
+        """Know the services that these routes lead to before the first request goes there."""
+        self.collaborators.upstreams.follow(policy for route in table.routes for policy in route.http_policies)
 
     async def open(self) -> None:
         """Connect. Whatever is away is waited for in the background: the edge starts anyway and says so."""
         await self.broker.open()
+        await self.collaborators.limiter.open()
         await self.keys.open()
+        await self.collaborators.revocations.wait_until_complete(LOADING_SECONDS)
         if self.teller:
             await self.teller.open()
+        if self.door:
+            await self.door.open()
+        self.collaborators.admission.start()
         self.keep_running(self.health.run())
+        if self.collaborators.rulings:
+            self.keep_running(self.collaborators.rulings.run())
         url = self.collaborators.settings.consul_url
         if url:
             self._join(ConsulAgent(url))
@@ -76,7 +123,6 @@ class Worker:
 
     async def leave(self) -> None:
         """Send new requests elsewhere; what runs goes on."""
-        self.health.leave()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -85,13 +131,20 @@ class Worker:
 
     async def close(self) -> None:
         """Let go of everything; no part can hold up the end for more than three seconds."""
+        self.collaborators.admission.stop()
         if self.client:
             await self.client.close(drain=CLOSING_SECONDS)
         parts = [self.keys.close(), self.broker.close(), self.collaborators.redis.aclose()]
+        parts.append(self.collaborators.cache.close())
+        parts.append(self.collaborators.upstreams.close())
+        parts.append(self.collaborators.plugins.close())
+        parts.append(self.collaborators.limiter.close())
         if self.agent:
             parts.append(self.agent.close())
         if self.teller:
             parts.append(self.teller.close())
+        if self.door:
+            parts.append(self.door.close())
         await asyncio.gather(*(asyncio.wait_for(part, CLOSING_SECONDS) for part in parts), return_exceptions=True)
 
     def _join(self, agent: ConsulAgent) -> None:
@@ -106,25 +159,35 @@ class Worker:
         self.agent = agent
         self.registration = Registration(agent, instance, self.health)
         self.keep_running(self.registration.run())
-        self.keep_running(Watch(agent, self.table, (*SERVICES, "edge")).run())
+        watch = Watch(agent, self.table, (*SERVICES, "edge", *self.collaborators.upstreams.names))
+        self.collaborators.upstreams.on_new_services = watch.follow_also
+        self.keep_running(watch.run())
+        if self.live:
+            self.live.shared = SharedTable(agent)
+            self.keep_running(TableWatch(self.live.shared, self.live).run())
 
 
 def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
     """Wire a worker. Nothing is opened yet."""
-    pending = Pending(limit=MOST_PENDING)
+    pending = Pending(limit=MOST_PENDING, on_late=lambda method: guard.heard(method))  # noqa: PLW0108 - made below
     broker = Broker(settings.amqp_url, name=settings.instance, pending=pending)
-    consumers = Consumers(SERVICES, on_return=lambda service: guard.wake(service))  # noqa: PLW0108 - made below
+    consumers = Consumers(
+        SERVICES,
+        on_return=lambda service: guard.wake(service),  # noqa: PLW0108 - as above
+        on_absence=lambda service: guard.lost(service),  # noqa: PLW0108 - as above
+    )
     lanes = POLICY if settings.coalescing else None
     client = RpcClient(broker=broker, pending=pending, consumers=consumers, lanes=lanes)
     guard = Guard(client, SERVICES)
     sessions = EndedSessions(wall=lambda: clock().timestamp())
     broker.follow(consumers.follow)
-    broker.follow(RevocationFeed(sessions, rpc=guard).follow)
+    keys = KeyRing(guard, algorithms=settings.jwt_algorithms)
+    broker.follow(RevocationFeed(sessions, rpc=guard, keys=keys).follow)
     redis = make_redis(settings.redis_url)
-    table = InstanceTable()
+    table = InstanceTable(lambda service: tell_guard(guard, table, service))
     known = table if settings.consul_url else None
-    health = WorkerHealth(broker=broker, guard=guard, consumers=consumers, redis=redis, table=known)
-    keys = KeyRing(guard)
+    limiter = make_limiter(settings, table)
+    health = WorkerHealth(broker=broker, guard=guard, consumers=consumers, redis=redis, table=known, limiter=limiter)
     collaborators = Collaborators(
         settings=settings,
         rpc=guard,
@@ -133,14 +196,36 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
         revocations=sessions,
         keys=keys,
         health=health,
+        rulings=Rulings(redis, guard),
+        admission=Admission(policy_of(settings.least_in_flight)),
+        cache=make_cache(settings, redis=redis, broker=broker),
+        upstreams=Upstreams(table),
+        limiter=limiter,
+        sight=Sight(table=known, lanes=client.lanes),
     )
-    teller = None
+    teller, reception = None, collaborators.sight.reception
     if settings.metrics.port is not None:
         state = WorkerState(broker=broker, client=client, guard=guard, consumers=consumers, pending=pending)
-        teller = Teller([registry, state], edge_port=settings.port)
+        told = [registry, state, ConnectionState(reception), TokenState(keys, sessions)]
+        told += [CacheState(collaborators.cache), UpstreamState(collaborators.upstreams)]
+        told += [AdmissionState(collaborators.admission), LimitState(limiter)]
+        teller = Teller(told, edge_port=settings.port)
     return Worker(
-        collaborators=collaborators, broker=broker, table=table, health=health, keys=keys, client=client, teller=teller
+        collaborators=collaborators,
+        broker=broker,
+        table=table,
+        health=health,
+        keys=keys,
+        client=client,
+        teller=teller,
+        reception=reception,
     )
+
+
+def tell_guard(guard: Guard, table: InstanceTable, service: str) -> None:
+    """Let the service's breakers know what Consul says of it; what is no service of ours has none."""
+    if service in SERVICES:
+        guard.listed(service, passing=len(table.passing(service)), proven=table.proven(service))
 
 
 def _report(task: asyncio.Task[None]) -> None:

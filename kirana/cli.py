@@ -18,6 +18,9 @@ COMMANDS = (
     "logs",
     "mail",
     "token",
+    "users",
+    "clients",
+    "keys",
     "shell",
     "seed",
     "demo",
@@ -26,6 +29,8 @@ COMMANDS = (
     "doctor",
     "install",
     "secrets",
+    "cache",
+    "routes",
 )
 
 EXAMPLES = """Run the shop on this machine, and look after it.

@@ -88,6 +88,18 @@ class ConsulAgent:
         seen, nodes = await self._consul.health.service(service, index=index, wait=wait)
         return int(seen), nodes or []
 
+    async def value(self, key: str, *, index: int | None) -> tuple[int, bytes | None, int]:
+        """A key's value and the index of its last change; a blocking query when ``index`` is given."""
+        wait = f"{WAIT_SECONDS}s" if index is not None else None
+        seen, found = await self._consul.kv.get(key, index=index, wait=wait)
+        if found is None:
+            return int(seen), None, 0
+        return int(seen), found["Value"] or b"", int(found["ModifyIndex"])
+
+    async def put(self, key: str, value: bytes, *, unchanged_since: int) -> bool:
+        """Check and set; ``False`` when somebody was faster."""
+        return bool(await self._consul.kv.put(key, value, cas=unchanged_since))
+
     async def close(self) -> None:
         """Close the connections."""
         await self._consul.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 _SEVERITY = {"passing": 0, "warning": 1, "critical": 2}
+_VERSION_TAG = "version="
+MOST_WEIGHT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,22 +21,51 @@ class Instance:
     port: int
     status: str = "passing"
     meta: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    weight: int = 1
+
+    @property
+    def version(self) -> str:
+        """Which version runs there: ``version`` in its meta, or a tag ``version=…``; nothing if it does not say."""
+        marked = [tag.removeprefix(_VERSION_TAG) for tag in self.tags if tag.startswith(_VERSION_TAG)]
+        return self.meta.get("version") or (marked[0] if marked else "")
 
 
 class InstanceTable:
-    """Per service: its instances as Consul named them last. Consul away: they stay."""
+    """Per service: its instances as Consul named them last. Consul away: they stay.
 
-    def __init__(self) -> None:
+    ``on_change`` hears the name of a service whose instances have changed.
+    """
+
+    def __init__(self, on_change: Callable[[str], None] = lambda _: None) -> None:
+        self._on_change = on_change
         self._instances: dict[str, tuple[Instance, ...]] = {}
+        self._passing: dict[str, tuple[Instance, ...]] = {}
+        self._proven: dict[str, frozenset[str]] = {}
         self.is_current = False
 
     def replace(self, service: str, instances: tuple[Instance, ...]) -> None:
         """Take in what Consul says now."""
-        self._instances[service] = instances
+        if self._instances.get(service) != instances:
+            self._instances[service] = instances
+            self._passing[service] = tuple(one for one in instances if one.status == "passing")
+            before = self._proven.get(service, frozenset())
+            self._proven[service] = frozenset(
+                one.id for one in instances if one.status == "passing" or one.id in before
+            )
+            self._on_change(service)
 
     def passing(self, service: str) -> tuple[Instance, ...]:
-        """The instances that may be sent to."""
-        return tuple(one for one in self._instances.get(service, ()) if one.status == "passing")
+        """The instances that may be sent to: the same object until something changes."""
+        return self._passing.get(service, ())
+
+    def proven(self, service: str) -> int:
+        """How many instances Consul lists that pass, or did before: one that only starts has proven nothing yet."""
+        return len(self._proven.get(service, ()))
+
+    def everybody(self) -> list[Instance]:
+        """Every instance of every service, passing or not, by service and id."""
+        return [one for service in sorted(self._instances) for one in self._instances[service]]
 
     def instances(self) -> dict[str, list[dict[str, Any]]]:
         """Everything, as plain JSON."""
@@ -55,4 +87,12 @@ def _instance_of(service: str, node: dict[str, Any]) -> Instance:
         port=described.get("Port", 0),
         status=max(statuses, key=lambda status: _SEVERITY.get(status, 2), default="passing"),
         meta=described.get("Meta") or {},
+        tags=tuple(described.get("Tags") or ()),
+        weight=_weight_of(described),
     )
+
+
+def _weight_of(described: dict[str, Any]) -> int:
+    """``weight`` in the meta (0: nothing new goes there), else what Consul keeps; 1 for what is no weight."""
+    told = (described.get("Meta") or {}).get("weight", (described.get("Weights") or {}).get("Passing", 1))
+    return min(int(told), MOST_WEIGHT) if str(told).isdecimal() else 1

@@ -55,7 +55,8 @@ class Watch:
     ) -> None:
         self._agent = agent
         self._table = table
-        self._services = tuple(services)
+        self._services = dict.fromkeys(services)
+        self._group: asyncio.TaskGroup | None = None
         self._dice = dice or random.SystemRandom()
 
     async def run(self) -> None:
@@ -63,6 +64,19 @@ class Watch:
         async with asyncio.TaskGroup() as group:
             for service in self._services:
                 group.create_task(self._follow(service))
+            self._group = group
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._group = None
+
+    def follow_also(self, services: Iterable[str]) -> None:
+        """Follow these, too, from now on; those followed already are followed once."""
+        for service in services:
+            if service not in self._services:
+                self._services[service] = None
+                if self._group is not None:
+                    self._group.create_task(self._follow(service))
 
     async def _follow(self, service: str) -> None:
         index: int | None = None

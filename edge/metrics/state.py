@@ -56,6 +56,14 @@ class WorkerState(Collector):
             families.BREAKER_STATE, *(Seen((service,), BREAKER_STATES[each["breaker"]]) for service, each in posts)
         )
         yield counted(
+            families.METHOD_BREAKER_STATE,
+            *(
+                Seen((service, method), BREAKER_STATES[one["breaker"]])
+                for service, each in posts
+                for method, one in each["methods"].items()
+            ),
+        )
+        yield counted(
             families.IN_FLIGHT,
             *(Seen((service, CALLER), max(0, each["in_flight"] - in_lanes.get(service, 0))) for service, each in posts),
         )

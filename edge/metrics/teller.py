@@ -35,9 +35,13 @@ class Teller:
     """Runs in the worker's own loop, where nothing that it reads can change under it."""
 
     def __init__(self, sources: Sequence[Collector], *, edge_port: int) -> None:
-        self._sources = sources
+        self._sources = list(sources)
         self._edge_port = edge_port
         self._server: asyncio.Server | None = None
+
+    def add(self, source: Collector) -> None:
+        """Tell of this, too."""
+        self._sources.append(source)
 
     async def open(self) -> None:
         """Begin to tell; without it the worker serves all the same."""

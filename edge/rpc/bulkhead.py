@@ -73,3 +73,64 @@ class Bulkhead:
                 turn.set_result(None)
                 return
         self.in_flight -= 1
+
+
+class DividedBulkhead:
+    """A bulkhead with walls inside: each method may hold at most ``share`` of the places, and of the queue.
+
+    So one slow method never takes all places of its service.
+    """
+
+    def __init__(self, *, limit: int, queue: int, share: float) -> None:
+        self._whole = Bulkhead(limit=limit, queue=queue)
+        self._limit = max(1, int(limit * share))
+        self._queue = int(queue * share)
+        self._parts: dict[str, Bulkhead] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Who holds a place of the whole."""
+        return self._whole.in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Who waits for a turn, here or there."""
+        return self._whole.waiting + sum(part.waiting for part in self._parts.values())
+
+    def held_by(self, method: str) -> int:
+        """The places of one method, those included that still wait for one of the whole."""
+        return self._part(method).in_flight
+
+    def try_enter(self, method: str) -> bool:
+        """Take a place if one is free, without a wait; :meth:`leave` it in the end. Gives whether there was one."""
+        part = self._part(method)
+        if not part.try_enter():
+            return False
+        if self._whole.try_enter():
+            return True
+        part.leave()
+        return False
+
+    async def enter(self, method: str, *, patience: float) -> None:
+        """Wait for a place; :meth:`leave` it in the end. Raises ``NotExecuted`` after ``patience`` seconds."""
+        until = asyncio.get_running_loop().time() + patience
+        part = self._part(method)
+        if not part.try_enter():
+            await part.enter(patience=patience)
+        try:
+            if not self._whole.try_enter():
+                await self._whole.enter(patience=max(0.0, until - asyncio.get_running_loop().time()))
+        except BaseException:
+            part.leave()
+            raise
+
+    def leave(self, method: str) -> None:
+        """Hand the place on, or free it."""
+        self._whole.leave()
+        self._parts[method].leave()
+
+    def _part(self, method: str) -> Bulkhead:
+        part = self._parts.get(method)
+        if part is None:
+            part = self._parts[method] = Bulkhead(limit=self._limit, queue=self._queue)
+        return part

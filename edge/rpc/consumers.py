@@ -27,9 +27,16 @@ ASKING_SECONDS = 2.0
 class Consumers:
     """Consumers per service queue, as last seen; unknown until the first look on each link."""
 
-    def __init__(self, services: Iterable[str], *, on_return: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        services: Iterable[str],
+        *,
+        on_return: Callable[[str], None] = lambda _: None,
+        on_absence: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._services = tuple(services)
         self._on_return = on_return
+        self._on_absence = on_absence
         self._seen: dict[str, int] = {}
 
     def count(self, service: str) -> int | None:
@@ -41,13 +48,15 @@ class Consumers:
         return self._seen.get(service) == 0
 
     def note(self, service: str, consumers: int) -> None:
-        """Take in what was seen; tells when a service is first seen on a link, or has come back."""
+        """Take in what was seen; tells when a service is first seen on a link, has come back, or has gone."""
         before = self._seen.get(service)
         self._seen[service] = consumers
         if before != consumers and 0 in {before, consumers}:
             log.info("rpc.consumers.changed", queue=calls_queue(service), consumers=consumers)
         if not before and consumers:
             self._on_return(service)
+        if before != 0 and not consumers:
+            self._on_absence(service)
 
     async def follow(self, link: Link) -> None:
         """Look every second (four times a second while one is absent), for as long as the link lives."""
@@ -64,7 +73,9 @@ class Consumers:
         except ChannelAccessRefused:
             log.warning("rpc.consumers.forbidden")
         finally:
-            self._seen = {}
+            seen, self._seen = self._seen, {}
+            for service in (service for service, consumers in seen.items() if not consumers):
+                self._on_return(service)  # nobody knows any more, so it is to be tried
 
     async def _look(self, link: Link, channel: AbstractChannel, service: str) -> AbstractChannel:
         try:

@@ -20,8 +20,11 @@ class Blame(Enum):
 class RemoteRefusal(Exception):
     """The service answered no: ``code`` and ``sentence`` may be shown, ``details`` is plain JSON.
 
-    ``remote_type`` is the exception's class name as the service gave it, for the logs only.
+    ``remote_type`` is the exception's class name as the service gave it, for the logs only; ``replayed`` says that an
+    earlier run of the same operation ended so.
     """
+
+    replayed = False
 
     def __init__(self, code: str, sentence: str, details: dict[str, Any], *, remote_type: str = "") -> None:
         super().__init__(sentence)

@@ -1,45 +1,43 @@
-"""Stands before the client, one post per service: a breaker for who fails, a bulkhead for who is slow."""
+"""Stands before the client, one post per service: breakers for who fails, a bulkhead for who is slow."""
 
 from __future__ import annotations
 
 import math
+import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from edge.rpc.bulkhead import Bulkhead
-from edge.rpc.failures import Blame, CallFailure, NotExecuted, RemoteRefusal
+from edge.rpc.failures import CallFailure, NotExecuted, RemoteRefusal
+from edge.rpc.post import Post, fair_ending, unfair_ending
 from shared.metrics.counting import calling
 from shared.metrics.outcomes import ABANDONED, ANSWERED, NOT_EXECUTED, UNKNOWN, outcome_of
-from shared.resilience.breaker import Breaker, BreakerPolicy, BreakerState
+from shared.resilience.breaker import BreakerPolicy, BreakerState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from edge.rpc.calls import CallContext, Rpc, RpcReply
     from shared.contracts.method import Method
+    from shared.resilience.circuit import Attempt
 
 log = structlog.get_logger()
 
-IN_FLIGHT = 512
-WAITING = 2048
 LONGEST_WAIT = 2.0
+VERDICT_SECONDS = 0.1
+"""So long a call waits for the verdict of the probe that is out, rather than be refused in that very moment."""
 
-
-class Post:
-    """What guards one service."""
-
-    def __init__(self, policy: BreakerPolicy) -> None:
-        self.breaker = Breaker(policy)
-        self.bulkhead = Bulkhead(limit=IN_FLIGHT, queue=WAITING)
+FAIR_SECONDS = 0.1
+"""A call that reached the client with less time than this says nothing of the service when it is not answered."""
 
 
 class Guard:
-    """An ``Rpc`` that refuses calls which would only wait for a service that does not answer.
+    """An ``Rpc`` that refuses calls which would only wait for a service, or a method, that does not answer.
 
     Only a service's own faults count: its refusals are answers, and neither the broker's faults, nor our own shedding,
-    nor callers who go away say anything about it.
+    nor callers who go away or come too late say anything about it.
     """
 
     def __init__(
@@ -53,7 +51,11 @@ class Guard:
         self._rpc = rpc
         self._clock = clock
         self._policy = policy or BreakerPolicy()
-        self._posts = {service: Post(self._policy) for service in services}
+        self._dice = random.SystemRandom()
+        self._posts: dict[str, Post] = {}
+        self._is_passing: dict[str, bool] = {}
+        for service in services:
+            self._post(service)
 
     async def call(self, method: Method, arguments: dict[str, Any], *, context: CallContext) -> RpcReply:
         """Call through the guard. Raises what the client raises, and ``NotExecuted`` when it is refused here."""
@@ -77,66 +79,80 @@ class Guard:
         return reply
 
     async def _guarded(self, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
-        post = self._post(method.service)
-        if post.breaker.state(self._clock()) is BreakerState.OPEN:
-            raise self._refused(post)
-        if not post.bulkhead.try_enter():
-            await post.bulkhead.enter(patience=min(LONGEST_WAIT, max(0.0, context.deadline.remaining() / 2)))
+        post, name = self._post(method.service), method.name
+        if not post.bulkhead.try_enter(name):
+            if post.circuit.state(name) is BreakerState.OPEN:
+                raise _refused(post, name)
+            await post.bulkhead.enter(name, patience=min(LONGEST_WAIT, max(0.0, context.deadline.remaining() / 2)))
         try:
-            return await self._call(post, method, arguments, context)
+            attempt = await self._attempt(post, name, context)
+            try:
+                with attempt:
+                    return await self._rpc.call(method, arguments, context=context)
+            finally:
+                if attempt.is_probe:
+                    post.tell()
         finally:
-            post.bulkhead.leave()
+            post.bulkhead.leave(name)
+
+    async def _attempt(self, post: Post, method: str, context: CallContext) -> Attempt:
+        remaining = context.deadline.remaining()
+        judge = fair_ending if remaining >= FAIR_SECONDS else unfair_ending
+        attempt = post.circuit.attempt(method, judge)
+        if attempt is None and post.circuit.state(method) is BreakerState.HALF_OPEN:
+            await post.verdict(min(VERDICT_SECONDS, max(0.0, remaining / 2)))
+            attempt = post.circuit.attempt(method, judge)
+        if attempt is None:
+            raise _refused(post, method)
+        return attempt
 
     def wake(self, service: str) -> None:
-        """The service was seen alive: probe it now, if its breaker is open."""
-        self._post(service).breaker.wake()
+        """The service was seen alive, or nobody knows any more: probe whatever is open."""
+        self._post(service).circuit.back()
+
+    def lost(self, service: str) -> None:
+        """Nobody listens: refuse every call until :meth:`wake`."""
+        self._post(service).circuit.gone("no instance of the service is listening")
+
+    def listed(self, service: str, *, passing: int, proven: int) -> None:
+        """What Consul says of the service's instances; only a change counts, so that a wrong word is soon outlived.
+
+        ``proven`` are those listed that pass or did before. Instances that left the list, or have never passed yet, say
+        nothing here: when replicas are replaced in turn, the last old one leaves before the new one has passed. Whether
+        anybody listens the broker knows better, and a Consul that lost its memory must not stop the shop.
+        """
+        if passing:
+            if self._is_passing.get(service) is False:
+                self._post(service).circuit.back()
+            self._is_passing[service] = True
+        elif proven and self._is_passing.get(service):
+            self._is_passing[service] = False
+            self._post(service).circuit.trip("Consul knows no passing instance")
+
+    def heard(self, method: Method) -> None:
+        """An answer came that nobody waited for any more: the service lives."""
+        self._post(method.service).circuit.heard(method.name)
+
+    def rule(self, rulings: Mapping[str, Mapping[str, BreakerState]]) -> None:
+        """Hold breakers open or closed, by service and method; all that are not named decide for themselves."""
+        for service, post in self._posts.items():
+            post.circuit.rule(rulings.get(service, {}))
 
     def states(self) -> dict[str, dict[str, Any]]:
-        """Per service: the breaker's state, calls in flight and calls waiting."""
-        now = self._clock()
-        return {
-            service: {
-                "breaker": post.breaker.state(now).value,
-                "in_flight": post.bulkhead.in_flight,
-                "waiting": post.bulkhead.waiting,
-            }
-            for service, post in self._posts.items()
-        }
-
-    async def _call(self, post: Post, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
-        before = post.breaker.state(self._clock())
-        permit = post.breaker.admit(self._clock())
-        if permit is None:
-            raise self._refused(post)
-        try:
-            reply = await self._rpc.call(method, arguments, context=context)
-        except RemoteRefusal:
-            post.breaker.succeeded(permit)
-            raise
-        except CallFailure as failure:
-            if failure.blame is Blame.SERVICE:
-                post.breaker.failed(permit, self._clock())
-            else:
-                post.breaker.abandoned(permit)
-            raise
-        except BaseException:
-            post.breaker.abandoned(permit)
-            raise
-        else:
-            post.breaker.succeeded(permit)
-            return reply
-        finally:
-            self._report(method.service, before, post.breaker.state(self._clock()))
+        """Per service and per method: the breaker, calls in flight and waiting. All that a page can show of it."""
+        return {service: post.state() for service, post in self._posts.items()}
 
     def _post(self, service: str) -> Post:
         post = self._posts.get(service)
         if post is None:
-            post = self._posts[service] = Post(self._policy)
+            moved = partial(_report, service)
+            post = self._posts[service] = Post(self._policy, clock=self._clock, dice=self._dice, on_move=moved)
         return post
 
-    def _refused(self, post: Post) -> NotExecuted:
-        return NotExecuted("the breaker is open", max(1, math.ceil(post.breaker.retry_after(self._clock()))))
 
-    def _report(self, service: str, before: BreakerState, after: BreakerState) -> None:
-        if before is not after:
-            log.warning("rpc.breaker.changed", guarded=service, before=before.value, after=after.value)
+def _refused(post: Post, method: str) -> NotExecuted:
+    return NotExecuted("the breaker is open", max(1, math.ceil(post.circuit.retry_after(method))))
+
+
+def _report(service: str, method: str, state: BreakerState, reason: str) -> None:
+    log.warning("rpc.breaker.changed", guarded=service, method=method or "all", after=state.value, reason=reason)

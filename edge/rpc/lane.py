@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 POLICY = CoalescingPolicy(batches=1, batch_size=256, room=10_000)
 LONGEST_SEND = 120.0
 UNKNOWN_METHOD = "MethodNotFound"
+FAIR_SECONDS = 0.1
+"""A frame that leaves with less time than this for its last caller may expire without any fault of the service's."""
 
 
 class FramesNotSpoken(Exception):
@@ -140,6 +142,7 @@ class Flight:
         self._errands = {pending.expect(self): errand for errand in errands}
         self._deadline = max(errand.deadline or 0.0 for errand in errands)
         self._is_taken = False
+        self._had_its_time = self.patience() >= FAIR_SECONDS
 
     def body(self) -> bytes:
         """The frame."""
@@ -158,6 +161,8 @@ class Flight:
         """One call is done; its mates go on."""
         errand = self._errands.pop(reply.id, None)
         if errand is not None:
+            if not errand.is_wanted:
+                self._pending.late(errand.item.method)
             self.sending.answer(errand, reply)
         if not self._errands and not self.over.done():
             self.over.set_result(None)
@@ -178,12 +183,13 @@ class Flight:
         self._is_taken = True
 
     def expired(self) -> None:
-        """Nobody has it now. Whether somebody had it, only a notice tells."""
+        """Nobody has it now. Whether somebody had it, only a notice tells. What left too late expired by our fault."""
+        blame = Blame.SERVICE if self._had_its_time else Blame.EDGE
         for call_id, errand in list(self._errands.items()):
             if self._is_taken and errand.item.method.mutating:
-                failure: CallFailure = OutcomeUnknown("it expired after a service had it", blame=Blame.SERVICE)
+                failure: CallFailure = OutcomeUnknown("it expired after a service had it", blame=blame)
             else:
-                failure = NotExecuted("it expired in the service's queue", blame=Blame.SERVICE)
+                failure = NotExecuted("it expired in the service's queue", blame=blame)
             self._pending.forget(call_id)
             del self._errands[call_id]
             self.sending.fail(errand, failure)
@@ -200,8 +206,9 @@ class Flight:
 
     def forget(self) -> None:
         """Whatever still comes is late."""
-        for call_id in self._errands:
+        for call_id, errand in self._errands.items():
             self._pending.forget(call_id)
+            self._pending.give_up(call_id, errand.item.method)
         self._errands.clear()
 
 

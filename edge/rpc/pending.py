@@ -14,13 +14,17 @@ from edge.rpc.failures import Blame, NotExecuted, OutcomeUnknown
 from shared.contracts import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from aiormq.abc import DeliveredMessage
+
+    from shared.contracts.method import Method
 
 log = structlog.get_logger()
 
 DEATHS = "x-death"
+REMEMBERED = 4096
+"""Calls that were given up and might still be answered; of more, the oldest are forgotten."""
 
 
 class Recipient(Protocol):
@@ -75,10 +79,15 @@ class Answer:
 
 
 class Pending:
-    """Ids come from a counter: unique within this process, and the reply queue is ours alone."""
+    """Ids come from a counter: unique within this process, and the reply queue is ours alone.
 
-    def __init__(self, *, limit: int) -> None:
+    ``on_late`` hears the method of a call that was given up when its answer comes after all.
+    """
+
+    def __init__(self, *, limit: int, on_late: Callable[[Method], None] = lambda _: None) -> None:
         self._limit = limit
+        self._on_late = on_late
+        self._given_up: dict[str, Method] = {}
         self._ids = count(1)
         self._messages: dict[str, Awaiting] = {}
         self._framed: dict[str, Recipient] = {}
@@ -127,6 +136,16 @@ class Pending:
         """Nobody waits for this call any more."""
         self._framed.pop(call_id, None)
 
+    def give_up(self, call_id: str, method: Method) -> None:
+        """Nobody waits for this call any more, but an answer would show that the service lives."""
+        while len(self._given_up) >= REMEMBERED:
+            del self._given_up[next(iter(self._given_up))]
+        self._given_up[call_id] = method
+
+    def late(self, method: Method) -> None:
+        """An answer came for which nobody waits."""
+        self._on_late(method)
+
     def resolve(self, message: DeliveredMessage) -> None:
         """Hand what came to whom it belongs; what is late, repeated or unknown is dropped and counted."""
         properties = message.header.properties
@@ -136,7 +155,7 @@ class Pending:
         correlation_id = properties.correlation_id or ""
         awaiting = self._messages.get(correlation_id)
         if awaiting is None:
-            self._unclaimed(correlation_id)
+            self._unclaimed(correlation_id, is_answer=DEATHS not in (properties.headers or {}))
         elif properties.message_type == frames.TAKEN:
             awaiting.taken()
         else:
@@ -163,10 +182,13 @@ class Pending:
         for reply in replies:
             recipient = self._framed.pop(reply.id, None)
             if recipient is None:
-                self._unclaimed(reply.id)
+                self._unclaimed(reply.id, is_answer=True)
             else:
                 recipient.answered(reply)
 
-    def _unclaimed(self, correlation_id: str) -> None:
+    def _unclaimed(self, correlation_id: str, *, is_answer: bool) -> None:
         self.counts["unclaimed"] += 1
+        method = self._given_up.pop(correlation_id, None)
+        if method is not None and is_answer:
+            self.late(method)
         log.debug("rpc.reply.unclaimed", correlation_id=correlation_id)

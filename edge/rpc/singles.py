@@ -35,7 +35,11 @@ class Singles:
             except OutcomeUnknown:
                 if not answer.done():
                     raise
-            message = await _in_time(answer, context)
+            try:
+                message = await _in_time(answer, context)
+            except OutcomeUnknown:
+                self._pending.give_up(correlation_id, method)
+                raise
         return decode_reply(message.body, message.header.properties.headers)
 
 

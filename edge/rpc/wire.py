@@ -94,9 +94,10 @@ def decode_reply(body: bytes, reply_headers: Mapping[str, Any] | None) -> RpcRep
         result = reply["result"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise OutcomeUnknown("unreadable reply", blame=Blame.SERVICE) from None
+    replayed = bool((reply_headers or {}).get(headers.PREFIX + headers.REPLAYED))
     if error is not None:
-        raise _refusal_of(error)
-    return RpcReply(result, replayed=bool((reply_headers or {}).get(headers.PREFIX + headers.REPLAYED)))
+        raise _refusal_of(error, replayed=replayed)
+    return RpcReply(result, replayed=replayed)
 
 
 def open_reply(reply: frames.FramedReply) -> RpcReply:
@@ -107,11 +108,17 @@ def open_reply(reply: frames.FramedReply) -> RpcReply:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise OutcomeUnknown("unreadable reply", blame=Blame.SERVICE) from None
     if error is not None:
-        raise _refusal_of(error)
+        raise _refusal_of(error, replayed=reply.replayed)
     return RpcReply(result, replayed=reply.replayed)
 
 
-def _refusal_of(error: Any) -> RemoteRefusal:
+def _refusal_of(error: Any, *, replayed: bool) -> RemoteRefusal:
+    refusal = _read_refusal(error)
+    refusal.replayed = replayed
+    return refusal
+
+
+def _read_refusal(error: Any) -> RemoteRefusal:
     """Only our own errors carry a text for callers; what Python says of other exceptions stays inside."""
     match error:
         case {"exc_path": str(path), "exc_args": [str(code), str(sentence), dict(details), *_]} if path.startswith(

@@ -6,10 +6,10 @@ import re
 import secrets
 import time
 
-import structlog
 from sanic import HTTPResponse
 
 from edge.exchange import Exchange, Target
+from shared.logs.context import bind_request
 from shared.values.identifiers import is_sane_token, new_id
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
@@ -20,13 +20,11 @@ async def correlate(exchange: Exchange, proceed: Target) -> HTTPResponse:
     offered = exchange.header("x-request-id")
     exchange.request_id = offered if offered is not None and is_sane_token(offered) else new_id()
     exchange.traceparent = _continued(exchange.header("traceparent"))
-    structlog.contextvars.bind_contextvars(
-        **{"http.request.id": exchange.request_id, "trace.id": exchange.traceparent[3:35]}
-    )
+    bind_request({"http.request.id": exchange.request_id, "trace.id": exchange.traceparent[3:35]})
     try:
         response = await proceed(exchange)
     finally:
-        structlog.contextvars.unbind_contextvars("http.request.id", "trace.id", "user.id")
+        bind_request(None)
     response.headers["x-request-id"] = exchange.request_id
     response.headers["server-timing"] = (
         f"edge;dur={(time.perf_counter() - exchange.began) * 1000:.1f}, rpc;dur={exchange.rpc_seconds * 1000:.1f}, "
@@ -38,5 +36,6 @@ async def correlate(exchange: Exchange, proceed: Target) -> HTTPResponse:
 def _continued(traceparent: str | None) -> str:
     """The client's trace with a span of our own, or a new trace."""
     match = _TRACEPARENT.fullmatch(traceparent or "")
-    trace, flags = (match[1], match[2]) if match else (secrets.token_hex(16), "01")
-    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
+    fresh = secrets.token_hex(24)
+    trace, flags = (match[1], match[2]) if match else (fresh[16:], "01")
+    return f"00-{trace}-{fresh[:16]}-{flags}"

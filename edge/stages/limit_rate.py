@@ -2,42 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Sequence
+
 from sanic import HTTPResponse
 
+from edge.addresses import network_of
+from edge.composing import only_for
 from edge.exchange import Exchange, Target
-from edge.limits import limit_headers, network_of
-from edge.policies import RateClass
+from edge.limiting.limits import Limit, LimitsAway, Verdict, limit_headers
 from edge.problems import Rejected
+from edge.stages.authenticate import recognized
 
 
+@only_for(lambda route: route.by_address is not None)
 async def limit_rate_by_address(exchange: Exchange, proceed: Target) -> HTTPResponse:
-    """Before anything costly: count the peer's address."""
-    route = exchange.matched
-    if route.by_address is None or route.policy.limits is None:
-        return await proceed(exchange)
-    await _take(exchange, f"{route.policy.limits.address}-address", route.by_address, network_of(exchange.address))
+    """Before anything costly: count the client's address, and with it the caller, if it is known already who calls."""
+    await _take(exchange, *_known_windows(exchange))
     response = await proceed(exchange)
-    for header, value in limit_headers(exchange.verdicts).items():
-        response.headers[header] = value
+    response.headers.update(limit_headers(exchange.verdicts))
     return response
 
 
-async def limit_rate_by_caller(exchange: Exchange, proceed: Target) -> HTTPResponse:
-    """Once it is known who calls: count the user, wherever they call from. Guests are counted by address."""
-    route = exchange.matched
-    if exchange.caller is None or route.by_caller is None or route.policy.limits is None:
-        return await proceed(exchange)
-    await _take(exchange, f"{route.policy.limits.caller}-caller", route.by_caller, exchange.caller.user_id)
+@only_for(lambda route: route.by_caller is not None)
+def limit_rate_by_caller(exchange: Exchange, proceed: Target) -> Awaitable[HTTPResponse]:
+    """Once it is known who calls: count the user, wherever they call from, unless that was done with the address."""
+    limit, caller = exchange.matched.by_caller, exchange.caller
+    if exchange.is_caller_counted or limit is None or caller is None:
+        return proceed(exchange)
+    return _take_then(exchange, limit, caller.user_id, proceed)
+
+
+async def _take_then(exchange: Exchange, limit: Limit, who: str, proceed: Target) -> HTTPResponse:
+    await _take(exchange, (limit,), (limit.key(who),))
     return await proceed(exchange)
 
 
-async def _take(exchange: Exchange, name: str, rate: RateClass, who: str) -> None:
-    verdict = await exchange.equipment.limiter.take(name, rate, who)
-    exchange.verdicts.append(verdict)
-    if not verdict.allowed:
-        raise Rejected(
-            "quota.exceeded",
-            f"At most {verdict.quota} requests in {verdict.window} seconds. Nothing was changed.",
-            retry_after=verdict.reset,
-            violated_policies=[name],
-        )
+def _known_windows(exchange: Exchange) -> tuple[tuple[Limit, ...], tuple[str, ...]]:
+    route, network = exchange.matched, network_of(exchange.address)
+    first, second = route.by_address, route.by_caller
+    if first is None:
+        return (), ()
+    who = None if second is None else _known_caller(exchange, network)
+    if second is None or who is None:
+        return (first,), (first.key(network),)
+    exchange.is_caller_counted = True
+    return (first, second), (first.key(network), second.key(who))
+
+
+def _known_caller(exchange: Exchange, network: str) -> str | None:
+    """Who is counted as the caller, if that is clear before authentication: a guest by the network.
+
+    One who lacks a scope is not: the refusal that follows must not cost them anything.
+    """
+    policy = exchange.matched.policy
+    if policy.plugins:
+        return None  # one of them may know another
+    exchange.caller = caller = recognized(exchange)
+    if caller is not None:
+        return caller.user_id if caller.scopes.issuperset(policy.scopes) else None
+    is_guest = policy.auth == "optional" and "authorization" not in exchange.request.headers
+    return f"guest/{network}" if is_guest else None
+
+
+async def _take(exchange: Exchange, limits: Sequence[Limit], keys: tuple[str, ...]) -> None:
+    try:
+        verdicts = await exchange.equipment.limiter.take(limits, keys)
+    except LimitsAway:
+        raise Rejected("service.unavailable", "Limits cannot be judged right now.", retry_after=1) from None
+    exchange.verdicts += verdicts
+    refused = [one for one in verdicts if not one.allowed]
+    if refused:
+        raise _refusal(refused)
+
+
+def _refusal(refused: Sequence[Verdict]) -> Rejected:
+    longest = max(refused, key=lambda one: one.reset)
+    return Rejected(
+        "quota.exceeded",
+        f"At most {longest.quota} requests in {longest.window} seconds. Nothing was changed.",
+        retry_after=longest.reset,
+        violated_policies=[one.name for one in refused],
+    )

@@ -12,23 +12,30 @@ from edge.exchange import Exchange, Target
 log = structlog.get_logger()
 
 CLIENT_HAS_GONE = 499
+NOT_COUNTED = frozenset({"alive", "ready", "status", "status_json"})
+"""Who looks at how the edge is should not see the looking."""
 
 
 async def log_access(exchange: Exchange, proceed: Target) -> HTTPResponse:
     """Log when the answer is ready; a request whose client went away is logged too."""
-    status = CLIENT_HAS_GONE
+    status, route = CLIENT_HAS_GONE, exchange.route
     try:
         response = await proceed(exchange)
         status = response.status
     finally:
+        ended = time.perf_counter()
+        seconds = ended - exchange.began
+        if route is None or route.policy.local not in NOT_COUNTED:
+            exchange.equipment.collaborators.sight.history.note(status, seconds, ended)
         log.info(
             "http.request",
-            route=exchange.route.policy.name if exchange.route else "none",
+            route=route.policy.name if route else "none",
+            routes=exchange.snapshot.version.hash,
             **{
                 "http.request.method": exchange.request.method,
                 "url.path": exchange.request.path,
                 "http.response.status_code": status,
-                "event.duration": int((time.perf_counter() - exchange.began) * 1_000_000_000),
+                "event.duration": int(seconds * 1_000_000_000),
             },
         )
     return response

@@ -8,29 +8,40 @@ from hashlib import sha256
 import orjson
 from sanic import HTTPResponse
 
+from edge.composing import only_for
 from edge.exchange import Exchange, Operation, Target
+from edge.kept_answers import answer_once
 from edge.problems import Rejected
+from edge.targets.declared import DECLARED
 from shared.values.identifiers import new_id
 
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])+)"')
 _BARE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 LONGEST_KEY = 255
+KEPT_HERE = frozenset(name for name, target in DECLARED.items() if target.kept_here)
 
 
+@only_for(lambda route: route.mutating)
 async def replay(exchange: Exchange, proceed: Target) -> HTTPResponse:
-    """Give the operation its id; the service that has the effect keeps the first answer under it."""
+    """Give the operation its id; the service that has the effect keeps the first answer under it.
+
+    Without a key nobody can ask for that again: the id then only tells a redelivered message from a new one.
+    """
     route = exchange.matched
-    if not route.mutating:
-        return await proceed(exchange)
     key = _key(exchange)
     if key is None and route.policy.idempotency == "required":
         raise Rejected(
             "idempotency.key_required", "Send an Idempotency-Key, so that a repetition has no second effect."
         )
     caller = _caller(exchange)
-    operation_id = f"request/{new_id()}" if key is None or caller is None else f"{caller}/{key}"
-    exchange.operation = Operation(operation_id, _fingerprint(exchange))
-    response = await proceed(exchange)
+    if key is None or caller is None:
+        exchange.operation = Operation(f"request/{new_id()}")
+        return await proceed(exchange)
+    exchange.operation = operation = Operation(f"{caller}/{key}", _fingerprint(exchange))
+    if route.policy.local in KEPT_HERE:
+        response = await answer_once(exchange, operation, proceed)
+    else:
+        response = await proceed(exchange)
     if exchange.replayed:
         response.headers["idempotency-replayed"] = "true"
     return response
@@ -65,13 +76,19 @@ def _caller(exchange: Exchange) -> str | None:
 
 
 def _fingerprint(exchange: Exchange) -> str:
-    request = exchange.request
+    """Of all that the effect depends on; a text is not taken apart, and a session is nobody else's."""
+    request, route = exchange.request, exchange.matched
+    text = request.body.decode(errors="replace") if route.policy.body == "text" else None
+    by_session = "caller.session_id" in route.binding.sources.values()
+    session = exchange.caller.session_id if exchange.caller and by_session else None
     asked = [
         request.method,
-        exchange.matched.policy.path,
+        route.policy.path,
         exchange.variables,
         sorted(request.query_args),
         exchange.body,
         exchange.header("if-match"),
+        text,
+        session,
     ]
     return exchange.equipment.cursors.fingerprint(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS))

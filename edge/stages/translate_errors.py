@@ -9,7 +9,7 @@ from sanic import HTTPResponse
 
 from edge.exchange import Exchange, Target
 from edge.keys import NoKeys
-from edge.limits import limit_headers
+from edge.limiting.limits import limit_headers
 from edge.problems import PROBLEMS, Rejected, problem_document, problem_response
 from edge.rpc.failures import CallFailure, NotExecuted, RemoteRefusal
 from shared.contracts import refusals
@@ -17,6 +17,7 @@ from shared.contracts import refusals
 log = structlog.get_logger()
 
 CHALLENGE = {"www-authenticate": 'Bearer realm="kirana"'}
+REPLAYED = {"idempotency-replayed": "true"}
 
 
 async def translate_errors(exchange: Exchange, proceed: Target) -> HTTPResponse:
@@ -53,7 +54,9 @@ def _unanswered(exchange: Exchange, failure: CallFailure | NoKeys) -> HTTPRespon
 def _remote(exchange: Exchange, refusal: RemoteRefusal) -> HTTPResponse:
     """A service's no. What it says of itself only where the code is one we know."""
     if refusal.code in PROBLEMS and refusal.code != refusals.Internal.code:
-        return _problem(exchange, refusal.code, refusal.sentence, refusal.details)
+        return _problem(
+            exchange, refusal.code, refusal.sentence, refusal.details, REPLAYED if refusal.replayed else None
+        )
     log.error("edge.remote_failure", code=refusal.code, remote_type=refusal.remote_type)
     return _problem(exchange, refusals.Internal.code, refusals.Internal.sentence, {})
 

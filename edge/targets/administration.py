@@ -1,4 +1,4 @@
-"""What an administrator may see of the edge: the routes in force and the breakers before the services."""
+"""What an administrator may see of the edge: the routes in force."""
 
 from __future__ import annotations
 
@@ -10,25 +10,18 @@ from edge.targets.rpc import arguments_of
 
 
 async def show_routes(exchange: Exchange) -> HTTPResponse:
-    """One line per route, in the table's order."""
+    """The table in force, with one line per route in its order, and the one that was refused, if there is one."""
     arguments_of(exchange)
-    policies = [route.policy for route in exchange.equipment.table.routes]
-    return plain_json(
-        [
-            {
-                "name": policy.name,
-                "method": policy.method,
-                "path": policy.path,
-                "target": policy.call or f"local.{policy.local}",
-                "auth": policy.auth,
-                "scopes": policy.scopes,
-            }
-            for policy in policies
-        ]
-    )
-
-
-async def show_breakers(exchange: Exchange) -> HTTPResponse:
-    """Per service: breaker state and what is in flight, as this worker sees it."""
-    arguments_of(exchange)
-    return plain_json(exchange.equipment.collaborators.health.services())
+    table = exchange.snapshot.table
+    lines = [
+        {
+            "name": route.policy.name,
+            "method": route.policy.method,
+            "path": route.policy.path,
+            "target": route.target_name,
+            "auth": route.policy.auth,
+            "scopes": route.policy.scopes,
+        }
+        for route in table.routes
+    ]
+    return plain_json({**exchange.equipment.live.state(exchange.snapshot), "routes": lines, "text": table.text})

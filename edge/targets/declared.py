@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from edge.policies import LocalTarget
+from msgspec import Meta
+
+from edge.policies import BodyKind, LocalTarget
+from edge.targets.oauth_types import GrantedToken, GrantToken, OAuthMetadata
 from shared.contracts.cart import CartToken
 from shared.contracts.identity import IssueTokens, RevokeSession, TokenPair
 from shared.contracts.method import Answer, Nothing, Request
@@ -40,6 +43,61 @@ class State(Answer, frozen=True, kw_only=True):
     dependencies: dict[str, str]
 
 
+class Configuration(Request, frozen=True, kw_only=True):
+    """How a route table is offered; the table is the body. ``if_version`` names the one that it may replace."""
+
+    dry_run: bool = False
+    if_version: str | None = None
+
+
+class Change(Answer, frozen=True, kw_only=True):
+    """One word of the table that differs; values as JSON, ``-`` where it is not said."""
+
+    pointer: str
+    before: str
+    after: str
+
+
+class Difference(Answer, frozen=True, kw_only=True):
+    """A route or rate class (``routes/get_cart``, ``rates/browse``) or the order of the routes, and what differs."""
+
+    place: str
+    kind: Literal["added", "removed", "changed"]
+    changes: list[Change]
+
+
+class Proposal(Answer, frozen=True, kw_only=True):
+    """What the offered table is and changes, compared with the one in force."""
+
+    version: str
+    replaces: str
+    dry_run: bool
+    differences: list[Difference]
+
+
+class PurgeCache(Request, frozen=True, kw_only=True):
+    """Which kept answers are to go: exactly one of these."""
+
+    tag: Annotated[str, Meta(max_length=80, pattern=r"^[a-z]+(:[a-z0-9_-]+)?(?!\n)$")] | None = None
+    path: Annotated[str, Meta(max_length=200, pattern=r"^/[^\x00-\x20?#]*(?!\n)$")] | None = None
+    everything: bool = False
+
+
+class Purged(Answer, frozen=True, kw_only=True):
+    """The tag that every worker of every edge was told to purge."""
+
+    tag: str
+
+
+class RefusedTable(Answer, frozen=True, kw_only=True):
+    """A table that Consul holds and this edge does not take."""
+
+    version: str
+    origin: str
+    since: str
+    faults: list[str]
+
+
 class RouteLine(Answer, frozen=True, kw_only=True):
     """One route, for the administrator."""
 
@@ -51,24 +109,66 @@ class RouteLine(Answer, frozen=True, kw_only=True):
     scopes: list[str]
 
 
+class TableInForce(Answer, frozen=True, kw_only=True):
+    """The table that this worker serves by; ``text`` is what it was made from."""
+
+    version: str
+    origin: str
+    since: str
+    refused: RefusedTable | None
+    routes: list[RouteLine]
+    text: str
+
+
+class SetBreaker(Request, frozen=True, kw_only=True):
+    """Hold all breakers of a service, or one method's, until ``automatic`` lets them decide for themselves again."""
+
+    service: Annotated[str, Meta(max_length=40)]
+    state: Literal["open", "closed", "automatic"]
+    method: Annotated[str, Meta(max_length=80)] | None = None
+
+
+class BreakerSet(Answer, frozen=True, kw_only=True):
+    """What holds now; every worker of every edge obeys within so many seconds."""
+
+    service: str
+    method: str | None
+    state: str
+    everywhere_within: float
+
+
 @dataclass(frozen=True)
 class Declared:
-    """One hand-written target. ``answer`` is ``None`` where the answer is no JSON."""
+    """One hand-written target. ``answer`` is ``None`` where the answer is no JSON; ``body`` says what is read.
+
+    ``kept_here`` says that the edge keeps the answers to what came with an Idempotency-Key, as no service does.
+    """
 
     request: type[Request]
     answer: Any = None
     mutating: bool = False
+    body: BodyKind = "json"
+    kept_here: bool = False
 
 
 DECLARED: dict[LocalTarget, Declared] = {
     "log_in": Declared(LogIn, TokenPair, mutating=True),
     "log_out": Declared(RevokeSession, Nothing, mutating=True),
+    "grant_token": Declared(GrantToken, GrantedToken, mutating=True, body="form"),
+    "oauth_metadata": Declared(NoArguments, OAuthMetadata),
     "alive": Declared(NoArguments, State),
     "ready": Declared(NoArguments, State),
     "openapi": Declared(NoArguments, dict[str, Any]),
     "docs": Declared(NoArguments),
     "docs_asset": Declared(Asset),
     "problem_page": Declared(ProblemName),
-    "show_routes": Declared(NoArguments, list[RouteLine]),
+    "redoc": Declared(NoArguments),
+    "problems": Declared(NoArguments),
+    "status": Declared(NoArguments),
+    "status_json": Declared(NoArguments, dict[str, Any]),
+    "show_routes": Declared(NoArguments, TableInForce),
+    "put_config": Declared(Configuration, Proposal, mutating=True, body="text", kept_here=True),
     "show_breakers": Declared(NoArguments, dict[str, Any]),
+    "set_breaker": Declared(SetBreaker, BreakerSet, mutating=True, kept_here=True),
+    "purge_cache": Declared(PurgeCache, Purged, mutating=True, kept_here=True),
 }

@@ -7,6 +7,7 @@ from sanic import HTTPResponse
 
 from edge.answers import plain_json
 from edge.exchange import Exchange
+from edge.problems import Rejected
 from edge.targets.declared import State
 from edge.targets.rpc import arguments_of
 
@@ -18,11 +19,9 @@ async def alive(exchange: Exchange) -> HTTPResponse:
 
 
 async def ready(exchange: Exchange) -> HTTPResponse:
-    """200 while the shop can serve, degraded or not; 503 when it cannot."""
+    """200 while the shop can serve, degraded or not; 503 with what is missing when it cannot."""
     arguments_of(exchange)
     state = await exchange.equipment.readiness.look()
-    if state.status != "down":
-        return plain_json(msgspec.to_builtins(state))
-    response = plain_json(msgspec.to_builtins(state), status=503)
-    response.headers["retry-after"] = "1"
-    return response
+    if state.status == "down":
+        raise Rejected("service.unavailable", "The shop cannot be served from here.", dependencies=state.dependencies)
+    return plain_json(msgspec.to_builtins(state))

@@ -9,14 +9,18 @@ from edge.exchange import Exchange, Target
 from edge.problems import Rejected
 from edge.routes import NotRouted
 
+EVERY_METHOD = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+"""What the edge knows at all; each path takes some of them."""
+
 
 def unrouted(reason: NotRouted) -> Target:
     """The target for a request that matched no route."""
 
     async def answer(exchange: Exchange) -> HTTPResponse:
-        if not reason.allowed:
+        allowed = EVERY_METHOD if exchange.request.path == "*" else reason.allowed  # OPTIONS * asks of the whole edge
+        if not allowed:
             raise Rejected("route.not_found", "There is nothing at this path.")
-        allow = {"allow": ", ".join(reason.allowed)}
+        allow = {"allow": ", ".join(allowed)}
         if exchange.request.method != "OPTIONS":
             raise Rejected("route.method_not_allowed", f"Here only {allow['allow']} can be used.", headers=allow)
         if exchange.header("content-length") is not None:  # nobody asked for a body, but Sanic reports one left unread
@@ -24,6 +28,6 @@ def unrouted(reason: NotRouted) -> Target:
         origins = exchange.equipment.collaborators.settings.cors_origins
         names = ("origin", "access-control-request-method")
         asked = {name: value for name in names if (value := exchange.header(name)) is not None}
-        return HTTPResponse(status=204, headers=allow | preflight_headers(asked, origins, reason.allowed))
+        return HTTPResponse(status=204, headers=allow | preflight_headers(asked, origins, allowed))
 
     return answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 from rich.console import Console
 
@@ -15,10 +17,12 @@ def register(app: typer.Typer) -> None:
     app.command(name="install", epilog=EPILOG)(install)
 
 
-def install() -> None:
+def install(
+    *, browser: Annotated[bool, typer.Option("--browser", help="Chromium too, which the tests look with.")] = False
+) -> None:
     """Install the servers that are missing (as root), or say exactly which packages to install.
 
     Example: sudo .venv/bin/kirana install
     """
-    installed = packages.ensure()
+    installed = packages.ensure([*packages.SERVERS, packages.BROWSER] if browser else packages.SERVERS)
     Console(stderr=True).print(f"Installed: {', '.join(installed)}." if installed else "Every server is installed.")

@@ -81,6 +81,7 @@ def addresses(state: StackState) -> list[tuple[str, str]]:
     """Every address with its credentials, for people."""
     return [
         ("Shop", state.edge_url),
+        ("How it is", f"{state.edge_url}/status"),
         ("API documentation", f"{state.edge_url}/docs"),
         ("Administrator", f"{state.admin_username} / {state.admin_password}"),
         ("RabbitMQ", state.amqp),

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 MAIL_SECONDS = 20.0
 REVOKED_SECONDS = 3.0
+FRESH_SECONDS = 3.0
+"""Product pages are kept ready; an order takes those of what it took away within a second."""
 _POLL_SECONDS = 0.1
 _WANTED_PRODUCTS = 2
 
@@ -142,8 +144,11 @@ class Walk:
 
     def _expect_stock_fell(self, item: dict[str, Any]) -> None:
         before = next(product for product in self.customer.products if product["id"] == item["product"]["id"])
-        now = self._send("GET", f"/api/products/{before['id']}").json()
-        self._hold(now["stock"] <= before["stock"] - item["quantity"], f"Stock fell by {item['quantity']}.")
+        fell = self._wait(lambda: self._stock_of(before["id"]) <= before["stock"] - item["quantity"], FRESH_SECONDS)
+        self._hold(fell, f"Stock fell by {item['quantity']}.")
+
+    def _stock_of(self, product_id: int) -> int:
+        return int(self._send("GET", f"/api/products/{product_id}").json()["stock"])
 
     def _repeat_check_out(self) -> None:
         response = self._send("POST", "/api/cart/checkout", {}, self._keyed(), expect=HTTPStatus.CREATED)

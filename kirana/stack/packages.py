@@ -65,6 +65,12 @@ def redis_program() -> Path | None:
     return _on_path("redis-server")
 
 
+def browser_program() -> Path | None:
+    """A Chromium that needs no screen."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if (found := _on_path(name))), None)
+
+
 def _on_path(name: str) -> Path | None:
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     return Path(found) if found else None
@@ -76,10 +82,13 @@ SERVERS = (
     Server("postgresql", postgres_programs),
 )
 
+BROWSER = Server("chromium-headless-shell", browser_program)
+"""What the tests look at the pages with; the shop itself needs none."""
 
-def missing() -> list[str]:
+
+def missing(servers: Sequence[Server] = SERVERS) -> list[str]:
     """The packages that are not here."""
-    return [server.package for server in SERVERS if server.find() is None]
+    return [server.package for server in servers if server.find() is None]
 
 
 def as_root() -> list[str] | None:
@@ -94,12 +103,12 @@ def as_root() -> list[str] | None:
     return None
 
 
-def ensure() -> list[str]:
+def ensure(servers: Sequence[Server] = SERVERS) -> list[str]:
     """Install what is missing and name it. Raises :class:`ServersMissing` when that cannot be done from here."""
-    wanted = missing()
+    wanted = missing(servers)
     if wanted:
         install(wanted)
-        still = missing()
+        still = missing(servers)
         if still:
             raise ServersMissing(
                 f"{', '.join(still)}: installed, but the programs are not where they should be.",

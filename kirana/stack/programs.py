@@ -18,14 +18,24 @@ WITH_DATABASE = ("identity", "catalog", "order", "notification")
 TUNABLE = (
     "KIRANA_DATABASE_POOL",
     "KIRANA_EDGE_COALESCING",
+    "KIRANA_EDGE_CACHE_BYTES",
+    "KIRANA_EDGE_CONNECTIONS",
     "KIRANA_EDGE_CORS_ORIGINS",
+    "KIRANA_EDGE_DENY",
+    "KIRANA_EDGE_DRAIN_SECONDS",
+    "KIRANA_EDGE_LEAST_IN_FLIGHT",
     "KIRANA_EDGE_RATE_SCALE",
+    "KIRANA_EDGE_WORKER_REQUESTS",
+    "KIRANA_JWT_ALGORITHM",
+    "KIRANA_JWT_ALGORITHMS",
+    "KIRANA_KEY_PUBLISH_AHEAD",
     "KIRANA_LOGIN_THROTTLE_SCALE",
     "KIRANA_LOG_LEVEL",
     "KIRANA_MAIL_FROM",
     "KIRANA_MAX_WORKERS",
     "KIRANA_PAYMENTS",
     "KIRANA_ROUTES",
+    "KIRANA_TRUSTED_PROXIES",
 )
 """What an operator may set in the shell from which ``kirana up`` is run."""
 
@@ -85,6 +95,7 @@ def edge_environment(state: StackState, passwords: Mapping[str, str], *, port: i
         "KIRANA_CURSOR_SECRET": passwords["edge.cursor_secret"],
         "KIRANA_EDGE_HOST": "127.0.0.1",
         "KIRANA_EDGE_PORT": str(port),
+        "KIRANA_ROUTES_KEPT": str(state.home / "edge" / "routes.kept"),
         "KIRANA_EDGE_WORKERS": str(workers),
     }
 
@@ -97,6 +108,7 @@ def common_environment(state: StackState) -> dict[str, str]:
         | chosen
         | {
             "KIRANA_CONSUL_URL": state.consul or "",
+            "KIRANA_JWT_ISSUER": state.edge_url,
             "KIRANA_LOG_SPOOL": str(state.spool),
             "KIRANA_ENVIRONMENT": "local",
             "KIRANA_BUILD": build(),

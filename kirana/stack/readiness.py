@@ -123,7 +123,7 @@ def edge(url: str) -> Probe:
         status, body = _get(f"{url}/health/ready")
         if status == 200:  # noqa: PLR2004 - OK
             return ""
-        return body.decode(errors="replace")[:300] or "it does not answer"
+        return body.decode(errors="replace")[:600] or "it does not answer"
 
     return probe
 

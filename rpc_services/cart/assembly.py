@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from eventlet import tpool
 
+from rpc_services.cart.answers import Answers
 from rpc_services.cart.domain import Operation
 from rpc_services.cart.journal import Journal
 from rpc_services.cart.settings import read_settings
@@ -75,6 +76,7 @@ class Assembly:
     """What lives as long as the process."""
 
     carts: RedisCarts
+    answers: Answers
     shards: Shards
     journal: Journal
 
@@ -85,7 +87,7 @@ def assemble(environment: Mapping[str, str], *, together: Together = one_by_one)
     shards = Shards(settings.redis_urls)
     journal = Journal(settings.journal, run=tpool.execute)
     carts = RedisCarts(shards, journal, clock=now, new_id=new_id, together=together)
-    return Assembly(carts, shards, journal)
+    return Assembly(carts, Answers(shards, clock=now), shards, journal)
 
 
 def operation_of(call: Call) -> Operation | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -17,6 +18,7 @@ from rpc_services.cart.assembly import (
     new_token,
     operation_of,
 )
+from rpc_services.cart.domain import Owner
 from shared.contracts import cart, events
 from shared.contracts.catalog import Line, Product
 from shared.contracts.method import CheckHealth, Health, Nothing
@@ -74,36 +76,29 @@ class Service:
     @rpc(cart.ADD_ITEM)
     def add_item(self, request: cart.AddItem) -> cart.Cart:
         """More of a product."""
-        return use_cases.add_item(
-            request,
-            carts=self.stores.carts,
-            products=self.products,
-            operation=operation_of(current()),
-            new_token=new_token,
-        )
+        return self._once(use_cases.add_item, request, new_token=new_token)
 
     @rpc(cart.SET_ITEM)
     def set_item(self, request: cart.SetItem) -> cart.Cart:
         """Just so many of a product."""
-        operation = operation_of(current())
-        return use_cases.set_item(request, carts=self.stores.carts, products=self.products, operation=operation)
+        return self._once(use_cases.set_item, request)
 
     @rpc(cart.REMOVE_ITEM)
     def remove_item(self, request: cart.RemoveItem) -> cart.Cart:
         """No more of a product."""
-        operation = operation_of(current())
-        return use_cases.remove_item(request, carts=self.stores.carts, products=self.products, operation=operation)
+        return self._once(use_cases.remove_item, request)
 
     @rpc(cart.CLEAR_CART)
     def clear_cart(self, request: cart.ClearCart) -> cart.Cart:
         """Nothing at all."""
-        operation = operation_of(current())
-        return use_cases.clear_cart(request, carts=self.stores.carts, products=self.products, operation=operation)
+        return self._once(use_cases.clear_cart, request)
 
     @rpc(cart.MERGE_CARTS)
     def merge_carts(self, request: cart.MergeCarts) -> cart.Cart:
-        """A guest has logged in. Idempotent by the guest cart's id, whatever the operation id."""
-        return use_cases.merge_carts(request, carts=self.stores.carts, products=self.products)
+        """A guest has logged in. Happens once by the guest cart's id, whatever the operation id."""
+        owner = Owner.user(request.user_id)
+        merge = partial(use_cases.merge_carts, request, carts=self.stores.carts, products=self.products)
+        return cast("cart.Cart", self.stores.answers.once(owner, current(), merge))
 
     @rpc(cart.SUBTRACT_ITEMS)
     def subtract_items(self, request: cart.SubtractItems) -> Nothing:
@@ -128,3 +123,11 @@ class Service:
     def forget_expired(self) -> None:
         """Keep the journal as small as what is alive."""
         log.info("cart.journal_swept", carts=self.stores.carts.forget_expired())
+
+    def _once(self, use_case: Callable[..., cart.Cart], request: cart.CartRequest, **facts: Any) -> cart.Cart:
+        """Change a cart, or answer as the first time."""
+        call = current()
+        change = partial(
+            use_case, request, carts=self.stores.carts, products=self.products, operation=operation_of(call), **facts
+        )
+        return cast("cart.Cart", self.stores.answers.once(use_cases.owner_of(request), call, change))

@@ -45,7 +45,7 @@ class Products(Protocol):
 
 def get_cart(request: cart.GetCart, *, carts: Carts, products: Products) -> cart.Cart:
     """Look into a cart at today's prices. Raises ``CartNotFound`` for a token nobody knows."""
-    owner = _owner_of(request)
+    owner = owner_of(request)
     if owner is None:
         return EMPTY
     state = carts.look(owner)
@@ -66,7 +66,7 @@ def add_item(
 
     Raises ``catalog.ProductNotFound``, ``CartNotFound``, ``CartClosed``, ``LimitExceeded``, ``KeyReused``.
     """
-    owner, token = _owner_of(request), None
+    owner, token = owner_of(request), None
     if owner is None:
         token = carts.token_for(operation, new_token()) if operation else new_token()
         owner = Owner.guest(token)
@@ -121,7 +121,7 @@ def subtract_items(user_id: str, order_id: str, items: Iterable[Line], *, carts:
 
 
 def _change(request: cart.CartRequest, change: Change, *, carts: Carts, products: Products) -> cart.Cart:
-    owner = _owner_of(request)
+    owner = owner_of(request)
     if owner is None:
         raise cart.CartNotFound
     try:
@@ -151,7 +151,8 @@ def _edit(
     return Change(verb=verb, lines=lines, operation=operation, expected_version=request.expected_version)
 
 
-def _owner_of(request: cart.CartRequest) -> Owner | None:
+def owner_of(request: cart.CartRequest) -> Owner | None:
+    """Whose cart is meant; ``None`` for a guest who has none yet."""
     if request.user_id is not None:
         return Owner.user(request.user_id)
     return Owner.guest(request.cart_token) if request.cart_token is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.errors import MessageError
@@ -20,6 +21,10 @@ REVOCATION_MEMORY = ACCESS_LIFE + timedelta(minutes=1)
 """After this no access token of an ended session can be alive; the minute is for clocks that differ."""
 
 
+CLOCKS_DIFFER = timedelta(seconds=2)
+"""By how much the clocks of identity's instances may; well within the 10 s that the edges grant a token's dates."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Account:
     """A person (or the shop's own staff) who can log in."""
@@ -32,11 +37,50 @@ class Account:
     phone_number: str = field(default="", repr=False)
     scopes: tuple[str, ...] = ()
     password_hash: str = field(repr=False)
+    is_disabled: bool = False
 
     @property
     def scope(self) -> str:
         """Scopes as RFC 9068 writes them."""
         return " ".join(self.scopes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """A service or a partner that gets tokens in its own name. Of its secret only a digest is known."""
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    secret_digest: bytes = field(repr=False)
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutoff:
+    """From when on the tokens of a subject (a user or a client) count: all sessions but one ended before.
+
+    ``issued_before`` is in seconds since the epoch. Tokens tell time in whole seconds and the clocks of two instances
+    differ, so it lies a little ahead of ``ended_at``, and whatever is issued meanwhile is dated on it.
+    """
+
+    subject: str
+    ended_at: datetime
+    issued_before: int
+    kept_session_id: str = ""
+
+    @property
+    def forget_at(self) -> int:
+        """After this (seconds since the epoch) no token it refuses can be alive."""
+        return self.issued_before + int(REVOCATION_MEMORY.total_seconds())
+
+    @classmethod
+    def after(cls, earlier: Cutoff | None, subject: str, *, at: datetime, kept_session_id: str) -> Cutoff:
+        """Always later than the one before, even within a second."""
+        issued_before = int((at + CLOCKS_DIFFER).timestamp()) + 1
+        if earlier is not None:
+            issued_before = max(issued_before, earlier.issued_before + 1)
+        return cls(subject=subject, ended_at=at, issued_before=issued_before, kept_session_id=kept_session_id)
 
 
 @dataclass(frozen=True)
@@ -69,6 +113,14 @@ class SpentToken:
 def new_session(session_id: str, user_id: str, at: datetime) -> Session:
     """A session that starts now."""
     return Session(session_id, user_id, at + SESSION_LIFE)
+
+
+def scopes_within(wanted: str | None, allowed: Collection[str]) -> tuple[str, ...] | None:
+    """The scopes that are asked for, or all that are allowed if none are; ``None`` if any is not among these."""
+    names = tuple(dict.fromkeys((wanted or "").split()))
+    if not names:
+        return tuple(allowed)
+    return names if set(names) <= set(allowed) else None
 
 
 def sameness(name: str) -> str:

@@ -7,21 +7,35 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rpc_services.identity.domain import REVOCATION_MEMORY, Account, Session, SpentToken, new_session
+from msgspec import structs
+
+from rpc_services.identity.domain import (
+    REVOCATION_MEMORY,
+    Account,
+    Cutoff,
+    Session,
+    SpentToken,
+    new_session,
+    scopes_within,
+)
 from rpc_services.identity.tokens import Mint, Seed, fingerprint, seed_of_successor
 from rpc_services.identity.use_cases import Accounts
-from shared.contracts.events import SessionRevoked
+from shared.contracts.events import SessionRevoked, UserSessionsRevoked
 from shared.contracts.identity import (
     AccessToken,
     InvalidCredentials,
     InvalidRefreshToken,
+    ListSessions,
     MintAccessToken,
+    OpenSession,
     RefreshTokens,
     RevokedSessions,
+    RevokedUser,
     RevokeSession,
     TokenPair,
     UserNotFound,
 )
+from shared.contracts.identity_grants import InvalidScope
 from shared.contracts.method import Nothing
 from shared.values.identifiers import NewId, is_id
 from shared.values.times import Clock
@@ -43,27 +57,51 @@ class Sessions(Protocol):
         ...
 
     def spent(self, token: bytes) -> SpentToken | None:
-        """A token that was exchanged, with its session."""
+        """A token that was exchanged, with its session as it is now; it does not end until this transaction does."""
         ...
 
     def revoke(self, session_id: str, user_id: str, *, at: datetime, reason: str) -> bool:
         """End the session. Gives whether this ended it."""
         ...
 
-    def live_of(self, user_id: str) -> list[str]:
-        """The ids of the user's sessions that have not been revoked."""
+    def revoke_all_of(self, user_id: str, *, but: str, at: datetime, reason: str) -> None:
+        """End every session of the user except the one with the id ``but``."""
+        ...
+
+    def live_of(self, user_id: str, at: datetime) -> list[OpenSession]:
+        """The user's sessions that have not ended, oldest first."""
         ...
 
     def revoked_since(self, moment: datetime) -> dict[str, datetime]:
-        """Sessions that were revoked after the moment, and when."""
+        """Sessions that were revoked after the moment and that no cut-off covers, and when."""
+        ...
+
+
+class Cutoffs(Protocol):
+    """From when on the tokens of each user or client count."""
+
+    def of(self, subject: str) -> Cutoff | None:
+        """The latest one, as long as it matters."""
+        ...
+
+    def put(self, cutoff: Cutoff) -> None:
+        """In place of the subject's former one."""
+        ...
+
+    def since(self, moment: datetime) -> list[Cutoff]:
+        """All whose tokens could have been alive at the moment."""
         ...
 
 
 class Announce(Protocol):
-    """Tells the shop of an ended session, if the transaction holds."""
+    """Tells the shop of what ended, if the transaction holds."""
 
-    def __call__(self, ended: SessionRevoked) -> None:
-        """Told once the transaction holds."""
+    def session(self, ended: SessionRevoked) -> None:
+        """One session."""
+        ...
+
+    def user(self, ended: UserSessionsRevoked) -> None:
+        """All sessions of a user or all grants of a client, but for one."""
         ...
 
 
@@ -72,6 +110,7 @@ class SessionEnds:
     """Ends sessions for good: in the books, and at every edge by the event."""
 
     sessions: Sessions
+    cutoffs: Cutoffs
     announce: Announce
     clock: Clock
 
@@ -80,12 +119,29 @@ class SessionEnds:
         at = self.clock()
         if self.sessions.revoke(session_id, user_id, at=at, reason=reason):
             forget_at = int((at + REVOCATION_MEMORY).timestamp()) + 1
-            self.announce(SessionRevoked(session_id=session_id, user_id=user_id, forget_at=forget_at))
+            self.announce.session(SessionRevoked(session_id=session_id, user_id=user_id, forget_at=forget_at))
 
-    def end_all_of(self, user_id: str, *, reason: str) -> None:
-        """End every session of this user."""
-        for session_id in self.sessions.live_of(user_id):
-            self.end(session_id, user_id, reason=reason)
+    def end_all_of(self, user_id: str, *, reason: str, but: str = "") -> None:
+        """End every session of this user, except the one with the id ``but``. The caller holds the user's row."""
+        self.sessions.revoke_all_of(user_id, but=but, at=self.clock(), reason=reason)
+        self.cut_off(user_id, kept_session_id=but)
+
+    def cut_off(self, subject: str, *, kept_session_id: str = "") -> None:
+        """Whatever was issued to this user or client up to now counts no more, but in the session that is kept.
+
+        The time is taken only now: whoever was carrying a session on has been waited for when its row was written.
+        """
+        at = self.clock()
+        cutoff = Cutoff.after(self.cutoffs.of(subject), subject, at=at, kept_session_id=kept_session_id)
+        self.cutoffs.put(cutoff)
+        self.announce.user(
+            UserSessionsRevoked(
+                user_id=subject,
+                issued_before=cutoff.issued_before,
+                kept_session_id=kept_session_id,
+                forget_at=cutoff.forget_at,
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -104,7 +160,7 @@ class Login:
         Raises ``InvalidCredentials`` when the password was changed since it was checked.
         """
         account = self.accounts.locked(admitted.id)
-        if account is None or account.password_hash != admitted.password_hash:
+        if account is None or account.is_disabled or account.password_hash != admitted.password_hash:
             raise InvalidCredentials
         session, at = self._opened(account)
         self.sessions.keep_token(fingerprint(seed.refresh), session.id, at)
@@ -112,8 +168,9 @@ class Login:
 
     def mint_access_token(self, request: MintAccessToken, seed: Seed) -> AccessToken:
         """An access token without a password, in a session of its own that can be ended. Raises ``UserNotFound``."""
-        account = self.accounts.named(request.username)
-        if account is None:
+        known = self.accounts.named(request.username)
+        account = known and self.accounts.locked(known.id)
+        if account is None or account.is_disabled:
             raise UserNotFound
         session, at = self._opened(account)
         return self.mint.access(account, session, seed, at)
@@ -140,6 +197,7 @@ class Refreshing:
         """A new pair, or the refusal as a value: a replay ends the session, which must be kept while the answer is no.
 
         First and late callers go the same way, so within the grace they get the very same pair.
+        Raises ``InvalidScope``, before which nothing is spent if the transaction is then given up.
         """
         at = self.ends.clock()
         presented = fingerprint(request.refresh)
@@ -150,15 +208,18 @@ class Refreshing:
         if token.is_replayed(at):
             self.ends.end(token.session.id, token.session.user_id, reason="refresh token replayed")
             return InvalidRefreshToken()
-        return self._successor(request.refresh, token)
+        return self._successor(request, token)
 
-    def _successor(self, refresh: str, token: SpentToken) -> TokenPair | InvalidRefreshToken:
+    def _successor(self, request: RefreshTokens, token: SpentToken) -> TokenPair | InvalidRefreshToken:
         account = next(iter(self.accounts.find([token.session.user_id])), None)
-        if account is None:
+        if account is None or account.is_disabled:
             return InvalidRefreshToken()
-        seed = seed_of_successor(refresh, salt=token.salt, secret=self.secret)
+        scopes = scopes_within(request.scope, account.scopes)
+        if scopes is None:
+            raise InvalidScope
+        seed = seed_of_successor(request.refresh, salt=token.salt, secret=self.secret)
         self.sessions.keep_token(fingerprint(seed.refresh), token.session.id, token.spent_at)
-        return self.mint.pair(account, token.session, seed, token.spent_at)
+        return self.mint.pair(account, token.session, seed, token.spent_at, scope=" ".join(scopes))
 
 
 def revoke_session(request: RevokeSession, *, ends: SessionEnds) -> Nothing:
@@ -168,9 +229,23 @@ def revoke_session(request: RevokeSession, *, ends: SessionEnds) -> Nothing:
     return Nothing()
 
 
-def list_revoked_sessions(*, sessions: Sessions, clock: Clock) -> RevokedSessions:
+def list_sessions(request: ListSessions, *, sessions: Sessions, clock: Clock) -> list[OpenSession]:
+    """Where this user is logged in."""
+    live = sessions.live_of(request.user_id, clock()) if is_id(request.user_id) else []
+    return [structs.replace(each, is_current=each.id == request.session_id) for each in live]
+
+
+def list_revoked_sessions(*, sessions: Sessions, cutoffs: Cutoffs, clock: Clock) -> RevokedSessions:
     """Those whose access tokens could still be alive."""
-    recent = sessions.revoked_since(clock() - REVOCATION_MEMORY)
+    since = clock() - REVOCATION_MEMORY
     return RevokedSessions(
-        sessions={each: int((at + REVOCATION_MEMORY).timestamp()) + 1 for each, at in recent.items()}
+        sessions={
+            each: int((at + REVOCATION_MEMORY).timestamp()) + 1 for each, at in sessions.revoked_since(since).items()
+        },
+        users={
+            each.subject: RevokedUser(
+                issued_before=each.issued_before, kept_session_id=each.kept_session_id, forget_at=each.forget_at
+            )
+            for each in cutoffs.since(since)
+        },
     )

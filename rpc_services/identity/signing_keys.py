@@ -10,12 +10,12 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session as Transaction
 
-from rpc_services.identity.key_rotation import KnownKey, Step, next_step
+from rpc_services.identity.key_rotation import Algorithm, KnownKey, Schedule, Step
 from rpc_services.identity.signing import SealedKey
 from rpc_services.identity.tables import signing_keys
 from shared.values.times import Clock
 
-NewKey = Callable[[], SealedKey]
+NewKey = Callable[[Algorithm], SealedKey]
 
 _LOCK = 4_901_777_001
 """Of all instances that start at once, one makes the keys."""
@@ -24,8 +24,9 @@ _LOCK = 4_901_777_001
 class SqlSigningKeys:
     """The keys of this shop in the table ``signing_keys``."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, schedule: Schedule | None = None) -> None:
         self._transaction = transaction
+        self._schedule = schedule or Schedule()
 
     def current(self) -> SealedKey | None:
         """The key that signs; ``None`` only before the first was made."""
@@ -38,16 +39,36 @@ class SqlSigningKeys:
 
     def keep_turning(self, new_key: NewKey, clock: Clock) -> list[Step]:
         """Do every step of the keys' lives that is due, under a lock. Gives what was done; mostly nothing."""
-        self._transaction.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        self._lock()
         done: list[Step] = []
-        while step := next_step(self._known(), clock()):
+        while step := self._schedule.next_step(self.known(), clock()):
             self._do(step, new_key, clock())
             done.append(step)
         return done
 
-    def _known(self) -> list[KnownKey]:
-        rows = self._transaction.execute(select(signing_keys.c.kid, signing_keys.c.state, signing_keys.c.since))
-        return [KnownKey(row.kid, row.state, row.since) for row in rows]
+    def hasten(self, at: datetime) -> None:
+        """Have the current key replaced as soon as the next one has been published long enough."""
+        self._lock()
+        current = signing_keys.c.state == "current"
+        self._transaction.execute(
+            update(signing_keys).where(current, signing_keys.c.due_at.is_(None)).values(due_at=at)
+        )
+
+    def forget_all(self) -> None:
+        """Whoever may have one of them may have them all: they lay in one place, under one passphrase."""
+        self._lock()
+        self._transaction.execute(delete(signing_keys))
+
+    def known(self) -> list[KnownKey]:
+        """All keys, oldest first."""
+        rows = self._transaction.execute(select(signing_keys).order_by(signing_keys.c.since, signing_keys.c.kid))
+        return [
+            KnownKey(row.kid, row.state, row.since, row.public_jwk["alg"], is_due=row.due_at is not None)
+            for row in rows
+        ]
+
+    def _lock(self) -> None:
+        self._transaction.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
     def _do(self, step: Step, new_key: NewKey, at: datetime) -> None:
         named = signing_keys.c.kid == step.kid
@@ -56,14 +77,16 @@ class SqlSigningKeys:
         elif step.kid is not None:
             self._transaction.execute(update(signing_keys).where(named).values(state=step.state, since=at))
         else:
-            key = new_key()
+            key = new_key(self._schedule.algorithm)
             row = {"kid": key.kid, "public_jwk": key.public_jwk, "sealed_private_pem": key.sealed_private_pem}
             self._transaction.execute(insert(signing_keys).values(**row, state=step.state, since=at))
 
 
-def ensured_current(transaction: Transaction, new_key: NewKey, clock: Clock) -> SealedKey:
+def ensured_current(
+    transaction: Transaction, new_key: NewKey, clock: Clock, schedule: Schedule | None = None
+) -> SealedKey:
     """The key that signs; made now, if this is the very first call of the shop's life."""
-    keys = SqlSigningKeys(transaction)
+    keys = SqlSigningKeys(transaction, schedule)
     if (key := keys.current()) is None:
         keys.keep_turning(new_key, clock)
         key = keys.current()

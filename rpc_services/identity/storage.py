@@ -1,4 +1,4 @@
-"""Keeps accounts, sessions and tries to log in, in PostgreSQL."""
+"""Keeps accounts, clients and tries to log in, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from rpc_services.identity.domain import Account, Session, SpentToken, sameness
-from rpc_services.identity.tables import login_attempts, refresh_tokens, sessions, users
-from rpc_services.identity.throttle import Count
-from shared.contracts.events import SESSION_REVOKED, SessionRevoked
+from rpc_services.identity.domain import Account, Client, sameness
+from rpc_services.identity.tables import clients, known_visitors, login_attempts, sessions, users
+from rpc_services.identity.throttle import KNOWN_FOR, Count
 from shared.contracts.identity import EmailTaken, UsernameTaken
-from shared.messaging import outbox
+from shared.contracts.identity_operators import ClientNameTaken
 from shared.values.times import Clock
 
 Transact = Callable[[], AbstractContextManager[Transaction]]
@@ -76,9 +76,21 @@ class SqlAccounts:
         return self._one(users.c.id == account_id, for_update=True)
 
     def save(self, account: Account) -> None:
-        """Keep a new password and new scopes."""
-        changed = {"password_hash": account.password_hash, "scopes": list(account.scopes)}
-        self._transaction.execute(update(users).where(users.c.id == account.id).values(**changed))
+        """Keep all that can change. Raises ``EmailTaken``."""
+        changed = {
+            "email": account.email,
+            "email_sameness": sameness(account.email),
+            "first_name": account.first_name,
+            "last_name": account.last_name,
+            "phone_number": account.phone_number,
+            "password_hash": account.password_hash,
+            "scopes": list(account.scopes),
+            "disabled_at": func.coalesce(users.c.disabled_at, self._clock()) if account.is_disabled else None,
+        }
+        try:
+            self._transaction.execute(update(users).where(users.c.id == account.id).values(**changed))
+        except IntegrityError as fault:
+            raise EmailTaken from fault
 
     def _one(self, condition: ColumnElement[bool], *, for_update: bool = False) -> Account | None:
         query = select(users).where(condition)
@@ -86,68 +98,38 @@ class SqlAccounts:
         return _account(row) if row else None
 
 
-class SqlSessions:
-    """Sessions and the fingerprints of their refresh tokens."""
+class SqlClients:
+    """Clients in the table ``clients``."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    def open(self, session: Session, at: datetime) -> None:
-        """A new login."""
-        row = {"id": session.id, "user_id": session.user_id, "opened_at": at, "expires_at": session.expires_at}
-        self._transaction.execute(insert(sessions).values(**row))
-
-    def keep_token(self, token: bytes, session_id: str, at: datetime) -> None:
-        """Keeping it again changes nothing."""
-        row = insert(refresh_tokens).values(fingerprint=token, session_id=session_id, kept_at=at)
-        self._transaction.execute(row.on_conflict_do_nothing())
-
-    def spend(self, token: bytes, *, salt: bytes, at: datetime) -> None:
-        """One guarded UPDATE: of many at once the first wins, and the others then see what it wrote."""
-        unspent = (refresh_tokens.c.fingerprint == token) & refresh_tokens.c.spent_at.is_(None)
-        self._transaction.execute(update(refresh_tokens).where(unspent).values(spent_at=at, salt=salt))
-
-    def spent(self, token: bytes) -> SpentToken | None:
-        """A token that was exchanged, with its session."""
-        found = (
-            select(refresh_tokens.c.spent_at, refresh_tokens.c.salt, sessions)
-            .join(sessions, sessions.c.id == refresh_tokens.c.session_id)
-            .where(refresh_tokens.c.fingerprint == token, refresh_tokens.c.spent_at.is_not(None))
+    def add(self, client: Client) -> None:
+        """Raises ``ClientNameTaken``."""
+        fresh = insert(clients).values(
+            id=client.id,
+            name=client.name,
+            secret_digest=client.secret_digest,
+            scopes=list(client.scopes),
+            created_at=client.created_at,
         )
+        if self._transaction.execute(fresh.on_conflict_do_nothing().returning(clients.c.id)).first() is None:
+            raise ClientNameTaken
+
+    def find(self, client_id: str) -> Client | None:
+        """By id, with a lock on the row that others share."""
+        found = select(clients).where(clients.c.id == client_id).with_for_update(read=True)
         row = self._transaction.execute(found).one_or_none()
-        if row is None:
-            return None
-        session = Session(row.id, row.user_id, row.expires_at, row.revoked_at)
-        return SpentToken(session, row.spent_at, bytes(row.salt))
+        return _client(row) if row else None
 
-    def revoke(self, session_id: str, user_id: str, *, at: datetime, reason: str) -> bool:
-        """Gives whether this ended it."""
-        live = (sessions.c.id == session_id) & (sessions.c.user_id == user_id) & sessions.c.revoked_at.is_(None)
-        ended = update(sessions).where(live).values(revoked_at=at, revoked_because=reason)
-        return self._transaction.execute(ended.returning(sessions.c.id)).first() is not None
+    def all(self) -> list[Client]:
+        """By name."""
+        return [_client(row) for row in self._transaction.execute(select(clients).order_by(clients.c.name))]
 
-    def live_of(self, user_id: str) -> list[str]:
-        """In the order of their ids, so that two who end them all take the locks in the same order."""
-        live = (sessions.c.user_id == user_id) & sessions.c.revoked_at.is_(None)
-        return list(self._transaction.scalars(select(sessions.c.id).where(live).order_by(sessions.c.id)))
-
-    def revoked_since(self, moment: datetime) -> dict[str, datetime]:
-        """Sessions that were revoked after the moment, and when."""
-        rows = self._transaction.execute(
-            select(sessions.c.id, sessions.c.revoked_at).where(sessions.c.revoked_at > moment)
-        )
-        return {row.id: row.revoked_at for row in rows}
-
-
-class SqlAnnounce:
-    """Writes the event beside the change."""
-
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
-
-    def __call__(self, ended: SessionRevoked) -> None:
-        """Told after the commit."""
-        outbox.add(self._transaction, SESSION_REVOKED, aggregate_id=ended.session_id, data=ended)
+    def remove(self, client_id: str) -> bool:
+        """Gives whether there was one."""
+        gone = delete(clients).where(clients.c.id == client_id).returning(clients.c.id)
+        return self._transaction.execute(gone).first() is not None
 
 
 class SqlAttempts:
@@ -178,14 +160,20 @@ class SqlAttempts:
                     transaction.execute(delete(login_attempts).where(login_attempts.c.key == count.key))
                 else:
                     self._give_back(transaction, [count])
+                if count.waived_for is not None:
+                    self._remember(transaction, count.waived_for)
 
     def _give_back(self, transaction: Transaction, counts: Sequence[Count]) -> None:
         for count in counts:
+            if self._is_waived(transaction, count):
+                continue
             earlier = login_attempts.c.paid_until - literal(count.allowance.every)
             row = login_attempts.c.key == count.key
             transaction.execute(update(login_attempts).where(row).values(paid_until=earlier))
 
     def _take(self, transaction: Transaction, count: Count) -> float:
+        if self._is_waived(transaction, count):
+            return 0.0
         now, every, depth = self._clock(), count.allowance.every, count.allowance.depth
         paid_after = func.greatest(login_attempts.c.paid_until, literal(now)) + literal(every)
         taken = (
@@ -201,14 +189,24 @@ class SqlAttempts:
         paid_until = transaction.scalar(select(login_attempts.c.paid_until).where(login_attempts.c.key == count.key))
         return max((paid_until - now - depth + every).total_seconds(), 0.001) if paid_until else 0.001
 
+    def _is_waived(self, transaction: Transaction, count: Count) -> bool:
+        if count.waived_for is None:
+            return False
+        known = (known_visitors.c.key == count.waived_for) & (known_visitors.c.until > self._clock())
+        return transaction.execute(select(known_visitors.c.key).where(known)).first() is not None
+
+    def _remember(self, transaction: Transaction, visitor: bytes) -> None:
+        until = self._clock() + KNOWN_FOR
+        row = insert(known_visitors).values(key=visitor, until=until)
+        transaction.execute(row.on_conflict_do_update(index_elements=["key"], set_={"until": until}))
+
 
 def sweep(transaction: Transaction, at: datetime) -> int:
-    """Forget sessions that expired and counters that count nothing. Gives how many rows went."""
+    """Forget sessions that expired, visitors long unseen and counters that count nothing. Gives how many rows went."""
     gone = transaction.execute(delete(sessions).where(sessions.c.expires_at < at).returning(sessions.c.id)).all()
-    idle = login_attempts.c.paid_until < at
-    return len(gone) + len(
-        transaction.execute(delete(login_attempts).where(idle).returning(login_attempts.c.key)).all()
-    )
+    unseen = delete(known_visitors).where(known_visitors.c.until < at).returning(known_visitors.c.key)
+    idle = delete(login_attempts).where(login_attempts.c.paid_until < at).returning(login_attempts.c.key)
+    return len(gone) + len(transaction.execute(unseen).all()) + len(transaction.execute(idle).all())
 
 
 def _account(row: Row[Any]) -> Account:
@@ -221,4 +219,15 @@ def _account(row: Row[Any]) -> Account:
         phone_number=row.phone_number,
         scopes=tuple(row.scopes),
         password_hash=row.password_hash,
+        is_disabled=row.disabled_at is not None,
+    )
+
+
+def _client(row: Row[Any]) -> Client:
+    return Client(
+        id=row.id,
+        name=row.name,
+        scopes=tuple(row.scopes),
+        secret_digest=bytes(row.secret_digest),
+        created_at=row.created_at,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     DateTime,
@@ -35,6 +36,7 @@ users = Table(
     Column("scopes", ARRAY(Text), nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("disabled_at", DateTime(timezone=True)),
     UniqueConstraint("username_sameness"),
     UniqueConstraint("email_sameness"),
 )
@@ -73,6 +75,34 @@ login_attempts = Table(
     Column("paid_until", DateTime(timezone=True), nullable=False, index=True),
 )
 
+known_visitors = Table(
+    "known_visitors",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("until", DateTime(timezone=True), nullable=False, index=True),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_digest", LargeBinary, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("name"),
+)
+
+cutoffs = Table(
+    "cutoffs",
+    metadata,
+    Column("subject", Uuid(as_uuid=False), primary_key=True),
+    Column("ended_at", DateTime(timezone=True), nullable=False),
+    Column("issued_before", BigInteger, nullable=False),
+    Column("kept_session_id", Uuid(as_uuid=False)),
+    Column("forget_at", BigInteger, nullable=False),
+)
+
 signing_keys = Table(
     "signing_keys",
     metadata,
@@ -81,6 +111,7 @@ signing_keys = Table(
     Column("since", DateTime(timezone=True), nullable=False),
     Column("public_jwk", JSONB, nullable=False),
     Column("sealed_private_pem", LargeBinary, nullable=False),
+    Column("due_at", DateTime(timezone=True)),
     CheckConstraint("state IN ('next', 'current', 'retiring')", name="state"),
 )
 Index("uq_signing_keys_current", signing_keys.c.state, unique=True, postgresql_where=signing_keys.c.state == "current")

@@ -33,6 +33,9 @@ PER_VISITOR = Allowance(burst=10, every=timedelta(minutes=1))
 PER_ACCOUNT = Allowance(burst=100, every=timedelta(minutes=1))
 """From all addresses together; NIST SP 800-63B allows a hundred failures in a row."""
 
+KNOWN_FOR = timedelta(days=90)
+"""So long after a right try a visitor is known to an account, and what others guess elsewhere is not their loss."""
+
 PER_ADDRESS = Allowance(burst=30, every=timedelta(seconds=5))
 """An office behind one address logs in together in the morning; a guessing machine does so all day."""
 
@@ -44,19 +47,22 @@ class Count:
     key: bytes
     allowance: Allowance
     is_forgotten_on_success: bool = False
+    waived_for: bytes | None = None
+    """A visitor whom this does not concern once one of their tries was right."""
 
 
 def counts_of(username: str, client_address: str, *, scale: int) -> list[Count]:
     """What this try counts against, in the one order in which rows are locked: address, visitor, account.
 
-    A try that the first two refuse never reaches the account's own counter, which its owner needs too.
+    A try that the first two refuse never reaches the account's own counter, which its owner needs too. From where the
+    owner has logged in before, it does not count at all: a thousand machines that guess lock nobody out of a house.
     """
     network = _network(client_address)
     account = _digest("account", sameness(username))
     visitor = _digest("visitor", f"{network}\0{account.hex()}")
     counts = [
         Count(visitor, PER_VISITOR.scaled(scale), is_forgotten_on_success=True),
-        Count(account, PER_ACCOUNT.scaled(scale)),
+        Count(account, PER_ACCOUNT.scaled(scale), waived_for=visitor if client_address else None),
     ]
     if not client_address:
         return counts

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol
 from uuid import UUID
 
-from rpc_services.identity.domain import ACCESS_LIFE, Account, Session
+from rpc_services.identity.domain import ACCESS_LIFE, Account, Client, Session
 from shared.contracts.identity import AccessToken, TokenPair
 
 SEED_BYTES = 48
@@ -52,6 +53,11 @@ def fingerprint(refresh: str) -> bytes:
     return sha256(refresh.encode()).digest()
 
 
+def _from_the_beginning(subject: str) -> int:
+    del subject
+    return 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mint:
     """Makes tokens in the name of one issuer for one audience."""
@@ -59,32 +65,47 @@ class Mint:
     signer: Signer
     issuer: str
     audience: str
+    dated_from: Callable[[str], int] = _from_the_beginning
+    """The earliest time (seconds since the epoch) on which a subject's tokens may be dated."""
 
-    def pair(self, account: Account, session: Session, seed: Seed, at: datetime) -> TokenPair:
-        """The pair that this seed stands for."""
-        access = self.access(account, session, seed, at)
+    def pair(
+        self, account: Account, session: Session, seed: Seed, at: datetime, *, scope: str | None = None
+    ) -> TokenPair:
+        """The pair that this seed stands for. ``scope`` may narrow what the access token allows."""
+        granted = account.scope if scope is None else scope
+        access = self.access(account, session, seed, at, scope=granted)
         return TokenPair(
             access=access.access,
             refresh=seed.refresh,
             token_type="Bearer",  # noqa: S106 - the name of a scheme, no secret
             expires_in=access.expires_in,
-            scope=account.scope,
+            scope=granted,
             user_id=account.id,
         )
 
-    def access(self, account: Account, session: Session, seed: Seed, at: datetime) -> AccessToken:
+    def access(
+        self, account: Account, session: Session, seed: Seed, at: datetime, *, scope: str | None = None
+    ) -> AccessToken:
         """An access token (RFC 9068) that does not outlive its session."""
-        issued_at = int(at.timestamp())
-        expires_at = int(min(at + ACCESS_LIFE, session.expires_at).timestamp())
+        own = {"sub": account.id, "jti": seed.token_id, "sid": session.id}
+        return self._signed(own, account.scope if scope is None else scope, at, ends=session.expires_at)
+
+    def grant(self, client: Client, grant_id: str, scopes: Sequence[str], at: datetime) -> AccessToken:
+        """An access token in a client's own name. Each grant is a session of its own that cannot be carried on."""
+        own = {"sub": client.id, "client_id": client.id, "jti": grant_id, "sid": grant_id}
+        return self._signed(own, " ".join(scopes), at, ends=at + ACCESS_LIFE)
+
+    def _signed(self, own: dict[str, str], scope: str, at: datetime, *, ends: datetime) -> AccessToken:
+        """Dated on the subject's cut-off, where that lies ahead: else it would be taken for one of those it refuses."""
+        issued_at = max(int(at.timestamp()), self.dated_from(own["sub"]))
+        expires_at = int(min(at + ACCESS_LIFE, ends).timestamp())
         claims = {
             "iss": self.issuer,
             "aud": self.audience,
-            "sub": account.id,
-            "jti": seed.token_id,
-            "sid": session.id,
+            **own,
             "iat": issued_at,
             "nbf": issued_at,
             "exp": expires_at,
-            "scope": account.scope,
+            "scope": scope,
         }
         return AccessToken(access=self.signer.sign(claims), expires_in=expires_at - issued_at)

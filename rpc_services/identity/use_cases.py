@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from msgspec import UNSET
+
 from rpc_services.identity import password_rules
 from rpc_services.identity.domain import Account, is_mailable
 from rpc_services.identity.throttle import Count, counts_of
@@ -17,11 +19,16 @@ from shared.contracts.identity import (
     IssueTokens,
     RegisterUser,
     TooManyAttempts,
+    UpdateUser,
     User,
     UserNotFound,
 )
 from shared.contracts.refusals import InvalidRequest, Unavailable
 from shared.values.identifiers import NewId, is_id
+
+NOT_MAILABLE = {"pointer": "/email", "detail": "No message can be sent to this address."}
+NOT_THE_PASSWORD = {"pointer": "/current_password", "detail": "This is not the current password."}
+_CHANGEABLE = ("email", "first_name", "last_name", "phone_number")
 
 
 class Known(Protocol):
@@ -48,7 +55,7 @@ class Accounts(Known, Protocol):
         ...
 
     def save(self, account: Account) -> None:
-        """Keep a new password and new scopes."""
+        """Keep all that can change. Raises ``EmailTaken``."""
         ...
 
 
@@ -83,8 +90,8 @@ class Attempts(Protocol):
 class LogoutEverywhere(Protocol):
     """Ends all sessions of somebody."""
 
-    def __call__(self, user_id: str, *, reason: str) -> None:
-        """With a reason for the books."""
+    def __call__(self, user_id: str, *, reason: str, but: str = "") -> None:
+        """With a reason for the books. The session with the id ``but`` goes on."""
         ...
 
 
@@ -95,12 +102,16 @@ class PasswordPolicy:
     passwords: Passwords
     common: Collection[str]
 
+    def weaknesses(self, password: str, again: str, *, own_names: Collection[str]) -> list[dict[str, str]]:
+        """What is wrong with a new password for somebody of these names."""
+        return password_rules.faults_of(password, again, own_names=own_names, common=self.common)
+
     def faults(self, request: RegisterUser | EnsureStaff, again: str) -> list[dict[str, str]]:
         """What is wrong with the password and the address of this request."""
         own_names = (request.username, request.email, request.email.partition("@")[0])
-        faults = password_rules.faults_of(request.password, again, own_names=own_names, common=self.common)
+        faults = self.weaknesses(request.password, again, own_names=own_names)
         if not is_mailable(request.email):
-            faults.append({"pointer": "/email", "detail": "No message can be sent to this address."})
+            faults.append(NOT_MAILABLE)
         return faults
 
     def hashed(self, request: RegisterUser | EnsureStaff, again: str) -> str:
@@ -110,8 +121,8 @@ class PasswordPolicy:
         return self.passwords.hashed(request.password)
 
 
-def register_user(request: RegisterUser, *, accounts: Accounts, policy: PasswordPolicy, new_id: NewId) -> User:
-    """Open an account. Raises ``InvalidRequest``, ``UsernameTaken``, ``EmailTaken`` or ``Unavailable``."""
+def register_user(request: RegisterUser, password_hash: str, *, accounts: Accounts, new_id: NewId) -> User:
+    """Open an account with a password that the policy has hashed. Raises ``UsernameTaken`` or ``EmailTaken``."""
     account = Account(
         id=new_id(),
         username=request.username,
@@ -119,10 +130,24 @@ def register_user(request: RegisterUser, *, accounts: Accounts, policy: Password
         first_name=request.first_name,
         last_name=request.last_name,
         phone_number=request.phone_number,
-        password_hash=policy.hashed(request, request.password2),
+        password_hash=password_hash,
     )
     accounts.add(account)
     return profile(account)
+
+
+def update_user(request: UpdateUser, *, accounts: Accounts) -> User:
+    """Change what is given. Raises ``InvalidRequest``, ``EmailTaken`` or ``UserNotFound``."""
+    account = accounts.locked(request.user_id) if is_id(request.user_id) else None
+    if account is None:
+        raise UserNotFound
+    given = {name: value for name in _CHANGEABLE if (value := getattr(request, name)) is not UNSET}
+    if not is_mailable(given.get("email", account.email)):
+        raise InvalidRequest(errors=[NOT_MAILABLE])
+    changed = replace(account, **given)
+    if changed != account:
+        accounts.save(changed)
+    return profile(changed)
 
 
 def get_user(request: GetUser, *, accounts: Known) -> User:
@@ -153,17 +178,30 @@ class Gate:
         Raises ``TooManyAttempts``, ``Unavailable``, or ``InvalidCredentials`` for a wrong password and
         for an unknown user alike.
         """
-        counts = counts_of(request.username, request.client_address, scale=self.scale)
+        account = self._checked(request.username, request.password, request.client_address)
+        if account is None:
+            raise InvalidCredentials
+        return account
+
+    def knows(self, account: Account, password: str, client_address: str) -> bool:
+        """Whether this is the account's password. Who guesses is counted as one who tries to log in.
+
+        Raises ``TooManyAttempts`` or ``Unavailable``.
+        """
+        return self._checked(account.username, password, client_address) is not None
+
+    def _checked(self, username: str, password: str, client_address: str) -> Account | None:
+        counts = counts_of(username, client_address, scale=self.scale)
         if wait := self.attempts.take(counts):
             raise TooManyAttempts(retry_after=max(1, round(wait + 0.5)))
-        account = self.account_named(request.username)
+        account = self.account_named(username)
         try:
-            is_right = self.passwords.is_right(request.password, account.password_hash if account else None)
+            is_right = self.passwords.is_right(password, account.password_hash if account else None)
         except Unavailable:
             self.attempts.give_back(counts)
             raise
-        if account is None or not is_right:
-            raise InvalidCredentials
+        if account is None or account.is_disabled or not is_right:
+            return None
         self.attempts.succeeded(counts)
         return account
 

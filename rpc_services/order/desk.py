@@ -15,8 +15,9 @@ from rpc_services.order import answers
 from rpc_services.order.domain import Order, Status, Transition
 from rpc_services.order.storage import read_orders, write_history
 from rpc_services.order.tables import order_items, orders
+from shared.contracts.cart import CartOrdered
 from shared.contracts.events import ORDER_PLACED
-from shared.contracts.refusals import KeyReused, Refusal, StillRunning
+from shared.contracts.refusals import KeyReused, Refusal, StillRunning, Unavailable
 from shared.messaging import operations, outbox
 from shared.messaging.call import Call
 from shared.messaging.tables import operations as operations_table
@@ -47,8 +48,9 @@ class SqlDesk:
         try:
             with self._scope.writing() as session:
                 replay = operations.begin(session, self._call)
-                if replay is None:
-                    self._add(session, order)
+                if replay is None and (refusal := self._add(session, order)):
+                    replay = operations.finish(session, self._call.operation_id, refusal=refusal)
+                    replay = replay or operations.Replay(refusal=refusal)
         except StillRunning:
             earlier = self.first_answer()
             if earlier is None:  # withdrawn while we waited: whoever asks again begins afresh
@@ -121,8 +123,11 @@ class SqlDesk:
             found = read_orders(session, rows)
         return found[0] if found else None
 
-    def _add(self, session: Session, order: Order) -> None:
-        """Raises :class:`KeyReused` when an order of this operation outlived the operation's own record."""
+    def _add(self, session: Session, order: Order) -> CartOrdered | None:
+        """Write it, or give the refusal when its cart's state has an order.
+
+        Raises :class:`KeyReused` when an order of this operation outlived the operation's own record.
+        """
         added = (
             upsert(orders)
             .values(
@@ -138,19 +143,31 @@ class SqlDesk:
                 ],
                 units=sum(item.quantity for item in order.items),
                 terms=asdict(order.terms),
+                cart_state=order.terms.cart_state,
                 version=order.version,
                 created_at=order.created_at,
                 updated_at=order.updated_at,
                 resume_at=self._clock() + LEASE,
             )
-            .on_conflict_do_nothing(index_elements=[orders.c.operation_id])
+            .on_conflict_do_nothing()
         )
-        if session.execute(added.returning(orders.c.id)).first() is None:
-            raise KeyReused
+        if session.execute(added.returning(orders.c.id)).first() is not None:
+            return None
+        return _why_not(session, order)
 
     def _leave_pending(self, session: Session, order: Order, values: dict[str, Any]) -> bool:
         guarded = update(orders).where(orders.c.id == order.id, orders.c.status == Status.PENDING)
         return session.execute(guarded.values(**values).returning(orders.c.id)).first() is not None
+
+
+def _why_not(session: Session, order: Order) -> CartOrdered:
+    """What stood in the way of a new order. Raises :class:`KeyReused`; ``Unavailable`` when its number was taken."""
+    same = select(orders.c.id).where(orders.c.operation_id == order.operation_id)
+    if session.execute(same).first() is not None:
+        raise KeyReused
+    if session.execute(select(orders.c.id).where(orders.c.number == order.number)).first() is not None:
+        raise Unavailable(retry_after=1)
+    return CartOrdered()
 
 
 def _standing(session: Session, order: Order) -> Order:

@@ -120,12 +120,16 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What the buyer said beside the items. ``shipping_address`` is plain JSON."""
+    """What the buyer said beside the items. ``shipping_address`` is plain JSON.
+
+    ``cart_state`` names the cart and the version of it that is ordered: each can be ordered once.
+    """
 
     shipping_address: dict[str, str] | None = None
     payment_token: str | None = None
     expected_total: str | None = None
     from_cart: bool = False
+    cart_state: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

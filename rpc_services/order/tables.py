@@ -49,10 +49,12 @@ orders = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("resume_at", MOMENT, nullable=False),
     Column("release_due", Boolean, nullable=False, server_default=text("false")),
+    Column("cart_state", Text),
     CheckConstraint("total = subtotal + tax + shipping", name="total_adds_up"),
     CheckConstraint("status IN ('pending', 'rejected') OR total IS NOT NULL", name="priced_when_acknowledged"),
     CheckConstraint("status IN ('pending', 'confirmed', 'cancelled', 'rejected')", name="status"),
 )
+Index("uq_orders_cart_state", orders.c.cart_state, unique=True, postgresql_where=text("status <> 'rejected'"))
 Index("ix_orders_user_id_id", orders.c.user_id, orders.c.id)
 Index("ix_orders_lying", orders.c.resume_at, postgresql_where=text("status = 'pending' OR release_due"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -90,19 +90,21 @@ def place_order(request: contract.PlaceOrder, *, saga: Saga, opening: Opening) -
 def checkout(request: contract.Checkout, *, saga: Saga, opening: Opening, carts: Carts) -> contract.Order | Any:
     """Order what the cart holds, then take just that out of it.
 
-    Raises what :func:`place_order` raises, and :class:`StaleVersion`, :class:`CartEmpty`.
+    Raises what :func:`place_order` raises, and :class:`StaleVersion`, :class:`CartEmpty`, ``CartOrdered``.
     """
     earlier = saga.earlier()
     if earlier is not None:
         return earlier
     try:
-        lines = _wanted(request, carts.look(request.user_id))
+        cart = carts.look(request.user_id)
+        lines = _wanted(request, cart)
     except Refusal:
         earlier = saga.earlier()  # the first run may have emptied the cart while we looked
         if earlier is not None:
             return earlier
         raise
-    placed = _place(request.user_id, lines, _terms(request, from_cart=True), saga=saga, opening=opening)
+    terms = replace(_terms(request, from_cart=True), cart_state=f"{cart.id}/{cart.version}")
+    placed = _place(request.user_id, lines, terms, saga=saga, opening=opening)
     _take_out(placed, carts)
     return placed
 

@@ -15,7 +15,15 @@ METHODS = Methods("cart")
 MAX_LINES = 200
 MAX_QUANTITY = 99
 
-CartToken = Annotated[str, Meta(min_length=20, max_length=128, pattern=r"^[A-Za-z0-9_-]+(?!\n)$")]
+CartToken = Annotated[
+    str,
+    Meta(
+        min_length=20,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9_-]+(?!\n)$",
+        description="A cart token, just as the shop gave it out.",
+    ),
+]
 
 
 class CartRequest(Request, frozen=True, kw_only=True):
@@ -135,6 +143,13 @@ class CartEmpty(Refusal):
 
     code = "cart.empty"
     sentence = "The cart is empty."
+
+
+class CartOrdered(Refusal):
+    """What the cart held at this version was ordered already, or is being ordered right now."""
+
+    code = "cart.already_ordered"
+    sentence = "What the cart holds was ordered already, or is being ordered right now. Look at your orders."
 
 
 class PriceChanged(Refusal):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from shared.contracts.goods import Amount, Currency, Description, Image, Name, Sku
 from shared.contracts.method import Answer, Methods, Nothing, Request
 from shared.contracts.refusals import Refusal
 
@@ -17,12 +18,6 @@ ProductId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 CategoryId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Quantity = Annotated[int, Meta(ge=1, le=99)]
 OnHand = Annotated[int, Meta(ge=0, le=MAX_ON_HAND)]
-Amount = Annotated[str, Meta(max_length=16, pattern=r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,3})?(?!\n)$")]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}(?!\n)$")]
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+(?!\n)$")]
-Description = Annotated[str, Meta(max_length=5000, pattern=r"^[^\x00]*(?!\n)$")]
-Sku = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+(?!\n)$")]
-Image = Annotated[str, Meta(max_length=500, pattern=r"^(https?://[^\s\x00]+|/[^\s\x00]*|)(?!\n)$")]
 OrderId = Annotated[str, Meta(min_length=36, max_length=36)]
 
 Sort = Literal["relevance", "name", "price", "-price", "newest"]

@@ -16,6 +16,7 @@ Faults = list[dict[str, str]]
 
 MISSING = "This field is required."
 UNKNOWN = "This field is not known here."
+OF_ANOTHER_FORM = "Text of another form is expected here."
 MAX_FAULTS = 100
 
 
@@ -58,7 +59,7 @@ def _faults_of_value(kind: Any, value: Any, pointer: str, *, strict: bool) -> Fa
         msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as fault:
         return _inner_faults(kind, value, pointer, strict=strict) or [
-            {"pointer": pointer, "detail": _sentence(str(fault))}
+            {"pointer": pointer, "detail": _sentence(str(fault), kind)}
         ]
     except OverflowError:
         return [{"pointer": pointer, "detail": "The number is out of range."}]
@@ -79,7 +80,21 @@ def _inner_faults(kind: Any, value: Any, pointer: str, *, strict: bool) -> Fault
                 for index, inner in enumerate(value[: MAX_FAULTS * 10])
                 for fault in _faults_of_value(item, inner, f"{pointer}/{index}", strict=strict)
             ]
+        if get_origin(part) is dict and isinstance(value, dict):
+            return _faults_of_members(get_args(part), value, pointer, strict=strict)
     return []
+
+
+def _faults_of_members(kinds: tuple[Any, Any], value: dict[Any, Any], pointer: str, *, strict: bool) -> Faults:
+    """Keys and values of an object with free names; a bad key is named at its own place."""
+    of_key, of_value = kinds
+    return [
+        fault
+        for name, inner in list(value.items())[: MAX_FAULTS * 10]
+        for at in (f"{pointer}/{_escape(str(name))}",)
+        for fault in _faults_of_value(of_key, name, at, strict=strict)
+        + _faults_of_value(of_value, inner, at, strict=strict)
+    ]
 
 
 def _alternatives(kind: Any) -> list[Any]:
@@ -93,9 +108,21 @@ def _alternatives(kind: Any) -> list[Any]:
     return [kind]
 
 
-def _sentence(message: str) -> str:
+def _sentence(message: str, kind: Any) -> str:
+    """In words: for a pattern, those that the contract has beside it."""
+    if "matching regex" in message:
+        return _wording(kind) or OF_ANOTHER_FORM
     text = message.partition(" - at `")[0].replace("`", "'")
     return text if text.endswith(".") else f"{text}."
+
+
+def _wording(kind: Any) -> str | None:
+    """What the contract says beside the pattern of a text, perhaps one of several types."""
+    for part in getattr(kind, "__metadata__", ()):
+        if isinstance(part, msgspec.Meta) and part.pattern is not None:
+            return part.description
+    inner = get_args(kind) if get_origin(kind) in {Union, UnionType} else ()
+    return next((words for part in inner if (words := _wording(part))), None)
 
 
 def _escape(name: str) -> str:

@@ -79,6 +79,27 @@ class SessionRevoked(msgspec.Struct, frozen=True, kw_only=True):
     forget_at: int
 
 
+class UserSessionsRevoked(msgspec.Struct, frozen=True, kw_only=True):
+    """All sessions of a user (or grants of a client) ended but one: tokens issued earlier count no more.
+
+    Refuse every access token whose ``sub`` is ``user_id``, whose ``iat`` lies before ``issued_before`` and whose
+    ``sid`` is not ``kept_session_id`` (empty: none is kept). Of several such events for one user the one with the
+    greatest ``issued_before`` holds alone, in whatever order they come: it is strictly greater each time, and identity
+    gives whatever is issued afterwards an ``iat`` that is not before it. Times are in seconds since the epoch.
+    """
+
+    user_id: str
+    issued_before: int
+    kept_session_id: str
+    forget_at: int
+
+
+class SigningKeysTurned(msgspec.Struct, frozen=True, kw_only=True):
+    """The key set changed: read it again. ``key_ids`` are all that may verify from now on."""
+
+    key_ids: list[str]
+
+
 class ProductChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A product was created, changed or taken off sale."""
 
@@ -87,9 +108,26 @@ class ProductChanged(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
+class CachePurged(msgspec.Struct, frozen=True, kw_only=True):
+    """Answers that carry one of these tags are not to be given any more (``all``: every answer)."""
+
+    tags: list[str]
+
+
 ORDER_PLACED = EventType("order", "order.placed", 1, OrderPlaced, must_be_heard=True)
 ORDER_CANCELLED = EventType("order", "order.cancelled", 1, OrderCancelled, must_be_heard=True)
 SESSION_REVOKED = EventType("identity", "session.revoked", 1, SessionRevoked)
+USER_SESSIONS_REVOKED = EventType("identity", "user.sessions_revoked", 1, UserSessionsRevoked)
+SIGNING_KEYS_TURNED = EventType("identity", "signing_keys.turned", 1, SigningKeysTurned)
 PRODUCT_CHANGED = EventType("catalog", "product.changed", 1, ProductChanged)
+CACHE_PURGED = EventType("edge", "cache.purged", 1, CachePurged)
 
-EVENT_TYPES = (ORDER_PLACED, ORDER_CANCELLED, SESSION_REVOKED, PRODUCT_CHANGED)
+EVENT_TYPES = (
+    ORDER_PLACED,
+    ORDER_CANCELLED,
+    SESSION_REVOKED,
+    USER_SESSIONS_REVOKED,
+    SIGNING_KEYS_TURNED,
+    PRODUCT_CHANGED,
+    CACHE_PURGED,
+)

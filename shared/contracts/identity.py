@@ -4,17 +4,49 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType, field
 
+from shared.contracts.identity_grants import ClientToken, GrantClientToken, ScopeText
+from shared.contracts.identity_operators import (
+    AddClient,
+    Client,
+    ListClients,
+    ListSigningKeys,
+    NewClient,
+    RemoveClient,
+    RotateSigningKeys,
+    SigningKey,
+    SwitchUser,
+)
 from shared.contracts.method import Answer, Methods, Nothing, Request
 from shared.contracts.refusals import Refusal
 
 METHODS = Methods("identity")
 
-Username = Annotated[str, Meta(min_length=3, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(?!\n)$")]
-EmailAddress = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s\x00]{1,64}@[^@\s\x00]{1,189}(?!\n)$")]
-ShortText = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f]*(?!\n)$")]
-PhoneNumber = Annotated[str, Meta(max_length=32, pattern=r"^[0-9+() .-]*(?!\n)$")]
+Username = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(?!\n)$",
+        description="A letter or digit first, then letters, digits, dots, underscores and hyphens.",
+    ),
+]
+EmailAddress = Annotated[
+    str, Meta(max_length=254, pattern=r"^[^@\s\x00]{1,64}@[^@\s\x00]{1,189}(?!\n)$", description="An e-mail address.")
+]
+ShortText = Annotated[
+    str,
+    Meta(max_length=100, pattern=r"^[^\x00-\x1f]*(?!\n)$", description="Text of one line, without control characters."),
+]
+PhoneNumber = Annotated[
+    str,
+    Meta(
+        max_length=32,
+        pattern=r"^[0-9+() .-]*(?!\n)$",
+        description="Digits, spaces, dots, hyphens, brackets and a plus sign.",
+    ),
+]
 AnyPassword = Annotated[str, Meta(max_length=1024)]
 
 ADMIN_SCOPES = ("catalog:write", "orders:manage", "edge:admin")
@@ -42,6 +74,27 @@ class User(Answer, frozen=True, kw_only=True):
     first_name: str
     last_name: str
     phone_number: str
+
+
+class UpdateUser(Request, frozen=True, kw_only=True):
+    """Change some fields of one's own profile. The username stays."""
+
+    user_id: str
+    email: EmailAddress | UnsetType = UNSET
+    first_name: ShortText | UnsetType = UNSET
+    last_name: ShortText | UnsetType = UNSET
+    phone_number: PhoneNumber | UnsetType = UNSET
+
+
+class ChangePassword(Request, frozen=True, kw_only=True):
+    """A new password for who knows the old one. Every other session ends; the one that asks for it goes on."""
+
+    user_id: Annotated[str, Meta(max_length=64)]
+    session_id: Annotated[str, Meta(max_length=64)]
+    current_password: AnyPassword
+    password: AnyPassword
+    password2: AnyPassword
+    client_address: str = ""
 
 
 class GetUser(Request, frozen=True, kw_only=True):
@@ -76,9 +129,32 @@ class TokenPair(Answer, frozen=True, kw_only=True):
 
 
 class RefreshTokens(Request, frozen=True, kw_only=True):
-    """Exchange a refresh token for a new pair (rotation with reuse detection, 30 s grace)."""
+    """Exchange a refresh token for a new pair (rotation with reuse detection, 30 s grace).
+
+    ``scope`` may ask for less than the account has, for the new access token only. A client that says who it is must
+    prove it, though the token belongs to a person.
+    """
 
     refresh: Annotated[str, Meta(max_length=512)]
+    scope: ScopeText | None = None
+    client_id: Annotated[str, Meta(max_length=256)] | None = None
+    client_secret: Annotated[str, Meta(max_length=256)] = ""
+
+
+class ListSessions(Request, frozen=True, kw_only=True):
+    """Where one is logged in."""
+
+    user_id: Annotated[str, Meta(max_length=64)]
+    session_id: Annotated[str, Meta(max_length=64)]
+
+
+class OpenSession(Answer, frozen=True, kw_only=True):
+    """A login that has not ended. ``is_current`` marks the one that asks."""
+
+    id: str
+    opened_at: str
+    expires_at: str
+    is_current: bool
 
 
 class RevokeSession(Request, frozen=True, kw_only=True):
@@ -92,10 +168,19 @@ class ListRevokedSessions(Request, frozen=True, kw_only=True):
     """Sessions ended recently enough that an access token of theirs could still be alive."""
 
 
+class RevokedUser(Answer, frozen=True, kw_only=True):
+    """Whose sessions all ended but one: see ``UserSessionsRevoked`` in the events, whose members these are."""
+
+    issued_before: int
+    kept_session_id: str
+    forget_at: int
+
+
 class RevokedSessions(Answer, frozen=True, kw_only=True):
-    """Ended sessions with the time (seconds since the epoch) after which they may be forgotten."""
+    """Ended sessions with the time (seconds since the epoch) after which they may be forgotten; and users by id."""
 
     sessions: dict[str, int]
+    users: dict[str, RevokedUser] = field(default_factory=dict)
 
 
 class GetJwks(Request, frozen=True, kw_only=True):
@@ -176,9 +261,19 @@ REGISTER_USER = METHODS.changes("register_user", RegisterUser, User)
 GET_USER = METHODS.reads("get_user", GetUser, User)
 GET_USERS = METHODS.reads("get_users", GetUsers, list[User])
 ISSUE_TOKENS = METHODS.changes("issue_tokens", IssueTokens, TokenPair)
+UPDATE_USER = METHODS.changes("update_user", UpdateUser, User)
+CHANGE_PASSWORD = METHODS.changes("change_password", ChangePassword, Nothing)
+GRANT_CLIENT_TOKEN = METHODS.changes("grant_client_token", GrantClientToken, ClientToken)
+LIST_SESSIONS = METHODS.reads("list_sessions", ListSessions, list[OpenSession])
 REFRESH_TOKENS = METHODS.changes("refresh_tokens", RefreshTokens, TokenPair)
 REVOKE_SESSION = METHODS.changes("revoke_session", RevokeSession, Nothing)
 LIST_REVOKED_SESSIONS = METHODS.reads("list_revoked_sessions", ListRevokedSessions, RevokedSessions)
 GET_JWKS = METHODS.reads("get_jwks", GetJwks, Jwks)
 ENSURE_STAFF = METHODS.changes("ensure_staff", EnsureStaff, User, operator_only=True)
 MINT_ACCESS_TOKEN = METHODS.changes("mint_access_token", MintAccessToken, AccessToken, operator_only=True)
+SWITCH_USER = METHODS.changes("switch_user", SwitchUser, User, operator_only=True)
+ADD_CLIENT = METHODS.changes("add_client", AddClient, NewClient, operator_only=True)
+LIST_CLIENTS = METHODS.reads("list_clients", ListClients, list[Client], operator_only=True)
+REMOVE_CLIENT = METHODS.changes("remove_client", RemoveClient, Nothing, operator_only=True)
+LIST_SIGNING_KEYS = METHODS.reads("list_signing_keys", ListSigningKeys, list[SigningKey], operator_only=True)
+ROTATE_SIGNING_KEYS = METHODS.changes("rotate_signing_keys", RotateSigningKeys, list[SigningKey], operator_only=True)

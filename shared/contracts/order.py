@@ -6,16 +6,25 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shared.contracts.catalog import Amount, Line, Product
+from shared.contracts.catalog import Line, Product
+from shared.contracts.goods import Amount
 from shared.contracts.method import Answer, Methods, Request
 from shared.contracts.refusals import Refusal
 
 METHODS = Methods("order")
 
 OrderId = Annotated[str, Meta(max_length=64)]
-Text = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*(?!\n)$")]
-PaymentToken = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_-]+(?!\n)$")]
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}(?!\n)$")]
+Text = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*(?!\n)$", description="Text without the character NUL.")]
+PaymentToken = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[A-Za-z0-9_-]+(?!\n)$",
+        description="Letters, digits, underscores and hyphens.",
+    ),
+]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}(?!\n)$", description="Two capital letters (ISO 3166-1).")]
 
 
 class Address(Request, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Final, TypeVar
 
@@ -48,6 +48,24 @@ _redeliveries = _counter(families.REDELIVERIES)
 _parked = _counter(families.PARKED)
 _handled = _counter(families.EVENTS_HANDLED)
 _published = _counter(families.EVENTS_PUBLISHED)
+
+_token_verdicts = _counter(families.TOKEN_VERDICTS)
+_key_fetches = _counter(families.KEY_FETCHES)
+_parts = _counter(families.PARTS)
+_plugin_failures = _counter(families.PLUGIN_FAILURES)
+
+_logins = _counter(families.LOGINS)
+
+logins: Final = {outcome: _logins.labels(outcome).inc for outcome in ("admitted", "refused", "throttled", "shed")}
+"""``logins[outcome]()``: ``shed`` found no room to be hashed."""
+
+token_verdicts: Final = {
+    source: _token_verdicts.labels(source).inc for source in ("local", "shared", "judged", "refused", "forged")
+}
+"""``token_verdicts[source]()``: ``forged`` is a shared verdict that no edge of ours sealed."""
+
+key_fetches: Final = {outcome: _key_fetches.labels(outcome).inc for outcome in ("fetched", "failed")}
+"""``key_fetches[outcome]()``."""
 
 
 class Calling:
@@ -115,6 +133,16 @@ def redeliveries_of(service: str) -> Callable[[], None]:
 def parked_from(service: str, origin: str) -> Callable[[], None]:
     """Counts a message that the service puts aside. Bind it early: an alarm must see the step from 0 to 1."""
     return _parked.labels(service, origin).inc
+
+
+def parts_of(route: str, part: str, outcomes: Iterable[str]) -> dict[str, Callable[[], None]]:
+    """Counts what becomes of a part of an aggregate, by outcome. Both names are the route table's."""
+    return {outcome: _parts.labels(route, part, outcome).inc for outcome in outcomes}
+
+
+def failures_of(plugin: str) -> Callable[[], None]:
+    """Counts requests that a plugin failed at; its name is the route table's."""
+    return _plugin_failures.labels(plugin).inc
 
 
 def handled(event_type: str) -> dict[str, Callable[[], None]]:

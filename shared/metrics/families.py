@@ -69,13 +69,54 @@ REDELIVERIES = _counter("kirana_rpc_redeliveries_total", "Requests that came a s
 RETRIES = _counter("kirana_rpc_retries_total", "Calls that were tried a second time.")
 REPLIES_DROPPED = _counter("kirana_rpc_replies_dropped_total", "Replies that could not be sent.", "service")
 BREAKER_STATE = _gauge("kirana_rpc_breaker_state", "0 closed, 1 half-open, 2 open.", "service")
+METHOD_BREAKER_STATE = _gauge("kirana_rpc_call_breaker_state", "0 closed, 1 half-open, 2 open.", "service", "method")
 CONSUMERS = _gauge("kirana_rpc_consumers", "Instances seen listening on the service's queue.", "service")
 PARKED = _counter("kirana_messages_parked_total", "Messages put aside for a person to look at.", "service", "from")
 BROKER_CONNECTED = _gauge("kirana_broker_connected", "1 while the link to the broker is open.", "link")
 EVENTS_HANDLED = _counter("kirana_events_handled_total", "Events, by what became of them.", "type", "outcome")
 EVENTS_PUBLISHED = _counter("kirana_events_published_total", "Events that the broker has confirmed.", "type")
 OUTBOX_OLDEST = _gauge("kirana_outbox_oldest_seconds", "Age of the oldest event that waits in the outbox.", "service")
+LOGINS = _counter("kirana_identity_logins_total", "Tries of a password, by what became of them.", "outcome")
+TOKEN_VERDICTS = _counter(
+    "kirana_edge_token_verdicts_total", "Access tokens judged, by where the verdict came from.", "source"
+)
+KEY_FETCHES = _counter("kirana_edge_key_fetches_total", "Times identity was asked for its keys.", "outcome")
+PARTS = _counter("kirana_edge_parts_total", "Parts of aggregates, by what became of them.", "route", "part", "outcome")
+PLUGIN_FAILURES = _counter("kirana_edge_stage_failures_total", "Requests that a plugin failed at.", "plugin")
+KEYS_AGE = _gauge("kirana_edge_keys_age_seconds", "Time since identity last told its keys.")
+REVOCATIONS = _gauge("kirana_edge_revocations", "Ends of sessions and users that this worker knows of.", "kind")
+REVOCATIONS_COMPLETE = _gauge("kirana_edge_revocations_complete", "1 while every such end is known here.")
+ROUTES_IN_FORCE = _gauge("kirana_edge_routes_in_force", "1 for the route table in force.", "version", "origin")
+ROUTES_SINCE = _gauge("kirana_edge_routes_since_seconds", "When the table in force was taken, in seconds of the epoch.")
+ROUTES_OFFERED = _counter("kirana_edge_routes_offered_total", "Tables offered, by what became of them.", "outcome")
+ROUTES_REFUSED = _gauge("kirana_edge_routes_refused", "1 while a table is on offer that cannot be used.")
+CACHE_REQUESTS = _counter(
+    "kirana_edge_cache_requests_total", "Requests whose answer may be kept, by where it came from.", "route", "outcome"
+)
+CACHE_BYTES = _gauge("kirana_edge_cache_bytes", "What this worker keeps of answers.")
+CACHE_EVICTIONS = _counter("kirana_edge_cache_evictions_total", "Answers that had to go for want of room.")
+CACHE_PURGES = _counter("kirana_edge_cache_purges_total", "Purges, by the event that made them.", "by")
+CACHE_SHARED_FAILURES = _counter("kirana_edge_cache_shared_failures_total", "Times Redis did not answer in time.")
+LIMITS_STATE = _gauge("kirana_edge_limits_state", "0 shared by all edges, 1 judged by each worker alone.")
+LIMIT_CHECKS = _counter("kirana_edge_limit_checks_total", "Requests whose limits were judged, by who judged.", "judge")
+LIMIT_REFUSALS = _counter("kirana_edge_limit_refusals_total", "Requests over a limit, by that limit.", "policy")
+LIMIT_BATCH_SIZE = Family(
+    "kirana_edge_limit_batch_size", "histogram", (), "Requests whose limits were asked for together.", SIZE_BUCKETS
+)
 SILENT_WORKERS = _gauge("kirana_edge_silent_workers", "Workers of this edge that did not answer this scrape.")
+ADMISSION_LIMIT = _gauge("kirana_edge_admitted_limit", "Requests that may be under way at once now.", "upstream")
+ADMITTED = _gauge("kirana_edge_admitted_in_flight", "Requests that were let in and are under way now.", "upstream")
+SHED = _counter("kirana_edge_shed_total", "Requests refused because too many were under way.", "upstream", "priority")
+LOOP_LAG = _gauge("kirana_edge_loop_lag_seconds", "How late this worker's event loop came lately, on average.")
+HTTP_REQUESTS = _counter(
+    "kirana_http_requests_total", "Requests passed on to HTTP services, by what came of them.", "route", "outcome"
+)
+HTTP_RETRIES = _counter("kirana_http_retries_total", "Requests that were passed on a second time.", "service")
+HTTP_IN_FLIGHT = _gauge("kirana_http_in_flight", "Requests that HTTP services have to answer now.", "service")
+HTTP_INSTANCES = _gauge("kirana_http_instances", "Instances of HTTP services, by how they are.", "service", "kind")
+HTTP_BREAKER_STATE = _gauge("kirana_http_breaker_state", "0 closed, 1 half-open, 2 open.", "route")
+CONNECTIONS = _gauge("kirana_edge_connections", "Connections that clients hold open now.")
+CONNECTIONS_CUT = _counter("kirana_edge_connections_cut_total", "Connections ended for slowness or for room.", "reason")
 
 FAMILIES = (
     CALLS,
@@ -92,6 +133,7 @@ FAMILIES = (
     RETRIES,
     REPLIES_DROPPED,
     BREAKER_STATE,
+    METHOD_BREAKER_STATE,
     CONSUMERS,
     PARKED,
     BROKER_CONNECTED,
@@ -99,4 +141,36 @@ FAMILIES = (
     EVENTS_PUBLISHED,
     OUTBOX_OLDEST,
     SILENT_WORKERS,
+    LIMITS_STATE,
+    LIMIT_CHECKS,
+    LIMIT_REFUSALS,
+    LIMIT_BATCH_SIZE,
+    CACHE_REQUESTS,
+    CACHE_BYTES,
+    CACHE_EVICTIONS,
+    CACHE_PURGES,
+    CACHE_SHARED_FAILURES,
+    ROUTES_IN_FORCE,
+    ROUTES_SINCE,
+    ROUTES_OFFERED,
+    ROUTES_REFUSED,
+    LOGINS,
+    TOKEN_VERDICTS,
+    KEY_FETCHES,
+    PARTS,
+    PLUGIN_FAILURES,
+    KEYS_AGE,
+    REVOCATIONS,
+    REVOCATIONS_COMPLETE,
+    ADMISSION_LIMIT,
+    ADMITTED,
+    SHED,
+    LOOP_LAG,
+    CONNECTIONS,
+    CONNECTIONS_CUT,
+    HTTP_REQUESTS,
+    HTTP_RETRIES,
+    HTTP_IN_FLIGHT,
+    HTTP_INSTANCES,
+    HTTP_BREAKER_STATE,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,11 +11,15 @@ from typing import TypeVar
 import structlog
 
 from shared.nameko_ext.failures import Blame, CallFailure, NotExecuted
-from shared.resilience.breaker import Breaker, BreakerPolicy, BreakerState
+from shared.resilience.breaker import BreakerPolicy, BreakerState
+from shared.resilience.circuit import Circuit, Ending
 
 log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
+
+ANY_METHOD = "any"
+"""Between services all methods share one breaker: few are called, and together they tell sooner that one is ill."""
 
 
 class Guard:
@@ -28,38 +33,26 @@ class Guard:
         self, service: str, *, policy: BreakerPolicy | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._service = service
-        self._clock = clock
-        self._breaker = Breaker(policy or BreakerPolicy())
+        dice = random.SystemRandom()
+        self._circuit = Circuit(policy or BreakerPolicy(), clock=clock, dice=dice, on_move=self._report)
 
     @property
     def state(self) -> BreakerState:
         """What it would do with a call now."""
-        return self._breaker.state(self._clock())
+        return self._circuit.state(ANY_METHOD)
 
     def call(self, ask: Callable[[], Answer]) -> Answer:
         """What ``ask`` gives. Raises what it raises, and ``NotExecuted`` at once while the breaker is open."""
-        permit = self._breaker.admit(self._clock())
-        if permit is None:
-            retry_after = math.ceil(self._breaker.retry_after(self._clock()))
+        attempt = self._circuit.attempt(ANY_METHOD, _ending)
+        if attempt is None:
+            retry_after = math.ceil(self._circuit.retry_after(ANY_METHOD))
             raise NotExecuted("the breaker is open", max(1, retry_after), blame=Blame.CALLER)
-        before = self.state
-        try:
-            answer = ask()
-        except CallFailure as failure:
-            if failure.blame is Blame.SERVICE:
-                self._breaker.failed(permit, self._clock())
-            else:
-                self._breaker.abandoned(permit)
-            raise
-        except BaseException:
-            self._breaker.abandoned(permit)
-            raise
-        else:
-            self._breaker.succeeded(permit)
-            return answer
-        finally:
-            self._report(before, self.state)
+        with attempt:
+            return ask()
 
-    def _report(self, before: BreakerState, after: BreakerState) -> None:
-        if before is not after:
-            log.warning("rpc.breaker.changed", guarded=self._service, before=before.value, after=after.value)
+    def _report(self, _: str, state: BreakerState, reason: str) -> None:
+        log.warning("rpc.breaker.changed", guarded=self._service, after=state.value, reason=reason)
+
+
+def _ending(fault: BaseException) -> Ending:
+    return Ending.SILENT if isinstance(fault, CallFailure) and fault.blame is Blame.SERVICE else Ending.VOID

@@ -11,7 +11,7 @@ from shared.contracts import events
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("edge", "rpc_services", "shared", "kirana")
-SOURCES = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+SOURCES = [path for package in (*PACKAGES, "examples") for path in (ROOT / package).rglob("*.py")]
 SERVICES = ("identity", "catalog", "cart", "order", "notification")
 
 SHARED_ROOMS = {
@@ -26,7 +26,7 @@ SHARED_ROOMS = {
     "nameko_ext",
 }
 LOGGED_WITH = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception", "critical")}
-POINTS_AT = re.compile(r"`((?:edge|rpc_services|shared|kirana|tests|docs|docker|rabbitmq|consul)/[\w./:-]+)`")
+POINTS_AT = re.compile(r"`((?:edge|rpc_services|shared|kirana|tests|docs|docker|rabbitmq|consul|examples)/[\w./:-]+)`")
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base", "core"}
 
 

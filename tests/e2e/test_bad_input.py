@@ -112,7 +112,7 @@ def test_methods_and_paths_that_do_not_exist(client):
     assert_problem(client.get("/api/nothing"), 404)
 
 
-def test_a_strangers_order_is_not_found(customer, admin):
+def test_c01_a_strangers_order_is_not_found(customer, admin):
     product = a_product(admin)
     order = customer.ordering((product["id"], 1)).json()
 

@@ -11,9 +11,11 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sanic import Sanic
 
+from edge.cache.answering import ResponseCache
+from edge.cache.local import LocalStore
 from edge.collaborators import Collaborators
 from edge.keys import KeyRing
-from edge.limits import LocalWindows
+from edge.limiting.limiter import Limiter
 from edge.pipeline import install
 from edge.protocol import StrictProtocol
 from edge.revocations import EndedSessions
@@ -22,6 +24,7 @@ from edge.rpc.calls import RpcReply
 from edge.settings import Settings
 from shared.contracts.identity import GET_JWKS
 from shared.values.identifiers import new_id
+from tests.fakes.windows import FakeWindows
 
 ROUTES = Path(__file__).parents[2] / "edge" / "routes.yaml"
 KEY = rsa.generate_private_key(65537, 2048)
@@ -64,22 +67,30 @@ class FakeRpc:
 
 
 class FakeRedis:
-    """As much of Redis as the edge's limits use, or a Redis that is away (``fault``)."""
+    """As much of Redis as token verdicts and kept answers use, or a Redis that is away (``fault``)."""
 
     def __init__(self):
         self.fault = None
-        self._windows = LocalWindows()
-
-    def register_script(self, _script):
-        async def take(keys, args):
-            await self.ping()
-            return await self._windows.take(keys[0], args[0], args[1])
-
-        return take
+        self.values = {}
 
     async def ping(self):
         if self.fault is not None:
             raise self.fault
+
+    async def get(self, name):
+        await self.ping()
+        return self.values.get(name)
+
+    async def set(self, name, value, *, nx=False, get=False, **_expiry):
+        await self.ping()
+        earlier = self.values.get(name)
+        if earlier is None or not nx:
+            self.values[name] = value
+        return earlier if get else True
+
+    async def delete(self, name):
+        await self.ping()
+        self.values.pop(name, None)
 
 
 class FakeHealth:
@@ -96,26 +107,40 @@ class FakeHealth:
         return {"catalog": {"breaker": "closed"}}
 
 
-def collaborators(rpc=None, *, redis=None, health=None, **settings):
+def none_ended():
+    """A table of ended sessions that identity has filled: nothing ended yet."""
+    sessions = EndedSessions()
+    sessions.hear_all()
+    return sessions
+
+
+def collaborators(rpc=None, *, redis=None, health=None, cache=None, windows=None, **settings):
     rpc = rpc or FakeRpc()
     options = {"amqp_url": "amqp://", "redis_url": "redis://", "cursor_secret": "s" * 32} | settings
+    configured = Settings(**options)
     return Collaborators(
-        settings=Settings(**options),
+        settings=configured,
         rpc=rpc,
         redis=redis or FakeRedis(),
         clock=lambda: datetime.now(UTC),
-        revocations=EndedSessions(),
-        keys=KeyRing(rpc),
+        revocations=none_ended(),
+        keys=KeyRing(rpc, algorithms=configured.jwt_algorithms),
         health=health or FakeHealth(),
+        cache=cache or ResponseCache(local=LocalStore(0)),  # unless a test wants one, nothing is kept
+        limiter=Limiter(windows or FakeWindows(), scale=configured.rate_scale),  # judges alone until it is opened
     )
 
 
 @asynccontextmanager
-async def serving(parts, routes=ROUTES):
-    """An HTTP client of an edge on a free port of this machine."""
+async def serving(parts, routes=ROUTES, *, shared=None):
+    """An HTTP client of an edge on a free port of this machine; ``shared`` is where it offers tables to all.
+
+    ``client.live`` holds the table in force.
+    """
     app = Sanic(f"edge-{new_id()}", configure_logging=False)
     app.config.update(MOTD=False, TOUCHUP=False)
-    install(app, load(routes), parts)
+    live = install(app, load(routes), parts)
+    live.shared = shared
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     server = await app.create_server(
@@ -125,6 +150,7 @@ async def serving(parts, routes=ROUTES):
     await server.start_serving()
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+            client.live = live
             yield client
     finally:
         server.close()

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rpc_services.identity.domain import Account, SpentToken, new_session, sameness
+from rpc_services.identity.domain import Account, Client, Cutoff, SpentToken, new_session, sameness
 from rpc_services.identity.throttle import Allowance, Count
-from shared.contracts.identity import EmailTaken, UsernameTaken
+from shared.contracts.identity import EmailTaken, OpenSession, UsernameTaken
+from shared.contracts.identity_operators import ClientNameTaken
 from shared.contracts.refusals import Unavailable
 from shared.values.identifiers import new_id
 
@@ -41,6 +42,9 @@ class FakeAccounts:
         return self.by_id.get(account_id)
 
     def save(self, account):
+        others = (each for each in self.by_id.values() if each.id != account.id)
+        if any(sameness(each.email) == sameness(account.email) for each in others):
+            raise EmailTaken
         self.by_id[account.id] = account
 
 
@@ -65,6 +69,7 @@ class FakeAttempts:
     def __init__(self, clock):
         self.clock = clock
         self.paid_until = {}
+        self.known = set()
         self._lock = threading.Lock()
 
     def take(self, counts):
@@ -73,7 +78,7 @@ class FakeAttempts:
 
     def give_back(self, counts):
         for count in counts:
-            if count.key in self.paid_until:
+            if count.key in self.paid_until and count.waived_for not in self.known:
                 self.paid_until[count.key] -= count.allowance.every
 
     def succeeded(self, counts):
@@ -82,8 +87,12 @@ class FakeAttempts:
                 self.paid_until.pop(count.key, None)
             else:
                 self.give_back([count])
+            if count.waived_for is not None:
+                self.known.add(count.waived_for)
 
     def _take(self, count):
+        if count.waived_for in self.known:
+            return 0.0
         now = self.clock()
         paid = max(self.paid_until.get(count.key, now), now) + count.allowance.every
         if paid <= now + count.allowance.depth:
@@ -124,12 +133,110 @@ class FakeSessions:
         self.sessions[session_id] = type(session)(session.id, session.user_id, session.expires_at, at)
         return True
 
-    def live_of(self, user_id):
-        return [each.id for each in self.sessions.values() if each.user_id == user_id and not each.revoked_at]
+    def revoke_all_of(self, user_id, *, but, at, reason):
+        for each in list(self.sessions.values()):
+            if each.id != but:
+                self.revoke(each.id, user_id, at=at, reason=reason)
+
+    def live_of(self, user_id, at):
+        live = [each for each in self.sessions.values() if each.user_id == user_id and not each.has_ended(at)]
+        return [OpenSession(id=each.id, opened_at="", expires_at="", is_current=False) for each in live]
 
     def revoked_since(self, moment):
         ended = [each for each in self.sessions.values() if each.revoked_at]
         return {each.id: each.revoked_at for each in ended if each.revoked_at > moment}
+
+
+class FakeCutoffs:
+    def __init__(self):
+        self.by_subject = {}
+
+    def of(self, subject):
+        return self.by_subject.get(subject)
+
+    def put(self, cutoff):
+        self.by_subject[cutoff.subject] = cutoff
+
+    def since(self, moment):
+        return [each for each in self.by_subject.values() if each.ended_at > moment]
+
+
+class FakeAnnounce:
+    """Remembers what was told, sessions and whole users in one list."""
+
+    def __init__(self):
+        self.told = []
+        self.session = self.user = self.told.append
+
+
+class FakeClients:
+    def __init__(self):
+        self.by_id = {}
+
+    def add(self, client):
+        if any(each.name == client.name for each in self.by_id.values()):
+            raise ClientNameTaken
+        self.by_id[client.id] = client
+
+    def find(self, client_id):
+        return self.by_id.get(client_id)
+
+    def all(self):
+        return sorted(self.by_id.values(), key=lambda each: each.name)
+
+    def remove(self, client_id):
+        return self.by_id.pop(client_id, None) is not None
+
+
+class ClientsBehaviour:
+    """What every keeper of clients does; subclasses give ``clients``."""
+
+    @staticmethod
+    def a_client(name="partner", **fields):
+        made = {"id": new_id(), "name": name, "scopes": ("catalog:write",), "secret_digest": b"d", "created_at": NOON}
+        return Client(**made | fields)
+
+    def test_a_client_is_found_until_it_is_removed(self, clients):
+        client = self.a_client()
+        clients.add(client)
+
+        assert clients.find(client.id) == client
+        assert clients.remove(client.id)
+        assert clients.find(client.id) is None
+        assert not clients.remove(client.id)
+
+    def test_a_name_belongs_to_one_client(self, clients):
+        clients.add(self.a_client())
+
+        with pytest.raises(ClientNameTaken):
+            clients.add(self.a_client())
+
+    def test_all_are_listed_by_name(self, clients):
+        for name in ("zeta", "alpha"):
+            clients.add(self.a_client(name))
+
+        assert [each.name for each in clients.all()] == ["alpha", "zeta"]
+
+
+class CutoffsBehaviour:
+    """What every keeper of cut-offs does; subclasses give ``cutoffs``."""
+
+    def test_the_latest_cut_off_of_a_subject_replaces_the_one_before(self, cutoffs):
+        subject, kept = new_id(), new_id()
+        first = Cutoff.after(None, subject, at=NOON, kept_session_id=kept)
+        second = Cutoff.after(first, subject, at=NOON, kept_session_id="")
+
+        cutoffs.put(first)
+        assert cutoffs.of(subject) == first
+        cutoffs.put(second)
+
+        assert cutoffs.of(subject) == second
+        assert second.issued_before > first.issued_before
+        assert [each for each in cutoffs.since(NOON - timedelta(seconds=1)) if each.subject == subject] == [second]
+        assert subject not in {each.subject for each in cutoffs.since(NOON)}
+
+    def test_who_was_never_cut_off_has_none(self, cutoffs):
+        assert cutoffs.of(new_id()) is None
 
 
 class AccountsBehaviour:
@@ -169,6 +276,26 @@ class AccountsBehaviour:
         accounts.save(changed)
 
         assert accounts.find([account.id]) == [changed]
+
+    def test_a_profile_and_whether_the_account_is_closed_are_kept(self, accounts):
+        account = an_account()
+        accounts.add(account)
+        fields = {"email": f"{account.id}@example.com", "first_name": "A", "last_name": "B", "phone_number": "1"}
+        changed = Account(**{**account.__dict__, **fields, "is_disabled": True})
+
+        accounts.save(changed)
+        assert accounts.find([account.id]) == [changed]
+        accounts.save(account)
+
+        assert accounts.find([account.id]) == [account]
+
+    def test_the_address_of_another_account_cannot_be_taken_over(self, accounts):
+        anna, berta = an_account(), an_account()
+        accounts.add(anna)
+        accounts.add(berta)
+
+        with pytest.raises(EmailTaken):
+            accounts.save(Account(**{**berta.__dict__, "email": anna.email.upper()}))
 
 
 class AttemptsBehaviour:
@@ -220,6 +347,19 @@ class AttemptsBehaviour:
         assert attempts.take(counts) == 0
         assert attempts.take(counts) > 0
 
+    def test_a_visitor_whose_try_was_right_is_waived_from_then_on_and_nobody_else(self, attempts):
+        known = self.three_a_minute(b"account", waived_for=b"owner")
+        stranger = self.three_a_minute(b"account", waived_for=b"stranger")
+        attempts.take([known])
+        attempts.succeeded([known])
+
+        waits = [attempts.take([stranger]) for _ in range(4)]
+
+        assert waits == [0, 0, 0, 20]
+        assert [attempts.take([known]) for _ in range(9)] == [0] * 9
+        attempts.give_back([known])
+        assert attempts.take([stranger]) == 20
+
     def test_success_empties_the_visitors_counter_and_gives_the_address_its_try_back(self, attempts):
         counts = [self.three_a_minute(b"address"), self.three_a_minute(is_forgotten_on_success=True)]
         for _ in range(3):
@@ -269,4 +409,17 @@ class SessionsBehaviour:
         ended, alive = self.opened(sessions, user_id), self.opened(sessions, user_id)
         sessions.revoke(ended.id, user_id, at=NOON, reason="test")
 
-        assert sessions.live_of(user_id) == [alive.id]
+        assert [each.id for each in sessions.live_of(user_id, NOON)] == [alive.id]
+
+    def test_all_sessions_but_one_are_ended_together(self, sessions, user_id):
+        one, kept, other = (self.opened(sessions, user_id) for _ in range(3))
+
+        sessions.revoke_all_of(user_id, but=kept.id, at=NOON, reason="test")
+
+        assert [each.id for each in sessions.live_of(user_id, NOON)] == [kept.id]
+        assert sessions.revoked_since(NOON - timedelta(seconds=1)).keys() == {one.id, other.id}
+
+    def test_a_session_that_expired_is_open_no_more(self, sessions, user_id):
+        session = self.opened(sessions, user_id)
+
+        assert sessions.live_of(user_id, session.expires_at) == []

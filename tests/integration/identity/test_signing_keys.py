@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete
 
-from rpc_services.identity.key_rotation import SIGN_FOR
+from rpc_services.identity.key_rotation import SIGN_FOR, Schedule
 from rpc_services.identity.signing import KeyCabinet
 from rpc_services.identity.signing_keys import SqlSigningKeys, ensured_current
 from rpc_services.identity.tables import signing_keys
@@ -54,6 +54,36 @@ def test_the_key_turns_when_it_is_old_and_a_token_of_the_old_one_can_still_be_ve
     with scope.writing() as transaction:
         SqlSigningKeys(transaction).keep_turning(CABINET.new_key, clock)
         assert old.kid not in {key["kid"] for key in SqlSigningKeys(transaction).public()}
+
+
+def test_a_key_that_is_hastened_is_replaced_when_the_next_has_been_published_long_enough(scope):
+    clock, schedule = FakeClock(), Schedule(algorithm="ES256", publish_ahead=timedelta(minutes=20))
+    with scope.writing() as transaction:
+        old = ensured_current(transaction, CABINET.new_key, clock, schedule)
+        keys = SqlSigningKeys(transaction, schedule)
+
+        keys.hasten(clock())
+        too_early = keys.keep_turning(CABINET.new_key, clock)
+        clock.advance(timedelta(minutes=20))
+        steps = keys.keep_turning(CABINET.new_key, clock)
+
+        assert not too_early
+        assert [step.state for step in steps] == ["retiring", "current", "next"]
+        assert {key.state: key.kid for key in keys.known()}["retiring"] == old.kid
+        assert {key.algorithm for key in keys.known()} == {"ES256"}
+
+
+def test_of_compromised_keys_none_is_published_any_more_and_others_sign_at_once(scope):
+    with scope.writing() as transaction:
+        ensured_current(transaction, CABINET.new_key, now)
+        keys = SqlSigningKeys(transaction)
+        former = {key["kid"] for key in keys.public()}
+
+        keys.forget_all()
+        keys.keep_turning(CABINET.new_key, now)
+
+        assert keys.current()
+        assert not former & {key["kid"] for key in keys.public()}
 
 
 def test_what_is_stored_is_opened_by_the_passphrase_alone(scope):

@@ -1,18 +1,27 @@
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
-from rpc_services.identity.domain import new_session
-from rpc_services.identity.storage import SqlAccounts, SqlAttempts, SqlSessions, sweep
-from rpc_services.identity.tables import login_attempts, sessions
+from rpc_services.identity.domain import Cutoff, new_session
+from rpc_services.identity.session_storage import SqlCutoffs, SqlSessions
+from rpc_services.identity.storage import SqlAccounts, SqlAttempts, SqlClients, sweep
+from rpc_services.identity.tables import known_visitors, login_attempts, sessions
 from rpc_services.identity.throttle import Allowance, Count
 from shared.contracts.identity import UsernameTaken
 from shared.values.identifiers import new_id
 from shared.values.times import now
 from tests.fakes.clock import FakeClock
-from tests.fakes.identity import NOON, AccountsBehaviour, AttemptsBehaviour, SessionsBehaviour, an_account
+from tests.fakes.identity import (
+    NOON,
+    AccountsBehaviour,
+    AttemptsBehaviour,
+    ClientsBehaviour,
+    CutoffsBehaviour,
+    SessionsBehaviour,
+    an_account,
+)
 
 
 class TestSqlAccounts(AccountsBehaviour):
@@ -30,6 +39,7 @@ class TestSqlAttempts(AttemptsBehaviour):
     def attempts(self, scope, clock):
         with scope.writing() as transaction:
             transaction.execute(login_attempts.delete())
+            transaction.execute(known_visitors.delete())
         return SqlAttempts(scope.writing, clock)
 
 
@@ -43,6 +53,28 @@ class TestSqlSessions(SessionsBehaviour):
     @pytest.fixture
     def sessions(self, transaction):
         return SqlSessions(transaction)
+
+
+class TestSqlCutoffs(CutoffsBehaviour):
+    @pytest.fixture
+    def cutoffs(self, transaction):
+        return SqlCutoffs(transaction)
+
+    def test_a_cut_off_that_refuses_nothing_any_more_is_forgotten(self, cutoffs):
+        cutoff = Cutoff.after(None, new_id(), at=NOON, kept_session_id="")
+        cutoffs.put(cutoff)
+
+        cutoffs.forget(datetime.fromtimestamp(cutoff.forget_at, UTC))
+        assert cutoffs.of(cutoff.subject)
+        cutoffs.forget(datetime.fromtimestamp(cutoff.forget_at + 1, UTC))
+
+        assert cutoffs.of(cutoff.subject) is None
+
+
+class TestSqlClients(ClientsBehaviour):
+    @pytest.fixture
+    def clients(self, transaction):
+        return SqlClients(transaction)
 
 
 def test_of_many_who_take_one_name_at_once_one_has_it(scope):

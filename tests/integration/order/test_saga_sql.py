@@ -1,6 +1,7 @@
 """The saga at its real desk: PostgreSQL, and the operation records of the real messaging."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
@@ -8,6 +9,8 @@ from sqlalchemy import func, select
 from rpc_services.order.desk import LEASE, SqlDesk
 from rpc_services.order.tables import order_history, order_items, orders
 from rpc_services.order.use_cases import resume_orders
+from shared.contracts.cart import CartOrdered
+from shared.contracts.catalog import OutOfStock
 from shared.contracts.refusals import KeyReused, StillRunning
 from shared.messaging import operations
 from shared.messaging.call import Call
@@ -105,6 +108,47 @@ def test_twenty_sweepers_at_once_take_up_each_order_once(shop):
         taken = [order.id for order in pool.map(take, range(20)) if order is not None]
 
     assert sorted(taken) == sorted(order.id for order in lying)
+
+
+def of_a_cart(order, state="cart/4"):
+    return replace(order, terms=replace(order.terms, from_cart=True, cart_state=state))
+
+
+def test_a_state_of_a_cart_is_ordered_once_however_many_keys_ask_for_it_at_once(shop, engine):
+    def place(number):
+        try:
+            return shop.begin(of_a_cart(an_order((1, 2), operation_id=f"me/{number}"))).id
+        except CartOrdered:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        placed = [order_id for order_id in pool.map(place, range(8)) if order_id]
+
+    assert len(placed) == 1
+    assert shop.stock.free[1] == 98
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(orders)).scalar() == 1
+
+
+def test_the_refusal_of_a_cart_that_was_ordered_is_remembered_under_its_key(shop):
+    shop.begin(of_a_cart(an_order((1, 1))))
+    late = of_a_cart(an_order((1, 1)))
+
+    for _ in range(2):
+        with pytest.raises(CartOrdered):
+            shop.begin(late)
+    with pytest.raises(CartOrdered):
+        shop.operation(late)
+
+
+def test_a_cart_whose_order_was_refused_can_be_ordered_as_it_is_and_so_can_its_next_state(shop):
+    with pytest.raises(OutOfStock):
+        shop.begin(of_a_cart(an_order((1, 10**6))))
+
+    again = shop.begin(of_a_cart(an_order((1, 1))))
+    changed = shop.begin(of_a_cart(an_order((1, 1)), "cart/5"))
+
+    assert again.id != changed.id
 
 
 def test_the_same_key_for_another_request_is_refused(shop):

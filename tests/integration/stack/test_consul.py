@@ -128,3 +128,42 @@ def test_the_table_of_an_edge_follows_who_comes_and_goes(consul, another_catalog
             await agent.close()
 
     asyncio.run(follow())
+
+
+def test_an_edge_knows_the_weight_and_version_of_any_service_and_who_is_unwell(consul):
+    def registration(number, status):
+        return {
+            "ID": f"reviews-{number}", "Name": "reviews", "Address": "127.0.0.1", "Port": 7000 + number,
+            "Tags": ["version=canary"], "Weights": {"Passing": number, "Warning": 1},
+            "Check": {"CheckID": f"reviews-{number}", "TTL": "60s", "Status": status},
+        }  # fmt: skip
+
+    def put(path, document=None):
+        data = None if document is None else json.dumps(document).encode()
+        urllib.request.urlopen(urllib.request.Request(f"{consul}/v1/agent/{path}", data, method="PUT"), timeout=5)
+
+    async def follow():
+        agent, table = ConsulAgent(consul), InstanceTable()
+        watch = Watch(agent, table, ())
+        watching = asyncio.create_task(watch.run())
+        watch.follow_also(["reviews"])
+        try:
+            await eventually_async(lambda: len(table.passing("reviews")) == 1, what="the instances in the table")
+            seen = table.passing("reviews")
+            put("check/fail/reviews-3")
+            await eventually_async(lambda: not table.passing("reviews"), within=10, what="its failing check")
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await agent.close()
+        return seen
+
+    try:
+        put("service/register", registration(3, "passing"))
+        put("service/register", registration(4, "critical"))
+        (one,) = asyncio.run(follow())
+    finally:
+        for number in (3, 4):
+            put(f"service/deregister/reviews-{number}")
+
+    assert (one.id, one.port, one.weight, one.version) == ("reviews-3", 7003, 3, "canary")

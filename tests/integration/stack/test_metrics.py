@@ -29,6 +29,10 @@ def value(samples, name, **labels):
     )
 
 
+NOT_HERE = {"kirana_edge_stage_failures_total"}
+"""Told by plugins, of which the shop's own table names none."""
+
+
 class Growth:
     """How much a program's counters have grown since this was made."""
 
@@ -52,7 +56,7 @@ def test_every_documented_metric_is_told_by_somebody(stack):
     def missing():
         told = {name for program in stack.metrics for name, _ in scraped(stack, program)}
         told |= {name.removesuffix("_bucket") for name in told}
-        return {each.name for each in FAMILIES} - told
+        return {each.name for each in FAMILIES} - told - NOT_HERE
 
     eventually(lambda: not missing(), what=f"{missing()}")
 
@@ -66,10 +70,10 @@ def test_every_process_of_ours_tells(stack):
 def test_calls_are_counted_where_they_are_made_and_where_they_are_run(stack):
     reads = {"service": "catalog", "method": "get_product"}
     with an_admin(stack) as admin:
-        product = a_product(admin)
+        products = [a_product(admin) for _ in range(5)]
         edge, catalog = Growth(stack, "edge"), Growth(stack, "catalog-1")
 
-        for _ in range(5):
+        for product in products:  # each once: another look would be answered from the cache
             assert admin.get(f"/api/products/{product['id']}").status_code == 200
         for _ in range(3):
             assert admin.get("/api/products/999999999").status_code == 404

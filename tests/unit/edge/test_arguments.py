@@ -51,7 +51,7 @@ def test_every_bad_field_of_every_source_is_named_at_once():
         known={"caller.cart_token": "short"},
     )
 
-    assert faults.keys() == {"/product_id", "/debug", "/quantity", "/price", "/cart_token"}
+    assert faults.keys() == {"/product_id", "/debug", "/quantity", "/price", "/X-Cart-Token"}
 
 
 def test_a_query_cannot_say_who_calls():

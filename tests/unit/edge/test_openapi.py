@@ -91,3 +91,20 @@ def test_headers_say_which_form_they_take(document):
         False,
         False,
     ]
+
+
+def test_who_needs_which_scope_is_told_and_clients_may_use_basic_authentication(document):
+    assert document["paths"]["/admin/config"]["put"]["security"] == [{"token": ["edge:admin"]}]
+    assert document["paths"]["/oauth/token"]["post"]["security"] == [{}, {"client": []}]
+    assert document["components"]["securitySchemes"].keys() == {"token", "client"}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [("401", {"WWW-Authenticate"}), ("409", {"Retry-After", "Idempotency-Replayed"}), ("429", {"Retry-After"})],
+)
+def test_the_headers_of_problems_are_described(document, status, headers):
+    described = document["paths"]["/api/orders"]["post"]["responses"][status]["headers"]
+
+    assert headers | {"X-Request-ID", "RateLimit", "RateLimit-Policy"} <= described.keys()
+    assert {one["$ref"].rpartition("/")[2] for one in described.values()} <= document["components"]["headers"].keys()

@@ -14,13 +14,19 @@ def test_the_stages_stand_in_the_order_that_is_promised():
         "log_access",
         "harden",
         "translate_errors",
+        "restrict",
+        "admit",
         "bound_time",
         "limit_body",
         "limit_rate_by_address",
+        "plugins_before_authenticate",
         "authenticate",
         "authorize",
         "limit_rate_by_caller",
         "replay",
+        "plugins_around_target",
+        "transform",
+        "cache",
     ]
 
 
@@ -29,7 +35,7 @@ def test_nobody_is_authorized_before_it_is_known_who_they_are_and_nothing_replay
 
 
 def test_every_failure_meets_its_translation():
-    assert ON_EVERY_REQUEST[-1].__name__ == "translate_errors"
+    assert [stage.__name__ for stage in ON_EVERY_REQUEST[-2:]] == ["translate_errors", "restrict"]
 
 
 def test_every_hand_written_target_is_declared_and_written():

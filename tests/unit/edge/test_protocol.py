@@ -3,16 +3,21 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 
 import pytest
 from sanic import Sanic
 from sanic.response import json as json_response
+from sanic.response import raw
 
 from edge.protocol import StrictProtocol
+from edge.reception import reception_of
+from tests.builders.waiting import eventually_async
 
 NUMBERS = count()
+RECEPTIONS = []
+LARGE = 8_000_000
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 
@@ -23,11 +28,21 @@ def _many_servers_in_one_process(monkeypatch):
 
 
 @asynccontextmanager
-async def a_server() -> AsyncIterator[int]:
+async def a_server(**config: float) -> AsyncIterator[int]:
     app = Sanic(f"strict-framing-{next(NUMBERS)}", configure_logging=False)
     app.config.update(
-        {"REQUEST_TIMEOUT": 0.5, "RESPONSE_TIMEOUT": 3, "KEEP_ALIVE_TIMEOUT": 1, "REQUEST_MAX_SIZE": 1000}
+        {"REQUEST_TIMEOUT": 0.5, "RESPONSE_TIMEOUT": 3, "KEEP_ALIVE_TIMEOUT": 1, "REQUEST_MAX_SIZE": 1000} | config
     )
+    RECEPTIONS.append(reception_of(app))
+
+    @app.get("/slow")
+    async def slow(_):
+        await asyncio.sleep(0.5)
+        return json_response({})
+
+    @app.get("/large")
+    async def large(_):
+        return raw(b"x" * LARGE)
 
     @app.route("/", methods=["GET", "POST"])
     async def echo(request):
@@ -74,6 +89,23 @@ async def exchange(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
     finally:
         sending.cancel()
         writer.close()
+    return answer
+
+
+async def small_buffered(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection of which the kernel keeps little, so that the server notices who does not read."""
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.connect(("127.0.0.1", port))
+    return await asyncio.open_connection(sock=line)
+
+
+async def until_the_end(reader: asyncio.StreamReader) -> bytes:
+    """Everything that comes; who sends into a closed connection ends it with a reset."""
+    answer = b""
+    with suppress(ConnectionResetError):
+        while chunk := await reader.read(65536):
+            answer += chunk
     return answer
 
 
@@ -130,7 +162,7 @@ def test_a_body_larger_than_the_limit_is_refused():
     assert statuses(answer) == [413]
 
 
-def test_a_header_that_drips_is_cut_off_by_the_clock_that_began_with_its_first_byte():
+def test_a13_a_header_that_drips_is_cut_off_by_the_clock_that_began_with_its_first_byte():
     began = time.monotonic()
 
     answer = ask(GET, *[b"X: 1\r\n"] * 20, pause=0.1)
@@ -139,7 +171,7 @@ def test_a_header_that_drips_is_cut_off_by_the_clock_that_began_with_its_first_b
     assert time.monotonic() - began < 3
 
 
-def test_a_body_that_drips_is_the_clients_fault():
+def test_a13_a_body_that_drips_is_the_clients_fault():
     answer = ask(POST + b"Content-Length: 100\r\n\r\n", *[b"a"] * 20, pause=0.1)
 
     assert statuses(answer) == [408]
@@ -151,7 +183,7 @@ def test_a_body_that_comes_after_its_answer_keeps_no_connection_open(drip):
         async with a_server() as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
-            reading = asyncio.create_task(reader.read())
+            reading = asyncio.create_task(until_the_end(reader))
             async with asyncio.timeout(2.5):
                 while not reading.done():
                     writer.write(drip)
@@ -191,24 +223,137 @@ def test_a_body_of_no_bytes_need_not_be_read(caplog):
     assert "body not consumed" not in caplog.text
 
 
-def test_a_silent_connection_is_closed():
+def test_a13_a_silent_connection_is_closed():
     assert ask() == b""
 
 
-def test_a_connection_too_many_is_told_to_come_back(monkeypatch):
-    monkeypatch.setattr("edge.protocol.MOST_CONNECTIONS", 1)
+def test_who_has_said_nothing_is_closed_sooner_than_who_was_served():
+    async def scenario() -> None:
+        async with a_server(REQUEST_TIMEOUT=0.3, KEEP_ALIVE_TIMEOUT=20) as port:
+            silent = await asyncio.open_connection("127.0.0.1", port)
+            served = await asyncio.open_connection("127.0.0.1", port)
+            served[1].write(GET + b"\r\n")
+            await served[0].readuntil(b"}")
+            assert await asyncio.wait_for(silent[0].read(), 5) == b""
+            served[1].write(GET + b"\r\n")
+            await served[0].readuntil(b"}")
+            for _, writer in (silent, served):
+                writer.close()
 
-    async def scenario() -> tuple[bytes, bytes]:
+    asyncio.run(scenario())
+
+
+def test_a14_who_does_not_read_the_answer_loses_the_connection_and_not_who_reads_it(caplog):
+    async def scenario() -> tuple[int, int]:
+        async with a_server(RESPONSE_TIMEOUT=0.5) as port:
+            slow, fast = [await small_buffered(port) for _ in range(2)]
+            for _, writer in (slow, fast):
+                writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+            whole = len(await fast[0].readexactly(LARGE))
+            writer_side = slow[1].transport
+            writer_side.pause_reading()
+            await eventually_async(lambda: RECEPTIONS[-1].open_connections == 1, within=10)
+            writer_side.resume_reading()
+            part = len(await until_the_end(slow[0]))
+            for _, writer in (slow, fast):
+                writer.close()
+            return part, whole
+
+    part, whole = asyncio.run(scenario())
+
+    assert part < LARGE
+    assert whole == LARGE
+    assert RECEPTIONS[-1].cut["unread"] == 1
+
+
+def full_house(scenario):
+    """Run it with a server that has two places."""
+
+    async def run():
+        async with a_server(REQUEST_TIMEOUT=5, KEEP_ALIVE_TIMEOUT=5) as port:
+            RECEPTIONS[-1].most = 2
+            lines = []
+            try:
+                return await scenario(port, lines)
+            finally:
+                for _, writer in lines:
+                    writer.close()
+
+    return asyncio.run(run())
+
+
+async def arrival(port, lines, *sent):
+    lines.append(await asyncio.open_connection("127.0.0.1", port))
+    for part in sent:
+        lines[-1][1].write(part)
+    return lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [(b"", []), (GET, [503]), (POST + b"Content-Length: 9\r\n\r\na", [503]), (GET + b"\r\n", [200])],
+    ids=["says nothing", "drips its head", "drips its body", "idles"],
+)
+def test_when_all_places_are_taken_the_slowest_client_gives_up_its_own(sent, told, caplog):
+    async def scenario(port, lines):
+        slow = await arrival(port, lines, sent)
+        await asyncio.sleep(0.05)
+        await arrival(port, lines, GET)
+        await asyncio.sleep(0.05)
+        newcomer = await arrival(port, lines, GET + b"Connection: close\r\n\r\n")
+        return await asyncio.gather(until_the_end(slow[0]), until_the_end(newcomer[0]))
+
+    slow, newcomer = full_house(scenario)
+
+    assert statuses(slow) == told
+    assert statuses(newcomer) == [200]
+    assert RECEPTIONS[-1].cut["full"] == 1
+    assert caplog.text.count("Traceback") == 0
+
+
+def test_a_connection_too_many_is_told_to_come_back_while_all_others_are_being_served():
+    async def scenario(port, lines):
+        busy = [await arrival(port, lines, b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") for _ in "ab"]
+        await asyncio.sleep(0.1)
+        newcomer = await arrival(port, lines, GET + b"\r\n")
+        return await asyncio.gather(*(until_the_end(line[0]) for line in (*busy, newcomer)))
+
+    *busy, newcomer = full_house(scenario)
+
+    assert [statuses(one) for one in busy] == [[200], [200]]
+    assert statuses(newcomer) == [503]
+    assert json.loads(newcomer.partition(b"\r\n\r\n")[2])["retryable"] is True
+
+
+def test_an_answer_given_while_draining_ends_its_connection():
+    async def scenario():
         async with a_server() as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(GET + b"\r\n")
             first = await reader.readuntil(b"}")
-            second = await exchange(port, GET + b"\r\n")
+            RECEPTIONS[-1].is_draining = True
+            writer.write(GET + b"\r\n")
+            last = await asyncio.wait_for(reader.read(), 3)
             writer.close()
-            return first, second
+            return first, last
 
-    first, second = asyncio.run(scenario())
+    first, last = asyncio.run(scenario())
 
-    assert statuses(first) == [200]
-    assert statuses(second) == [503]
-    assert json.loads(second.partition(b"\r\n\r\n")[2])["retryable"] is True
+    assert b"connection: keep-alive" in first
+    assert b"connection: close" in last
+
+
+def test_who_hangs_up_in_the_middle_of_a_body_leaves_nothing_running():
+    async def scenario():
+        async with a_server(REQUEST_TIMEOUT=30, RESPONSE_TIMEOUT=30) as port:
+            before = len(asyncio.all_tasks())
+            for path in (b"/", b"/unread"):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"POST %b HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\nhalf" % path)
+                await writer.drain()
+                await eventually_async(lambda: len(asyncio.all_tasks()) > before, within=3)
+                writer.close()
+                await writer.wait_closed()
+                await eventually_async(lambda: len(asyncio.all_tasks()) == before, within=5, what="the end of its task")
+
+    asyncio.run(scenario())

@@ -1,29 +1,13 @@
 import pytest
-import yaml
 
 from edge.routes import BadRoutes, NotRouted, load
 from edge.settings import PACKAGED_ROUTES
-
-
-def a_route(**changes):
-    route = {
-        "name": "get_product",
-        "method": "GET",
-        "path": "/api/products/{product_id}",
-        "summary": "One product",
-        "tag": "Catalogue",
-        "call": "catalog.get_product",
-        "auth": "none",
-        "limits": {"address": "browse"},
-        "arguments": {"product_id": "path"},
-    } | changes
-    return {name: value for name, value in route.items() if value != "left out"}
+from tests.builders.tables import a_route, table_text
 
 
 def a_table(tmp_path, *routes, **changes):
     path = tmp_path / "routes.yaml"
-    table = {"rates": {"browse": {"quota": 10, "window": 60}}, "routes": list(routes)} | changes
-    path.write_text(yaml.safe_dump(table))
+    path.write_text(table_text(*routes, **changes))
     return path
 
 
@@ -79,6 +63,17 @@ def test_a_faulty_route_never_starts(tmp_path, changes, reason):
     assert changes.get("name", "get_product") in faults
 
 
+@pytest.mark.parametrize(
+    "path", ["/files/{name}.json", "/v{name}", "/files/{name2}", "/files/{name", "/{name}/{name}", "/a//b", "/a/../b"]
+)
+def test_a_path_that_would_match_something_else_than_it_says_never_starts(tmp_path, path):
+    route = a_route(path=path, call=None, arguments={}, http={"service": "files", "path": "/all"})
+
+    faults = faults_of(a_table(tmp_path, route))
+
+    assert any(reason in faults for reason in ("is no segment", "stands twice"))
+
+
 def test_every_fault_of_every_route_is_named_at_once(tmp_path):
     faults = faults_of(
         a_table(tmp_path, a_route(name="one", auth="maybe", colour="red"), a_route(name="two", call="bakery.bake"))
@@ -86,7 +81,48 @@ def test_every_fault_of_every_route_is_named_at_once(tmp_path):
 
     assert "one: /auth" in faults
     assert "one: /colour" in faults
-    assert "two: there is no service" in faults
+    assert "two: /call: there is no service" in faults
+
+
+def test_every_fault_names_the_line_where_an_editor_finds_it(tmp_path):
+    path = tmp_path / "routes.yaml"
+    path.write_text(
+        """\
+rates:
+  browse: {quota: 0, window: 60}
+routes:
+  - name: get_product
+    method: GET
+    path: /api/products/{product_id}
+    summary: One product
+    tag: Catalogue
+    call: catalog.get_product
+    auth: none
+    limits:
+      address: browse
+      caller: rarely
+    arguments:
+      product_id: path
+      colour: query
+    tag: Again
+  - not a route
+colour: red
+"""
+    )
+
+    with pytest.raises(BadRoutes) as refused:
+        load(path)
+
+    assert [(fault.line, fault.pointer, fault.route) for fault in refused.value.faults] == [
+        (2, "/rates/browse/quota", ""),
+        (13, "/routes/0/limits/caller", "get_product"),
+        (13, "/routes/0/limits/caller", "get_product"),
+        (16, "/routes/0/arguments/colour", "get_product"),
+        (17, "", ""),
+        (18, "/routes/1", ""),
+        (19, "/colour", ""),
+    ]
+    assert f"{path}: line 13: get_product: /limits/caller: there is no rate class 'rarely'" in str(refused.value)
 
 
 def test_two_routes_cannot_claim_one_place(tmp_path):
@@ -123,6 +159,35 @@ def test_a_fixed_path_wins_over_a_variable_one(packaged):
 
     assert route.policy.name == "add_cart_item"
     assert variables == {}
+
+
+def test_each_method_at_a_path_knows_its_variables_by_its_own_names(tmp_path):
+    of_order = {"call": "order.get_order", "arguments": {"user_id": "caller.user_id", "order_id": "path"}}
+    table = load(
+        a_table(
+            tmp_path,
+            a_route(path="/api/{product_id}"),
+            a_route(name="cancel", path="/api/{order_id}", method="POST", auth="required", idempotency="accepted",
+                    **of_order | {"call": "order.cancel_order"}),
+        )
+    )  # fmt: skip
+
+    assert table.find("GET", "/api/7")[1] == {"product_id": "7"}
+    assert table.find("POST", "/api/7")[1] == {"order_id": "7"}
+
+
+def test_where_two_paths_with_variables_fit_the_first_of_the_table_serves(tmp_path):
+    routes = [
+        a_route(name="any_shelf", path="/{product_id}/new"),
+        a_route(name="in_new", path="/new/{product_id}"),
+    ]
+
+    for order in (routes, routes[::-1]):
+        table = load(a_table(tmp_path, *order))
+        assert table.find("GET", "/new/new")[0].policy.name == order[0]["name"]
+        assert table.find("GET", "/new/7")[0].policy.name == "in_new"
+        assert table.find("GET", "/7/new")[0].policy.name == "any_shelf"
+        assert table.find("GET", "/new/")[0] == NotRouted(())
 
 
 def test_a_wrong_method_is_told_which_are_right(packaged):

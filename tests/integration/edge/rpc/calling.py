@@ -41,15 +41,21 @@ class Caller:
         lanes: CoalescingPolicy | None = POLICY,
         limit: int = 10_000,
     ) -> None:
-        self.pending = Pending(limit=limit)
+        self.pending = Pending(limit=limit, on_late=self._hear)
         self.broker = Broker(url, name="edge-test", pending=self.pending)
-        self.consumers = Consumers(services, on_return=self._wake)
+        self.consumers = Consumers(services, on_return=self._wake, on_absence=self._lose)
         self.broker.follow(self.consumers.follow)
         self.client = RpcClient(broker=self.broker, pending=self.pending, consumers=self.consumers, lanes=lanes)
         self.guard = Guard(self.client, services)
 
     def _wake(self, service: str) -> None:
         self.guard.wake(service)
+
+    def _hear(self, late: Method) -> None:
+        self.guard.heard(late)
+
+    def _lose(self, service: str) -> None:
+        self.guard.lost(service)
 
     async def echo(self, value: object, *, seconds: float = 5.0, mutating: bool = False) -> object:
         context = a_context(seconds)

@@ -26,7 +26,7 @@ RETURNING = '{"dead-letter-exchange": "dlx.rpc"}'
 SHORT_SIGHTED = BreakerPolicy(open_for=1.0)
 """Half a minute after the network is well again would be too long for these tests."""
 
-TRUSTING = BreakerPolicy(failures_to_open=10_000)
+TRUSTING = BreakerPolicy(failures_to_open=10_000, minimum=10_000)
 
 Scenario = Callable[[Ledger], Awaitable[None]]
 

@@ -1,3 +1,7 @@
+from dataclasses import replace
+
+import pytest
+
 from edge.discovery.table import Instance, InstanceTable, read_instances
 
 
@@ -32,3 +36,57 @@ def test_only_passing_instances_may_be_sent_to():
     assert [one.id for one in table.passing("catalog")] == ["a"]
     assert [one["id"] for one in table.instances()["catalog"]] == ["a", "b"]
     assert table.passing("nobody") == ()
+
+
+def described(**changes):
+    node = a_node("a", "passing")
+    node["Service"] |= changes
+    (instance,) = read_instances("things", [node])
+    return instance
+
+
+@pytest.mark.parametrize(
+    ("changes", "weight"),
+    [
+        ({}, 1),
+        ({"Weights": {"Passing": 5, "Warning": 1}}, 5),
+        ({"Weights": {"Passing": 5}, "Meta": {"weight": "3"}}, 3),
+        ({"Meta": {"weight": "0"}}, 0),
+        ({"Meta": {"weight": "many"}}, 1),
+        ({"Meta": {"weight": "-1"}}, 1),
+        ({"Meta": {"weight": "9999999"}}, 1000),
+    ],
+)
+def test_an_instance_weighs_what_its_meta_or_consul_says(changes, weight):
+    assert described(**changes).weight == weight
+
+
+@pytest.mark.parametrize(
+    ("changes", "version"),
+    [({}, ""), ({"Meta": {"version": "v2"}}, "v2"), ({"Tags": ["primary", "version=canary"]}, "canary")],
+)
+def test_an_instance_says_its_version_in_its_meta_or_a_tag(changes, version):
+    assert described(**changes).version == version
+
+
+def test_what_may_be_sent_to_is_the_same_object_until_something_changes():
+    table = InstanceTable()
+    table.replace("things", read_instances("things", [a_node("a", "passing")]))
+    before = table.passing("things")
+    table.replace("things", read_instances("things", [a_node("a", "passing")]))
+
+    assert table.passing("things") is before
+    table.replace("things", read_instances("things", [a_node("a", "critical")]))
+    assert table.passing("things") == ()
+
+
+def test_who_has_never_passed_has_proven_nothing_and_who_left_is_forgotten():
+    table = InstanceTable()
+    old, new = Instance("a", "catalog", "127.0.0.1", 1), Instance("b", "catalog", "127.0.0.1", 2, status="critical")
+
+    seen = []
+    for instances in ((old,), (old, new), (new,), (replace(new, status="passing"),), (new,), ()):
+        table.replace("catalog", instances)
+        seen.append(table.proven("catalog"))
+
+    assert seen == [1, 1, 0, 1, 1, 0]

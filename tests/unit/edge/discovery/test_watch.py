@@ -78,3 +78,43 @@ def test_an_answer_that_makes_no_sense_is_survived():
 
     assert len(agent.indexes) == 2
     assert table.instances() == {}
+
+
+def test_a_service_named_later_is_followed_from_then_on_and_only_once():
+    table = InstanceTable()
+
+    async def scenario() -> FakeAgent:
+        agent = FakeAgent((5, [a_node("a")]))
+        watching = Watch(agent, table, [], dice=AtOnce())
+        task = asyncio.create_task(watching.run())
+        await asyncio.sleep(0)
+        watching.follow_also(["things"])
+        watching.follow_also(["things"])
+        async with asyncio.timeout(5):
+            await agent.done.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return agent
+
+    agent = asyncio.run(scenario())
+
+    assert agent.indexes == [None, 5]
+    assert [one.id for one in table.passing("things")] == ["a"]
+
+
+def test_a_service_named_before_anything_runs_is_followed_too():
+    table = InstanceTable()
+
+    async def scenario() -> None:
+        agent = FakeAgent((5, [a_node("a")]))
+        watching = Watch(agent, table, [], dice=AtOnce())
+        watching.follow_also(["things"])
+        task = asyncio.create_task(watching.run())
+        async with asyncio.timeout(5):
+            await agent.done.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+    assert [one.id for one in table.passing("things")] == ["a"]

@@ -10,7 +10,7 @@ def a_lane(*, waiting=0, counts=(), batch_sizes=()):
 
 
 def a_worker(*, lanes=None, posts=None, consumers=None, pending=(), connected=True):
-    posts = posts or {"catalog": {"breaker": "closed", "in_flight": 0, "waiting": 0}}
+    posts = posts or {"catalog": {"breaker": "closed", "in_flight": 0, "waiting": 0, "methods": {}}}
     return WorkerState(
         broker=SimpleNamespace(is_connected=connected),
         client=SimpleNamespace(lanes=lanes or {}, counts=Counter(retries=4)),
@@ -29,7 +29,7 @@ def samples(worker):
 
 
 def test_a_call_that_waits_in_its_lane_is_not_under_way():
-    posts = {"catalog": {"breaker": "closed", "in_flight": 10, "waiting": 2}}
+    posts = {"catalog": {"breaker": "closed", "in_flight": 10, "waiting": 2, "methods": {}}}
 
     found = samples(a_worker(posts=posts, lanes={"catalog": a_lane(waiting=3)}))
 
@@ -52,11 +52,22 @@ def test_the_calls_of_a_lanes_frames_add_up():
 
 def test_a_breaker_is_a_number_that_grows_with_the_trouble():
     states = ("closed", "half_open", "open")
-    posts = {state: {"breaker": state, "in_flight": 0, "waiting": 0} for state in states}
+    posts = {state: {"breaker": state, "in_flight": 0, "waiting": 0, "methods": {}} for state in states}
 
     found = samples(a_worker(posts=posts))
 
     assert [found["kirana_rpc_breaker_state", state] for state in states] == [0, 1, 2]
+
+
+def test_a_method_tells_its_breaker_beside_that_of_its_service():
+    methods = {"get_product": {"breaker": "open"}, "list_products": {"breaker": "closed"}}
+    posts = {"catalog": {"breaker": "closed", "in_flight": 0, "waiting": 0, "methods": methods}}
+
+    found = samples(a_worker(posts=posts))
+
+    assert found["kirana_rpc_breaker_state", "catalog"] == 0
+    assert found["kirana_rpc_call_breaker_state", "get_product", "catalog"] == 2
+    assert found["kirana_rpc_call_breaker_state", "list_products", "catalog"] == 0
 
 
 def test_what_was_never_seen_is_not_told_as_nobody():

@@ -186,3 +186,59 @@ def test_whoever_goes_away_while_it_waits_is_not_called_for():
         assert (await staying).result == {"n": 1}
 
     on_a_bench(scenario)
+
+
+def test_an_answer_that_nobody_waits_for_any_more_tells_that_the_service_lives():
+    async def scenario(bench):
+        late = []
+        bench.pending = Pending(limit=100, on_late=late.append)
+        bench.lane = Lane("catalog", broker=SimpleNamespace(link=lambda: bench.link), pending=bench.pending)
+        hasty, patient = bench.ask(seconds=0.1, n=1), bench.ask(seconds=10.0, n=2)
+        await bench.until_sent()
+        (first, second) = bench.link.frames[0]
+        with pytest.raises(OutcomeUnknown):
+            await hasty
+
+        bench.answer(first)  # while its mate still waits
+        heard_of_the_first = list(late)
+        bench.answer(second)
+        await patient
+
+        assert heard_of_the_first == [READ]
+        assert late == [READ]
+
+    on_a_bench(scenario)
+
+
+def test_an_answer_to_a_frame_that_was_given_up_tells_so_too():
+    async def scenario(bench):
+        late = []
+        bench.pending = Pending(limit=100, on_late=late.append)
+        bench.lane = Lane("catalog", broker=SimpleNamespace(link=lambda: bench.link), pending=bench.pending)
+        asked = bench.ask(seconds=0.1)
+        await bench.until_sent()
+        ((call,),) = bench.link.frames
+        with pytest.raises(OutcomeUnknown):
+            await asked
+        await asyncio.wait_for(bench.lane.close(drain=5.0), 10)
+
+        bench.answer(call)
+
+        assert late == [READ]
+
+    on_a_bench(scenario)
+
+
+@pytest.mark.parametrize(("seconds", "blame"), [(5.0, Blame.SERVICE), (0.12, Blame.EDGE)], ids=["in time", "too late"])
+def test_a_frame_that_left_too_late_expires_by_no_fault_of_the_service(seconds, blame):
+    async def scenario(bench):
+        asked = bench.ask(seconds=seconds)
+        await bench.until_sent()
+
+        bench.expire()
+
+        with pytest.raises(NotExecuted) as expired:
+            await asked
+        assert expired.value.blame is blame
+
+    on_a_bench(scenario)

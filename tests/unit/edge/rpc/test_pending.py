@@ -5,7 +5,7 @@ import pytest
 from msgspec import Raw
 
 from edge.rpc.failures import NotExecuted, OutcomeUnknown
-from edge.rpc.pending import Pending
+from edge.rpc.pending import REMEMBERED, Pending
 from shared.contracts.frames import REPLIES, FramedReply, write_replies
 
 
@@ -121,3 +121,28 @@ def test_a_frame_of_answers_that_cannot_be_read_is_dropped_and_counted(body):
         assert pending.counts["unreadable"] == 1
 
     in_a_loop(scenario)
+
+
+def test_a_late_answer_tells_whose_it_is_and_an_expired_call_that_comes_back_does_not():
+    late = []
+    pending = Pending(limit=10, on_late=late.append)
+    for call_id in ("1", "2", "3"):
+        pending.give_up(call_id, f"method of {call_id}")
+
+    pending.resolve(an_answer_to("1"))
+    pending.resolve(a_message(correlation_id="2", headers={"x-death": []}))
+    pending.resolve(a_message(write_replies([FramedReply("3", Raw(b"1"), Raw(b"null"))]), message_type=REPLIES))
+    pending.resolve(an_answer_to("1"))
+
+    assert late == ["method of 1", "method of 3"]
+
+
+def test_of_calls_that_were_given_up_only_so_many_are_remembered():
+    late = []
+    pending = Pending(limit=10, on_late=late.append)
+    for number in range(REMEMBERED + 1):
+        pending.give_up(str(number), number)
+    for number in range(REMEMBERED + 1):
+        pending.resolve(an_answer_to(str(number)))
+
+    assert late == list(range(1, REMEMBERED + 1))

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 import yaml
+from sanic import Sanic
 
 from edge.settings import PACKAGED_ROUTES
 from tests.fakes.edge import FakeRpc, a_token, collaborators, serving
@@ -14,7 +15,8 @@ def hasty(tmp_path):
     """The packaged table with a tenth of a second for everything."""
     table = yaml.safe_load(PACKAGED_ROUTES.read_text())
     for route in table["routes"]:
-        route["deadline"] = 0.1
+        for bounded in (route, *route.get("aggregate", {}).get("parts", [])):
+            bounded["deadline"] = 0.1
     path = tmp_path / "routes.yaml"
     path.write_text(yaml.safe_dump(table))
     return path
@@ -65,3 +67,19 @@ async def test_a_body_that_never_comes_is_a_408_and_the_end_of_the_connection(ha
     assert b"connection: close" in answer
     assert b'"code":"request.timeout"' in answer
     assert rpc.calls == []
+
+
+async def test_a_route_that_has_long_is_not_cut_off_by_the_connections_own_clock(tmp_path):
+    async def slowly(_arguments, _context):
+        await asyncio.sleep(1.0)
+        return {"id": 7, "version": 1}
+
+    table = yaml.safe_load(PACKAGED_ROUTES.read_text())
+    table["routes"] = [route | {"deadline": 20} for route in table["routes"] if route["name"] == "get_product"]
+    path = tmp_path / "routes.yaml"
+    path.write_text(yaml.safe_dump(table))
+    async with serving(collaborators(FakeRpc(get_product=slowly)), path) as client:
+        list(Sanic._app_registry.values())[-1].config.RESPONSE_TIMEOUT = 0.2
+        answer = await client.get("/api/products/7")
+
+    assert answer.status_code == 200

@@ -1,8 +1,10 @@
+import orjson
 import pytest
 
 from edge.rpc.calls import RpcReply
+from edge.rpc.failures import RemoteRefusal
 from tests.builders.answers import a_cart_answer, an_order_answer
-from tests.fakes.edge import FakeRpc, a_token, collaborators, serving
+from tests.fakes.edge import FakeRedis, FakeRpc, a_token, collaborators, serving
 
 pytestmark = pytest.mark.anyio
 ORDER = {"items": [{"product_id": 7, "quantity": 1}]}
@@ -88,3 +90,86 @@ async def test_a_guests_key_belongs_to_the_cart_without_showing_its_token_and_to
     assert with_cart.startswith("cart:")
     assert token not in with_cart
     assert without.startswith("request/")
+
+
+async def test_a_repeated_refusal_says_so_too():
+    refusal = RemoteRefusal("catalog.out_of_stock", "Not enough.", {})
+    refusal.replayed = True
+    rpc = FakeRpc(place_order=refusal)
+    headers = {"Authorization": f"Bearer {a_token(sub='u')}", "Idempotency-Key": "k"}
+    async with serving(collaborators(rpc)) as client:
+        answer = await client.post("/api/orders", json=ORDER, headers=headers)
+
+    assert (answer.status_code, answer.headers["idempotency-replayed"]) == (409, "true")
+
+
+async def test_without_a_key_nothing_is_told_of_the_request_that_nobody_can_repeat():
+    _, operations = await ordering(("k", ORDER, "u"))
+    rpc = FakeRpc(add_item=a_cart_answer())
+    async with serving(collaborators(rpc)) as client:
+        await client.post("/api/cart/items", json=ITEM)
+
+    assert operations[0][1]
+    assert [context.fingerprint for _, _, context in rpc.calls] == [None]
+
+
+async def test_sessions_of_one_user_do_not_log_out_for_each_other():
+    rpc = FakeRpc(revoke_session={})
+    async with serving(collaborators(rpc)) as client:
+        for session in ("one", "two"):
+            token = a_token(sub="u", sid=session)
+            headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
+            await client.post("/api/token/revoke", headers=headers)
+
+    (first, _), (second, _) = [(context.fingerprint, context.operation_id) for _, _, context in rpc.calls]
+    assert first != second
+
+
+class Purging:
+    """An administrator who purges one tag after another, each under the same key."""
+
+    def __init__(self, redis=None):
+        self.redis = redis or FakeRedis()
+        self.headers = {"Authorization": f"Bearer {a_token(sub='admin', scope='edge:admin')}", "Idempotency-Key": "k"}
+
+    async def purge(self, *tags):
+        async with serving(collaborators(redis=self.redis)) as client:
+            return [await client.post("/admin/cache/purge", json={"tag": tag}, headers=self.headers) for tag in tags]
+
+
+async def test_what_no_service_keeps_the_edge_keeps_for_all_its_workers():
+    purging = Purging()
+    (first,) = await purging.purge("product:1")
+    again, other = await purging.purge("product:1", "product:2")  # another edge with the same Redis
+
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["content-type"] == first.headers["content-type"]
+    assert ("idempotency-replayed" in first.headers, again.headers["idempotency-replayed"]) == (False, "true")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency.key_reused")
+
+
+async def test_what_the_edge_refuses_is_judged_anew_under_the_same_key():
+    bad, good = await Purging().purge("no such tag", "product:1")
+
+    assert (bad.status_code, good.status_code) == (400, 200)
+
+
+async def test_while_the_first_runs_the_second_is_told_to_wait():
+    purging = Purging()
+    (first,) = await purging.purge("product:1")
+    (name,) = [name for name in purging.redis.values if name.startswith("answer:")]
+    kept = orjson.loads(purging.redis.values[name])
+    purging.redis.values[name] = orjson.dumps({"fingerprint": kept["fingerprint"]})
+    (again,) = await purging.purge("product:1")
+
+    assert first.status_code == 200
+    assert (again.status_code, again.json()["code"]) == (409, "idempotency.still_running")
+    assert int(again.headers["retry-after"]) >= 1
+
+
+async def test_a_key_that_cannot_be_honoured_is_a_503_and_nothing_is_done():
+    redis = FakeRedis()
+    redis.fault = ConnectionError()
+    (answer,) = await Purging(redis).purge("product:1")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "service.unavailable")

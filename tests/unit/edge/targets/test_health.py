@@ -66,6 +66,20 @@ async def test_without_the_broker_nothing_works():
     assert (await readiness(health=health)).status_code == 503
 
 
+async def test_who_is_not_ready_says_so_in_a_problem_document_at_once():
+    rpc, health = Services(), FakeHealth()
+    async with serving(collaborators(rpc, health=health)) as client:
+        assert (await client.get("/health/ready")).status_code == 200
+        asked = len(rpc.calls)
+        health.broker = "down"
+        answer = await client.get("/health/ready")
+
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["code"], answer.json()["dependencies"]) == ("service.unavailable", {"broker": "down"})
+    assert len(rpc.calls) == asked
+
+
 async def test_many_askers_share_one_look():
     rpc = Services()
     async with serving(collaborators(rpc)) as client:
@@ -82,12 +96,3 @@ async def test_alive_asks_nobody():
 
     assert answer.status_code == 200
     assert rpc.calls == []
-
-
-async def test_an_administrator_sees_the_breakers():
-    from tests.fakes.edge import a_token
-
-    async with serving(collaborators()) as client:
-        answer = await client.get("/admin/breakers", headers={"Authorization": f"Bearer {a_token(scope='edge:admin')}"})
-
-    assert answer.json() == {"catalog": {"breaker": "closed"}}

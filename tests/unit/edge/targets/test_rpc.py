@@ -111,7 +111,7 @@ async def test_a_guest_is_known_by_the_carts_token_and_a_user_by_the_access_toke
         nobody = await client.get("/api/cart", headers={"X-Cart-Token": "../x"})
 
     assert [arguments for _, arguments, _ in rpc.calls] == [{"cart_token": CART_TOKEN}, {"user_id": "user-1"}]
-    assert nobody.json()["errors"][0]["pointer"] == "/cart_token"
+    assert nobody.json()["errors"][0]["pointer"] == "/X-Cart-Token"
 
 
 async def test_if_match_becomes_the_expected_version():

@@ -24,6 +24,23 @@ def test_nobody_has_no_right_password(passwords):
     assert not passwords.is_right("the password of nobody", None)
 
 
+def test_for_nobody_the_same_work_is_done_as_for_somebody():
+    verified = []
+
+    class Watched(PasswordHasher):
+        def verify(self, kept_hash, password):
+            verified.append(extract_parameters(kept_hash))
+            return super().verify(kept_hash, password)
+
+    passwords = Argon2Passwords(Turnstile(at_once=1, waiting=1), Watched(1, 8, 1))
+    kept = passwords.hashed("the right one")
+
+    answers = [passwords.is_right("a wrong one", each) for each in (kept, None)]
+
+    assert answers == [False, False]
+    assert verified[0] == verified[1]
+
+
 def test_a_kept_hash_that_is_none_lets_nobody_in(passwords):
     assert not passwords.is_right("anything", "not a hash")
 

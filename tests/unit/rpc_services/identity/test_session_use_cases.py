@@ -4,25 +4,31 @@ from datetime import timedelta
 import pytest
 
 from rpc_services.identity.domain import ACCESS_LIFE, REFRESH_GRACE, SESSION_LIFE
+from rpc_services.identity.password_use_cases import switch_user
 from rpc_services.identity.session_use_cases import (
     Login,
     Refreshing,
     SessionEnds,
     list_revoked_sessions,
+    list_sessions,
     revoke_session,
 )
 from rpc_services.identity.tokens import Mint, Seed
 from shared.contracts.identity import (
     InvalidCredentials,
     InvalidRefreshToken,
+    ListSessions,
     MintAccessToken,
     RefreshTokens,
+    RevokedUser,
     RevokeSession,
     UserNotFound,
 )
+from shared.contracts.identity_grants import InvalidScope
+from shared.contracts.identity_operators import SwitchUser
 from shared.values.identifiers import new_id
 from tests.fakes.clock import FakeClock
-from tests.fakes.identity import FakeAccounts, FakeSessions, an_account
+from tests.fakes.identity import FakeAccounts, FakeAnnounce, FakeCutoffs, FakeSessions, an_account
 
 
 class OpenSigner:
@@ -42,14 +48,23 @@ class Shop:
         self.accounts = FakeAccounts()
         self.sessions = FakeSessions()
         self.signer = OpenSigner()
-        self.announced = []
+        self.cutoffs = FakeCutoffs()
+        self.announce = FakeAnnounce()
         self.numbers = itertools.count(1)
         self.anna = an_account(username="anna", scopes=("catalog:write", "edge:admin"))
         self.accounts.add(self.anna)
-        mint = Mint(signer=self.signer, issuer="kirana", audience="kirana-api")
-        self.ends = SessionEnds(self.sessions, self.announced.append, self.clock)
+        mint = Mint(signer=self.signer, issuer="kirana", audience="kirana-api", dated_from=self.dated_from)
+        self.ends = SessionEnds(self.sessions, self.cutoffs, self.announce, self.clock)
         self.login = Login(self.accounts, self.sessions, mint, self.clock, new_id)
         self.refreshing = Refreshing(self.accounts, self.sessions, mint, self.ends, b"secret", self.new_salt)
+
+    @property
+    def announced(self):
+        return self.announce.told
+
+    def dated_from(self, subject):
+        cutoff = self.cutoffs.of(subject)
+        return cutoff.issued_before if cutoff else 0
 
     def new_salt(self):
         return f"salt {next(self.numbers)}".encode()
@@ -68,6 +83,10 @@ class Shop:
 @pytest.fixture
 def shop():
     return Shop()
+
+
+def listed(shop):
+    return list_revoked_sessions(sessions=shop.sessions, cutoffs=shop.cutoffs, clock=shop.clock)
 
 
 def is_refused(outcome):
@@ -111,7 +130,7 @@ class TestLoggingIn:
     def test_an_operator_gets_a_token_in_a_session_that_can_be_ended(self, shop):
         shop.login.mint_access_token(MintAccessToken(username="anna"), Seed(bytes(48)))
 
-        assert shop.sessions.live_of(shop.anna.id) == [shop.session_id]
+        assert [each.id for each in shop.sessions.live_of(shop.anna.id, shop.clock())] == [shop.session_id]
         with pytest.raises(UserNotFound):
             shop.login.mint_access_token(MintAccessToken(username="nobody"), Seed(bytes(48)))
 
@@ -207,21 +226,122 @@ class TestEnding:
 
         assert not shop.announced
 
-    def test_ending_all_sessions_spares_none(self, shop):
+    def test_ending_all_sessions_spares_none_and_is_told_once(self, shop):
         pairs = [shop.logged_in() for _ in range(3)]
 
         shop.ends.end_all_of(shop.anna.id, reason="test")
 
-        assert len(shop.announced) == 3
+        (told,) = shop.announced
+        assert (told.user_id, told.kept_session_id) == (shop.anna.id, "")
+        assert all(claims["iat"] < told.issued_before for claims in shop.signer.claims)
+        assert told.forget_at > max(claims["exp"] for claims in shop.signer.claims)
         assert all(is_refused(shop.refreshed(pair)) for pair in pairs)
+
+    def test_ending_all_other_sessions_keeps_the_one_that_asked(self, shop):
+        kept, other = shop.logged_in(), shop.logged_in()
+
+        shop.ends.end_all_of(shop.anna.id, reason="test", but=shop.session_id)
+
+        assert shop.announced[0].kept_session_id == shop.session_id
+        assert not is_refused(shop.refreshed(kept))
+        assert is_refused(shop.refreshed(other))
+
+    def test_whatever_is_issued_after_the_end_of_all_sessions_is_not_among_those_that_it_refuses(self, shop):
+        for _ in range(3):
+            shop.ends.end_all_of(shop.anna.id, reason="test")
+            pair = shop.logged_in()
+            shop.refreshed(pair)
+
+            cutoff = shop.cutoffs.of(shop.anna.id)
+            assert [claims["iat"] for claims in shop.signer.claims[-2:]] == [cutoff.issued_before] * 2
 
     def test_ended_sessions_are_listed_while_a_token_of_theirs_could_be_alive(self, shop):
         shop.logged_in()
         shop.ends.end(shop.session_id, shop.anna.id, reason="test")
         forget_at = shop.announced[0].forget_at
 
-        assert list_revoked_sessions(sessions=shop.sessions, clock=shop.clock).sessions == {shop.session_id: forget_at}
+        assert listed(shop).sessions == {shop.session_id: forget_at}
         shop.clock.advance(ACCESS_LIFE)
-        assert list_revoked_sessions(sessions=shop.sessions, clock=shop.clock).sessions
+        assert listed(shop).sessions
         shop.clock.advance(timedelta(minutes=2))
-        assert not list_revoked_sessions(sessions=shop.sessions, clock=shop.clock).sessions
+        assert not listed(shop).sessions
+
+    def test_users_whose_sessions_all_ended_are_listed_as_long(self, shop):
+        shop.ends.end_all_of(shop.anna.id, reason="test")
+        told = shop.announced[0]
+
+        users = listed(shop).users
+
+        assert users == {
+            shop.anna.id: RevokedUser(issued_before=told.issued_before, kept_session_id="", forget_at=told.forget_at)
+        }
+        shop.clock.advance(ACCESS_LIFE + timedelta(minutes=2))
+        assert not listed(shop).users
+
+
+class TestAClosedAccount:
+    @pytest.fixture
+    def close(self, shop):
+        def close(*, disabled=True):
+            request = SwitchUser(username="ANNA", disabled=disabled)
+            return switch_user(request, accounts=shop.accounts, logout=shop.ends.end_all_of)
+
+        return close
+
+    def test_closing_it_ends_every_session_once(self, shop, close):
+        pair = shop.logged_in()
+
+        close()
+        close()
+
+        assert len(shop.announced) == 1
+        assert is_refused(shop.refreshed(pair))
+
+    def test_it_opens_no_session_until_it_is_opened_again(self, shop, close):
+        admitted = shop.anna
+        close()
+
+        with pytest.raises(InvalidCredentials):
+            shop.login.open(admitted, Seed(bytes(48)))
+        with pytest.raises(UserNotFound):
+            shop.login.mint_access_token(MintAccessToken(username="anna"), Seed(bytes(48)))
+        close(disabled=False)
+
+        assert shop.logged_in().access
+
+    def test_nobody_can_be_closed_who_is_not_there(self, shop):
+        with pytest.raises(UserNotFound):
+            switch_user(
+                SwitchUser(username="nobody", disabled=True), accounts=shop.accounts, logout=shop.ends.end_all_of
+            )
+
+
+class TestNarrowing:
+    def exchanged(self, shop, pair, scope):
+        return shop.refreshing.exchange(RefreshTokens(refresh=pair.refresh, scope=scope))
+
+    def test_a_new_token_may_be_allowed_less_and_the_one_after_it_all_again(self, shop):
+        narrow = self.exchanged(shop, shop.logged_in(), "edge:admin")
+
+        wide = shop.refreshed(narrow)
+
+        assert narrow.scope == shop.signer.claims[1]["scope"] == "edge:admin"
+        assert wide.scope == shop.signer.claims[2]["scope"] == shop.anna.scope
+
+    @pytest.mark.parametrize("scope", ["orders:manage", "edge:admin orders:manage", "nonsense"])
+    def test_it_is_never_allowed_more(self, shop, scope):
+        with pytest.raises(InvalidScope):
+            self.exchanged(shop, shop.logged_in(), scope)
+
+
+def test_open_sessions_are_listed_and_the_asking_one_is_marked(shop):
+    shop.logged_in()
+    shop.logged_in()
+    first, second = (claims["sid"] for claims in shop.signer.claims)
+
+    def asked_by(session_id):
+        request = ListSessions(user_id=shop.anna.id, session_id=session_id)
+        return list_sessions(request, sessions=shop.sessions, clock=shop.clock)
+
+    assert {each.id: each.is_current for each in asked_by(second)} == {first: False, second: True}
+    assert list_sessions(ListSessions(user_id="no id", session_id=""), sessions=shop.sessions, clock=shop.clock) == []

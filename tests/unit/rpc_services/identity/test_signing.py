@@ -24,6 +24,21 @@ def test_what_is_signed_is_verified_with_the_published_key(cabinet, key):
     assert jwt.get_unverified_header(token) == {"alg": "RS256", "typ": "at+jwt", "kid": key.kid}
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "members"),
+    [("ES256", {"kty", "crv", "x", "y", "kid", "use", "alg"}), ("EdDSA", {"kty", "crv", "x", "kid", "use", "alg"})],
+    ids=["ES256", "EdDSA"],
+)
+def test_a_key_of_another_algorithm_is_sealed_opened_and_verified_just_so(cabinet, algorithm, members):
+    key = cabinet.new_key(algorithm)
+
+    token = KeySigner(KeyCabinet("a passphrase for tests"), key).sign(CLAIMS)
+
+    assert key.public_jwk.keys() == members
+    assert jwt.decode(token, jwt.PyJWK(key.public_jwk).key, algorithms=[algorithm]) == CLAIMS
+    assert jwt.get_unverified_header(token)["alg"] == algorithm
+
+
 def test_the_same_claims_give_the_same_token(cabinet, key):
     assert KeySigner(cabinet, key).sign(CLAIMS) == KeySigner(cabinet, key).sign(CLAIMS)
 

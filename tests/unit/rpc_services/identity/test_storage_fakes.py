@@ -5,8 +5,12 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.identity import (
     AccountsBehaviour,
     AttemptsBehaviour,
+    ClientsBehaviour,
+    CutoffsBehaviour,
     FakeAccounts,
     FakeAttempts,
+    FakeClients,
+    FakeCutoffs,
     FakeSessions,
     SessionsBehaviour,
 )
@@ -36,3 +40,15 @@ class TestFakeSessions(SessionsBehaviour):
     @pytest.fixture
     def sessions(self):
         return FakeSessions()
+
+
+class TestFakeClients(ClientsBehaviour):
+    @pytest.fixture
+    def clients(self):
+        return FakeClients()
+
+
+class TestFakeCutoffs(CutoffsBehaviour):
+    @pytest.fixture
+    def cutoffs(self):
+        return FakeCutoffs()

@@ -20,6 +20,13 @@ def test_a_try_without_an_address_is_a_visitor_of_the_account_all_the_same():
     assert counts[-1].key == keys()[-1]
 
 
+def test_only_the_accounts_counter_is_waived_and_only_for_a_visitor_with_an_address():
+    address, visitor, account = counts_of("anna", "192.0.2.1", scale=1)
+
+    assert (address.waived_for, visitor.waived_for, account.waived_for) == (None, None, visitor.key)
+    assert [count.waived_for for count in counts_of("anna", "", scale=1)] == [None, None]
+
+
 def test_visitors_of_one_account_from_two_addresses_share_only_the_accounts_counter():
     assert set(keys()) & set(keys(address="198.51.100.7")) == {keys()[-1]}
 

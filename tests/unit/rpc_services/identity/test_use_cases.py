@@ -1,6 +1,14 @@
 import pytest
 
-from rpc_services.identity.use_cases import Gate, PasswordPolicy, ensure_staff, get_user, get_users, register_user
+from rpc_services.identity.use_cases import (
+    Gate,
+    PasswordPolicy,
+    ensure_staff,
+    get_user,
+    get_users,
+    register_user,
+    update_user,
+)
 from shared.contracts.identity import (
     EmailTaken,
     EnsureStaff,
@@ -10,6 +18,7 @@ from shared.contracts.identity import (
     IssueTokens,
     RegisterUser,
     TooManyAttempts,
+    UpdateUser,
     UsernameTaken,
     UserNotFound,
 )
@@ -50,24 +59,26 @@ def login(password=GOOD, username="anna", address="192.0.2.1"):
     return IssueTokens(username=username, password=password, client_address=address)
 
 
+def register(request, accounts, policy):
+    hashed = policy.hashed(request, request.password2)
+    return register_user(request, hashed, accounts=accounts, new_id=new_id)
+
+
 class TestRegistering:
     def test_who_registers_is_told_who_they_are_and_is_found(self, accounts, policy):
-        user = register_user(registration(first_name="Anna"), accounts=accounts, policy=policy, new_id=new_id)
+        user = register(registration(first_name="Anna"), accounts, policy)
 
         assert (user.username, user.email, user.first_name) == ("anna", "anna@example.com", "Anna")
         assert get_user(GetUser(user_id=user.id), accounts=accounts) == user
 
     def test_only_a_hash_of_the_password_is_kept(self, accounts, policy):
-        user = register_user(registration(), accounts=accounts, policy=policy, new_id=new_id)
+        user = register(registration(), accounts, policy)
 
         assert accounts.locked(user.id).password_hash == f"hash of {GOOD}"
 
     def test_all_faults_are_told_at_once_and_nothing_is_kept(self, accounts, policy):
         with pytest.raises(InvalidRequest) as refused:
-            register_user(
-                registration(password="short", password2="other", email="a,b@example.com"),
-                accounts=accounts, policy=policy, new_id=new_id,
-            )  # fmt: skip
+            register(registration(password="short", password2="other", email="a,b@example.com"), accounts, policy)
 
         assert {each["pointer"] for each in refused.value.details["errors"]} == {"/password", "/password2", "/email"}
         assert not accounts.by_id
@@ -77,10 +88,10 @@ class TestRegistering:
         [({"username": "ANNA", "email": "b@example.com"}, UsernameTaken), ({"username": "berta"}, EmailTaken)],
     )
     def test_what_another_account_has_is_taken(self, accounts, policy, fields, refusal):
-        register_user(registration(), accounts=accounts, policy=policy, new_id=new_id)
+        register(registration(), accounts, policy)
 
         with pytest.raises(refusal):
-            register_user(registration(**fields), accounts=accounts, policy=policy, new_id=new_id)
+            register(registration(**fields), accounts, policy)
 
 
 class TestReading:
@@ -146,6 +157,33 @@ class TestTheGate:
 
         assert len(passwords.checked) == 100
 
+    def test_a_thousand_machines_that_guess_do_not_lock_the_owner_out_of_a_house_they_are_known_in(self, gate, anna):
+        gate.admit(login(address="203.0.113.5"))
+        for number in range(150):
+            with pytest.raises((InvalidCredentials, TooManyAttempts)):
+                gate.admit(login("wrong", address=f"198.51.100.{number}"))
+
+        with pytest.raises(TooManyAttempts):
+            gate.admit(login(address="192.0.2.200"))
+        assert gate.admit(login(address="203.0.113.5")) == anna
+
+    @pytest.mark.usefixtures("anna")
+    def test_even_where_the_owner_is_known_guesses_are_few(self, gate, passwords):
+        gate.admit(login())
+        for _ in range(30):
+            with pytest.raises((InvalidCredentials, TooManyAttempts)):
+                gate.admit(login("wrong"))
+
+        assert len(passwords.checked) == 11
+
+    def test_a_closed_account_answers_as_a_wrong_password_does_after_the_same_work(self, gate, accounts, passwords):
+        accounts.add(an_account(username="anna", password_hash=f"hash of {GOOD}", is_disabled=True))
+
+        with pytest.raises(InvalidCredentials):
+            gate.admit(login())
+
+        assert passwords.checked == [f"hash of {GOOD}"]
+
     def test_unknown_names_are_throttled_just_as_known_ones(self, gate):
         for _ in range(10):
             with pytest.raises(InvalidCredentials):
@@ -180,6 +218,37 @@ class TestTheGate:
         assert gate.admit(login()) == anna
 
 
+class TestTheProfile:
+    @pytest.fixture
+    def anna(self, accounts):
+        account = an_account(username="anna", first_name="Anna")
+        accounts.add(account)
+        return account
+
+    def test_what_is_given_changes_and_the_rest_stays(self, accounts, anna):
+        user = update_user(UpdateUser(user_id=anna.id, last_name="Berg", first_name=""), accounts=accounts)
+
+        assert (user.username, user.email, user.first_name, user.last_name) == ("anna", anna.email, "", "Berg")
+        assert get_user(GetUser(user_id=anna.id), accounts=accounts) == user
+
+    def test_an_address_to_which_nothing_can_be_sent_is_not_taken(self, accounts, anna):
+        with pytest.raises(InvalidRequest) as refused:
+            update_user(UpdateUser(user_id=anna.id, email="a,b@example.com"), accounts=accounts)
+
+        assert [each["pointer"] for each in refused.value.details["errors"]] == ["/email"]
+
+    def test_the_address_of_another_is_taken(self, accounts, anna):
+        accounts.add(an_account(username="berta", email="berta@example.com"))
+
+        with pytest.raises(EmailTaken):
+            update_user(UpdateUser(user_id=anna.id, email="BERTA@example.com"), accounts=accounts)
+
+    @pytest.mark.parametrize("user_id", ["", "no id", "12345678-1234-4678-9234-567812345678"])
+    def test_who_is_not_there_cannot_be_changed(self, accounts, user_id):
+        with pytest.raises(UserNotFound):
+            update_user(UpdateUser(user_id=user_id, first_name="X"), accounts=accounts)
+
+
 class TestStaff:
     @pytest.fixture
     def ended(self):
@@ -190,8 +259,9 @@ class TestStaff:
         def ensure(password=GOOD, scopes=("edge:admin",)):
             request = EnsureStaff(username="admin", password=password, email="admin@example.com", scopes=list(scopes))
 
-            def logout(user_id, *, reason):
+            def logout(user_id, *, reason, but=""):
                 assert reason
+                assert not but
                 ended.append(user_id)
 
             return ensure_staff(request, accounts=accounts, policy=policy, logout=logout, new_id=new_id)

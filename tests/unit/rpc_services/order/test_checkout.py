@@ -28,7 +28,8 @@ def a_cart(version=4, **quantities):
         for name, quantity in quantities.items()
     ]
     return type(EMPTY)(
-        **{**{name: getattr(EMPTY, name) for name in EMPTY.__struct_fields__}, "items": items} | {"version": version}
+        **{**{name: getattr(EMPTY, name) for name in EMPTY.__struct_fields__}, "items": items}
+        | {"id": "cart", "version": version}
     )
 
 
@@ -80,6 +81,7 @@ def test_what_the_cart_holds_is_ordered_and_taken_out_of_it(checkout, carts, boo
     assert [(item.product.id, item.quantity) for item in placed.items] == [(1, 2), (2, 1)]
     assert carts.subtracted == [(placed.id, [(1, 2), (2, 1)])]
     assert book.orders[placed.id].terms.from_cart
+    assert book.orders[placed.id].terms.cart_state == "cart/4"
 
 
 def test_a_repeated_checkout_gives_the_first_answer_though_the_cart_is_empty_by_now(checkout, book):

@@ -24,7 +24,23 @@ PAGE = Path(__file__).parents[4] / "docs" / "metrics.md"
 UNITS = {
     "counter": ("_total",),
     "histogram": ("_seconds", "_size"),
-    "gauge": ("_seconds", "_state", "_connected", "_in_flight", "_waiting", "_consumers", "_workers"),
+    "gauge": (
+        "_seconds",
+        "_state",
+        "_connected",
+        "_in_flight",
+        "_limit",
+        "_waiting",
+        "_revocations",
+        "_complete",
+        "_consumers",
+        "_workers",
+        "_in_force",
+        "_refused",
+        "_connections",
+        "_instances",
+        "_bytes",
+    ),
 }
 
 

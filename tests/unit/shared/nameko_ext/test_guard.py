@@ -44,7 +44,7 @@ def test_a_service_that_keeps_failing_is_not_asked_and_the_caller_is_told_for_ho
     with pytest.raises(NotExecuted) as refused:
         guard.call(fail(AssertionError("it was asked")))
 
-    assert refused.value.retry_after == 20
+    assert 17 <= refused.value.retry_after <= 20
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""``python -m benchmarks.edge.direct RATE SECONDS PRODUCTS``: the same calls without the gateway, at the same pace.
+
+Calls ``catalog.get_product`` through the RPC client alone, each when it is due; prints milliseconds as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+
+import uvloop
+
+from benchmarks.edge.percentiles import summary
+from edge.rpc.calls import CallContext, Deadline
+from edge.rpc.client import RpcClient
+from edge.rpc.connection import Broker
+from edge.rpc.consumers import Consumers
+from edge.rpc.pending import Pending
+from shared.contracts import catalog
+
+PATIENCE_SECONDS = 5.0
+ROOM = 10_000
+
+
+async def _offer(rate: float, seconds: float, products: int) -> dict[str, float]:
+    pending = Pending(limit=ROOM)
+    broker = Broker(os.environ["KIRANA_AMQP_URL"], name="bench-direct", pending=pending)
+    client = RpcClient(broker=broker, pending=pending, consumers=Consumers(["catalog"]))
+    latencies: list[float] = []
+
+    async def ask(number: int, due: float) -> None:
+        context = CallContext(request_id=f"direct-{number}", deadline=Deadline.after(PATIENCE_SECONDS), route="direct")
+        await client.call(catalog.METHODS["get_product"], {"product_id": number % products + 1}, context=context)
+        latencies.append(time.perf_counter() - due)
+
+    await broker.open()
+    await ask(0, time.perf_counter())
+    latencies.clear()
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as calls:
+        for number in range(int(rate * seconds)):
+            due = began + number / rate
+            if (wait := due - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            calls.create_task(ask(number, due))
+    await broker.close()
+    return summary(latencies)
+
+
+def main() -> None:
+    """Offer the load once."""
+    rate, seconds, products = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    print(json.dumps(uvloop.run(_offer(rate, seconds, products))))
+
+
+if __name__ == "__main__":
+    main()

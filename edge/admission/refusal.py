@@ -1,0 +1,35 @@
+"""The answer to whoever is not let in, written beforehand: refusing must cost next to nothing."""
+
+from __future__ import annotations
+
+from itertools import cycle
+
+import orjson
+from sanic import HTTPResponse
+
+from edge.problems import MEDIA_TYPE, PROBLEMS, problem_document
+from shared.contracts.refusals import Unavailable
+
+DETAIL = "Too many requests are under way right now. Nothing was changed; try again shortly."
+_SLOT = "\0"
+_seconds = cycle(("1", "2", "3"))
+"""Those who are refused together are not to come back together."""
+
+
+def _written() -> list[bytes]:
+    """The document, cut where the path and the request's id go."""
+    problem = PROBLEMS[Unavailable.code]
+    document = problem_document(problem, detail=DETAIL, instance=_SLOT, request_id=_SLOT)
+    return orjson.dumps(document).split(orjson.dumps(_SLOT))
+
+
+_BEFORE, _BETWEEN, _AFTER = _written()
+
+
+def refusal(path: str, request_id: str, *, closing: bool) -> HTTPResponse:
+    """503 with ``Retry-After``. ``closing`` ends the connection, for a body that will not be read."""
+    body = b"".join((_BEFORE, orjson.dumps(path), _BETWEEN, orjson.dumps(request_id), _AFTER))
+    headers = {"cache-control": "no-store", "retry-after": next(_seconds)}
+    if closing:
+        headers["connection"] = "close"
+    return HTTPResponse(body, 503, headers, MEDIA_TYPE)

@@ -1,0 +1,23 @@
+"""Answers on connections that have no request yet: whole problem documents, at a fraction of a request's cost."""
+
+from __future__ import annotations
+
+import orjson
+
+from edge.problems import MEDIA_TYPE, PROBLEMS, problem_document
+from shared.values.identifiers import new_id
+
+REASONS = {408: "Request Timeout", 503: "Service Unavailable"}
+
+
+def brief(code: str, detail: str) -> bytes:
+    """The bytes of an answer that ends the connection, with an id of its own like any other. No log line is written."""
+    problem = PROBLEMS[code]
+    request_id = new_id()
+    body = orjson.dumps(problem_document(problem, detail=detail, instance="*", request_id=request_id))
+    head = (
+        f"HTTP/1.1 {problem.status} {REASONS[problem.status]}\r\ncontent-type: {MEDIA_TYPE}\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\nretry-after: 1\r\ncache-control: no-store\r\n"
+        f"x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,21 @@
+"""Puts a worker's limiter together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge.limiting.limiter import Limiter
+from edge.limiting.shared_windows import RedisWindows
+
+if TYPE_CHECKING:
+    from edge.discovery.table import InstanceTable
+    from edge.settings import Settings
+
+
+def make_limiter(settings: Settings, table: InstanceTable) -> Limiter:
+    """Each worker that Consul lists has its share while Redis is away; without Consul those of this edge are known."""
+    return Limiter(
+        RedisWindows(settings.redis_url),
+        scale=settings.rate_scale,
+        edges=lambda: max(settings.workers, len(table.passing("edge"))),
+    )

@@ -1,0 +1,140 @@
+"""Runs a plugin as a stage: what it does wrong is one request's 500, and nothing but its own part of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import structlog
+from sanic.compat import Header
+
+from edge.plugins.messages import Caller, Refused, Request, Response
+from edge.tokens import Caller as KnownCaller
+from edge.upstreams.headers import FRAMING, HOP_BY_HOP
+from shared.contracts.refusals import Internal
+from shared.metrics.counting import failures_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sanic import HTTPResponse
+
+    from edge.exchange import Around, Exchange, Target
+    from edge.plugins.plugin import Handler, Plugin
+
+log = structlog.get_logger()
+
+NOT_THEIRS = HOP_BY_HOP | FRAMING
+_WRITABLE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_WHO = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def stage_of(name: str, plugin: Plugin, handler: Handler) -> Around:
+    """The plugin ``name`` as a stage of one route."""
+    count = failures_of(name)
+    may_name_caller = plugin.place == "before authenticate"
+
+    async def run(exchange: Exchange, proceed: Target) -> HTTPResponse:
+        way = _Way(exchange, proceed, name, may_name_caller=may_name_caller)
+        try:
+            await exchange.equipment.collaborators.plugins.open(name, plugin)
+            return _checked(await handler(way.request, way.proceed))
+        except Refused:
+            raise
+        except Exception as fault:
+            if fault is way.fault:  # it comes from behind the plugin, and says more than we could
+                raise
+            raise _failed(name, fault, count) from None
+
+    return run
+
+
+class _Way:
+    """One request at one plugin."""
+
+    __slots__ = ("_exchange", "_has_proceeded", "_may_name_caller", "_name", "_proceed", "fault", "request")
+
+    def __init__(self, exchange: Exchange, proceed: Target, name: str, *, may_name_caller: bool) -> None:
+        self._exchange = exchange
+        self._proceed = proceed
+        self._name = name
+        self._may_name_caller = may_name_caller
+        self._has_proceeded = False
+        self.fault: Exception | None = None
+        self.request = _seen(exchange)
+
+    async def proceed(self, request: Request) -> Response:
+        """Take over what the plugin changed, and go on. Raises ``ValueError`` for what is not its to change."""
+        if self._has_proceeded:
+            raise ValueError("a plugin proceeds once")
+        self._has_proceeded = True
+        self._take(request)
+        try:
+            return Response.around(await self._proceed(self._exchange))
+        except Exception as fault:
+            self.fault = fault
+            raise
+
+    def _take(self, request: Request) -> None:
+        exchange = self._exchange
+        if request.headers != exchange.request.headers:
+            before, after = exchange.request.headers, request.headers
+            if any(before.getall(name, []) != after.getall(name, []) for name in NOT_THEIRS):
+                raise ValueError("what a connection and a body are like is not the plugin's to say")
+            _check(after)
+            exchange.request.headers = Header(after)
+        if request.caller == _shown(exchange):
+            return
+        if not self._may_name_caller:
+            raise ValueError("who calls is settled before this place")
+        exchange.caller = _known(request.caller, self._name)
+
+
+def _seen(exchange: Exchange) -> Request:
+    request, route = exchange.request, exchange.matched
+    return Request(
+        method=request.method,
+        path=request.path,
+        query=request.query_string,
+        route=route.policy.name,
+        request_id=exchange.request_id,
+        address=exchange.address,
+        variables=dict(exchange.variables),
+        headers=Header(request.headers),
+        body=request.body if route.upload_limit is None else None,
+        caller=_shown(exchange),
+    )
+
+
+def _shown(exchange: Exchange) -> Caller | None:
+    caller = exchange.caller
+    return None if caller is None else Caller(caller.user_id, caller.scopes)
+
+
+def _known(caller: Caller | None, plugin: str) -> KnownCaller | None:
+    """As the stages after this one know callers. Without a token there is no session that could end."""
+    if caller is None:
+        return None
+    if _WHO.fullmatch(caller.user_id) is None:
+        raise ValueError("a caller's user_id has 1 to 128 printable ASCII characters without spaces")
+    return KnownCaller(caller.user_id, f"plugin/{plugin}", frozenset(caller.scopes), expires_at=0)
+
+
+def _checked(response: object) -> HTTPResponse:
+    if not isinstance(response, Response):
+        raise TypeError(f"a plugin answers with a Response, not with {type(response).__name__}")
+    _check(response.headers)
+    return response.answer
+
+
+def _check(headers: Header) -> None:
+    for name, value in headers.items():
+        if _NAME.fullmatch(name) is None or _WRITABLE.fullmatch(str(value)) is None:
+            raise ValueError(f"the header field {name[:40]!r} cannot be written")
+
+
+def _failed(name: str, fault: Exception, count: Callable[[], None]) -> Internal:
+    count()
+    log.error("edge.plugin_failed", plugin=name, exc_info=fault)
+    return Internal()

@@ -1,0 +1,1 @@
+"""What a route changes in its requests and answers on their way: header fields, JSON members."""

@@ -1,0 +1,38 @@
+"""A route's transforms, ready to be applied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge.transforms.changing import JsonChanger, change_fields
+
+if TYPE_CHECKING:
+    from edge.transforms.policy import Changes, Transforms
+
+    Fields = list[tuple[str, str]]
+
+
+class RouteChanges:
+    """``None`` where nothing is to be changed."""
+
+    def __init__(self, policy: Transforms) -> None:
+        self._there = policy.request.headers if policy.request else None
+        self.back = policy.response.headers if policy.response else None
+        self.request_json = _changer(policy.request)
+        self.response_json = _changer(policy.response)
+
+    @classmethod
+    def of(cls, policy: Transforms | None) -> RouteChanges | None:
+        """The changes that this policy describes."""
+        return cls(policy) if policy is not None else None
+
+    def request_fields(self, fields: Fields) -> Fields:
+        """The fields that go to the service."""
+        there = change_fields(fields, self._there) if self._there else fields
+        if self.response_json is None:
+            return there
+        return [(name, value) for name, value in there if name != "accept-encoding"]  # packed JSON cannot be changed
+
+
+def _changer(changes: Changes | None) -> JsonChanger | None:
+    return JsonChanger(changes.json) if changes and changes.json else None

@@ -1,0 +1,88 @@
+"""The instances of one service as this worker uses them: what each has to do, and which are left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from edge.rpc.retries import RetryBudget
+from edge.upstreams.balancing import Candidate
+from edge.upstreams.ejection import Outliers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge.discovery.table import Instance, InstanceTable
+    from edge.upstreams.policy import Ejection
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True, kw_only=True)
+class Member(Candidate):
+    """One instance. ``weight`` is set anew by whoever chooses."""
+
+    instance: Instance
+
+
+class Service:
+    """One service. Its members follow the instance table whenever somebody looks."""
+
+    def __init__(self, name: str, table: InstanceTable, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.clock = clock
+        self.budget = RetryBudget()
+        self.arrivals = 0
+        self.retries = 0
+        self._table = table
+        self._seen: tuple[Instance, ...] | None = None
+        self._members: dict[str, Member] = {}
+        self._outliers: dict[Ejection, Outliers] = {}
+
+    def members(self) -> tuple[Member, ...]:
+        """Those that may be sent to, as Consul said last."""
+        passing = self._table.passing(self.name)
+        if passing is not self._seen:
+            self._follow(passing)
+        return tuple(self._members.values())
+
+    def outliers(self, policy: Ejection) -> Outliers:
+        """Who is left out under this policy; routes with the same policy learn from each other."""
+        found = self._outliers.get(policy)
+        if found is None:
+            found = self._outliers[policy] = Outliers(policy)
+            found.follow(self._members, self.clock())
+        return found
+
+    def failed(self, member: Member) -> None:
+        """The instance did not answer as it should."""
+        for outliers in self._outliers.values():
+            if outliers.failed(member.id, self.clock()):
+                log.warning("upstream.instance.ejected", guarded=self.name, instance_id=member.id)
+
+    def succeeded(self, member: Member) -> None:
+        """The instance answered."""
+        for outliers in self._outliers.values():
+            outliers.succeeded(member.id, self.clock())
+
+    def figures(self) -> dict[str, int]:
+        """How many instances may be sent to, how many of them are left out, and how many requests are under way."""
+        now = self.clock()
+        return {
+            "passing": len(self._table.passing(self.name)),
+            "ejected": max((each.out(now) for each in self._outliers.values()), default=0),
+            "in_flight": sum(member.outstanding for member in self._members.values()),
+        }
+
+    def _follow(self, passing: tuple[Instance, ...]) -> None:
+        before = self._members
+        usable = [one for one in passing if one.address and one.port]
+        self._members = {one.id: before.get(one.id) or Member(id=one.id, instance=one) for one in usable}
+        for one in usable:
+            self._members[one.id].instance = one
+        self.arrivals += len(self._members.keys() - before.keys())
+        self._seen = passing
+        for outliers in self._outliers.values():
+            outliers.follow(self._members, self.clock())

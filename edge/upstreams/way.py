@@ -1,0 +1,140 @@
+"""One route's way to its service: whom it chooses, when it stops asking, and what became of what it asked."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import structlog
+
+from edge.rpc.failures import NotExecuted
+from edge.upstreams.balancing import Balancer, LeastOutstanding, Rendezvous, RoundRobin
+from edge.upstreams.versions import Divider
+from shared.resilience.breaker import Breaker, BreakerPolicy, BreakerState, Permit
+
+if TYPE_CHECKING:
+    import random
+
+    from edge.upstreams.policy import HttpPolicy
+    from edge.upstreams.service import Member, Service
+
+log = structlog.get_logger()
+
+ANSWERED = "answered"
+FAILED = "failed"
+UNREACHED = "unreached"
+UNKNOWN = "unknown"
+NOT_ASKED = "not_asked"
+ABANDONED = "abandoned"
+OUTCOMES = (ANSWERED, FAILED, UNREACHED, UNKNOWN, NOT_ASKED, ABANDONED)
+"""Answered; with what nobody can use; no connection; perhaps done, no answer; refused by the edge; caller gone."""
+
+
+class Lease:
+    """A place at an instance, taken until it is given back; forgotten, it comes back by itself."""
+
+    __slots__ = ("_is_held", "member")
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        self._is_held = True
+        member.outstanding += 1
+
+    def release(self) -> None:
+        """Give the place back, once."""
+        if self._is_held:
+            self._is_held = False
+            self.member.outstanding -= 1
+
+    def __del__(self) -> None:
+        self.release()
+
+
+class Way:
+    """Made once per route and policy; lives as long as the route does."""
+
+    def __init__(self, route: str, policy: HttpPolicy, service: Service, dice: random.Random) -> None:
+        self.route = route
+        self.policy = policy
+        self.service = service
+        self.outcomes: Counter[str] = Counter()
+        self.divider = Divider(policy.versions, dice) if policy.versions else None
+        self.breaker = Breaker(BreakerPolicy(), dice=dice, on_move=self._tell)
+        self._balancer = _balancer(policy, dice)
+        self._outliers = service.outliers(policy.ejection)
+        self._arrivals = service.arrivals
+
+    def pick(self, *, key: bytes, named: str | None, stays: bytes, but: Member | None = None) -> Lease:
+        """A place at an instance. Raises ``NotExecuted`` when none can be had.
+
+        ``key`` is what a hash goes by, ``named`` what the client says of versions, ``stays`` who stays with one.
+        ``but`` has been tried already.
+        """
+        members = [one for one in self.service.members() if one is not but]
+        if not members:
+            raise NotExecuted(f"no instance of {self.service.name} is there")
+        free = [one for one in self._weighed(members) if one.outstanding < self.policy.connections]
+        if not free:
+            raise NotExecuted(f"every instance of {self.service.name} has all it may have to do")
+        if self.divider is not None:
+            present = {one.instance.version for one in free}
+            version = self.divider.choose(present, named=named, key=stays)
+            free = [one for one in free if one.instance.version == version]
+            if not free:
+                raise NotExecuted(f"no instance of a wanted version of {self.service.name} is there")
+        return Lease(free[self._balancer.choose(free, key)])
+
+    def admit(self) -> Permit:
+        """Leave to ask. Raises ``NotExecuted`` while the breaker is open."""
+        now = self.service.clock()
+        self.service.members()
+        if self.service.arrivals != self._arrivals:
+            self._arrivals = self.service.arrivals
+            self.breaker.wake()
+        permit = self.breaker.admit(now)
+        if permit is None:
+            self.outcomes[NOT_ASKED] += 1
+            raise NotExecuted("the breaker is open", max(1, math.ceil(self.breaker.retry_after(now))))
+        return permit
+
+    def settle(self, permit: Permit, outcome: str, *, seconds: float) -> None:
+        """Count how it went, and tell the breaker what that says of the service."""
+        self.outcomes[outcome] += 1
+        now = self.service.clock()
+        if outcome == ANSWERED:
+            self.breaker.succeeded(permit, now, seconds=seconds)
+        elif outcome in {FAILED, UNREACHED, UNKNOWN}:
+            self.breaker.failed(permit, now, answered=outcome == FAILED)
+        else:
+            self.breaker.abandoned(permit)
+
+    def _tell(self, state: BreakerState, reason: str) -> None:
+        log.warning("upstream.breaker.changed", route=self.route, state=state.value, reason=reason)
+
+    @property
+    def breaker_state(self) -> BreakerState:
+        """What the breaker would do now."""
+        return self.breaker.state(self.service.clock())
+
+    def _weighed(self, members: list[Member]) -> list[Member]:
+        """Those with a share of the work, each with its weight; where nobody has one, all: somebody must try."""
+        now = self.service.clock()
+        for one in members:
+            one.weight = self._weight(one) * self._outliers.share(one.id, now)
+        working = [one for one in members if one.weight > 0]
+        if not working:
+            working = [one for one in members if self._weight(one) > 0]
+            for one in working:
+                one.weight = self._weight(one)
+        return working
+
+    def _weight(self, member: Member) -> float:
+        weights, instance = self.policy.weights, member.instance
+        return instance.weight * weights.get(instance.id, weights.get(instance.version, 1))
+
+
+def _balancer(policy: HttpPolicy, dice: random.Random) -> Balancer:
+    if policy.balance == "round-robin":
+        return RoundRobin()
+    return Rendezvous() if policy.balance == "hash" else LeastOutstanding(dice)

@@ -1,0 +1,1 @@
+"""The route table as an operator meets it: read from a file or an edge, shown, compared, and put in force."""

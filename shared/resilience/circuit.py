@@ -1,0 +1,237 @@
+"""The breakers before one service: one for each of its methods, and one for the service as a whole."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from types import TracebackType
+
+from shared.resilience.backoff import Dice
+from shared.resilience.breaker import Breaker, BreakerPolicy, BreakerState, Permit
+
+WHOLE = ""
+"""Where a method's name may stand: the service as a whole."""
+
+Moved = Callable[[str, BreakerState, str], None]
+"""Hears the method (or :data:`WHOLE`), its breaker's new state and the reason."""
+
+
+class Ending(Enum):
+    """How a call ended, as far as it says something of the service.
+
+    ``VOID`` says nothing: our own shedding, the broker's faults, callers who went away, too little time from the start.
+    """
+
+    ANSWERED = "answered"
+    FAULTY = "faulty"
+    SILENT = "silent"
+    VOID = "void"
+
+
+Judge = Callable[[BaseException], Ending]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One breaker as it stands. ``retry_after`` in seconds, ``ruling`` is an operator's.
+
+    ``age`` is for how many seconds it has been open or closed; ``None`` for one that was never anything but closed.
+    """
+
+    state: BreakerState
+    reason: str
+    retry_after: float
+    ruling: BreakerState | None
+    age: float | None = None
+
+
+class Attempt:
+    """``with`` it round one call: however that ends, the breakers are told, and no probe is lost."""
+
+    __slots__ = ("_began", "_circuit", "_judge", "_method", "is_probe", "own", "permit")
+
+    def __init__(self, circuit: Circuit, method: str, judge: Judge, permits: tuple[Permit, Permit]) -> None:
+        self._circuit = circuit
+        self._method = method
+        self._judge = judge
+        self._began = circuit.clock()
+        self.own, self.permit = permits
+        self.is_probe = self.own.probe or self.permit.probe
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ending = Ending.ANSWERED if fault is None else self._judge(fault)
+        now = self._circuit.clock()
+        self._circuit.settle(self._method, self, ending, now=now, seconds=now - self._began)
+
+
+class Circuit:
+    """A method that fails is refused alone.
+
+    The service as a whole is refused when nobody is there, when it is known from elsewhere to be down, or when two
+    methods or more are silent and nothing else has been answered meanwhile. ``clock`` gives monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        policy: BreakerPolicy,
+        *,
+        clock: Callable[[], float],
+        dice: Dice | None = None,
+        on_move: Moved = lambda _method, _state, _reason: None,
+    ) -> None:
+        self.clock = clock
+        self._policy = policy
+        self._dice = dice
+        self._on_move = on_move
+        self._moved_at: dict[str, float] = {}
+        self._rulings: dict[str, BreakerState] = {}
+        self._methods: dict[str, Breaker] = {}
+        self._is_gone = False
+        self._silent: set[str] = set()
+        self._silences = 0
+        never = replace(policy, failures_to_open=sys.maxsize, minimum=sys.maxsize)
+        self._own = self._made(WHOLE, never)
+
+    def attempt(self, method: str, judge: Judge) -> Attempt | None:
+        """Leave to make one call, or ``None``. ``judge`` says what an exception tells of the service."""
+        if self._is_gone and self._own.ruling is not BreakerState.CLOSED:
+            return None
+        now = self.clock()
+        own = self._own.admit(now)
+        if own is None:
+            return None
+        permit = self._breaker(method).admit(now)
+        if permit is None:
+            self._own.abandoned(own)
+            return None
+        return Attempt(self, method, judge, (own, permit))
+
+    def state(self, method: str = WHOLE) -> BreakerState:
+        """What would be done with a call now."""
+        now = self.clock()
+        own = self._own.state(now)
+        if self._is_gone and self._own.ruling is not BreakerState.CLOSED:
+            return BreakerState.OPEN
+        if method == WHOLE or method not in self._methods or own is BreakerState.OPEN:
+            return own
+        states = {own, self._methods[method].state(now)}
+        return next(each for each in (BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.CLOSED) if each in states)
+
+    def retry_after(self, method: str = WHOLE) -> float:
+        """Seconds until a call may be let through; zero when that is not known, or now."""
+        if self._is_gone:
+            return 0.0
+        now = self.clock()
+        own = self._own.retry_after(now)
+        return max(own, self._methods[method].retry_after(now)) if method in self._methods else own
+
+    def gone(self, reason: str) -> None:
+        """Nobody is there: refuse everything until :meth:`back`."""
+        if not self._is_gone:
+            self._is_gone = True
+            self._own.trip(self.clock(), reason)
+
+    def back(self) -> None:
+        """Somebody is there, or may be: probe now whatever is open."""
+        self._is_gone = False
+        self._wake_all()
+
+    def trip(self, reason: str) -> None:
+        """Refuse everything for a while; then, or when the service is heard of, probes decide."""
+        self._own.trip(self.clock(), reason)
+
+    def heard(self, method: str) -> None:
+        """An answer came late: the service lives. Whoever waits no more for it learns that from the next probe."""
+        self._breaker(method).wake()
+        self._own.wake()
+        self._note_life()
+
+    def rule(self, rulings: Mapping[str, BreakerState]) -> None:
+        """Hold these breakers, and let all others decide for themselves. :data:`WHOLE` rules every method, too."""
+        self._rulings = dict(rulings)
+        self._own.rule(rulings.get(WHOLE))
+        for method, breaker in self._methods.items():
+            breaker.rule(self._ruling(method))
+
+    def settle(self, method: str, attempt: Attempt, ending: Ending, *, now: float, seconds: float) -> None:
+        """Take in how a call ended."""
+        breaker = self._methods[method]
+        match ending:
+            case Ending.ANSWERED | Ending.FAULTY:
+                if attempt.own.serial:
+                    self._own.succeeded(attempt.own, now)
+                if ending is Ending.ANSWERED:
+                    breaker.succeeded(attempt.permit, now, seconds=seconds)
+                else:
+                    breaker.failed(attempt.permit, now, answered=True)
+                if self._silences:
+                    self._note_life()
+            case Ending.SILENT:
+                if attempt.own.serial:
+                    self._own.failed(attempt.own, now)
+                breaker.failed(attempt.permit, now)
+                self._note_silence(method, now)
+            case Ending.VOID:
+                self._own.abandoned(attempt.own)
+                breaker.abandoned(attempt.permit)
+
+    def seen(self) -> dict[str, Seen]:
+        """Every breaker by its method; that of the service under :data:`WHOLE`."""
+        now = self.clock()
+        own = Seen(self.state(), self._own.reason, self.retry_after(), self._own.ruling, self._age(WHOLE, now))
+        return {WHOLE: own} | {
+            method: Seen(
+                breaker.state(now), breaker.reason, breaker.retry_after(now), breaker.ruling, self._age(method, now)
+            )
+            for method, breaker in self._methods.items()
+        }
+
+    def _note_silence(self, method: str, now: float) -> None:
+        self._silences += 1
+        self._silent.add(method)
+        if self._is_silent() and self._own.state(now) is BreakerState.CLOSED and self._own.ruling is None:
+            self._own.trip(now, f"{len(self._silent)} methods are silent, and nothing else is answered")
+
+    def _note_life(self) -> None:
+        """If the whole service was silent, it was no method's own fault: all are probed."""
+        was_silent = self._is_silent()
+        self._silent.clear()
+        self._silences = 0
+        if was_silent:
+            self._wake_all()
+
+    def _is_silent(self) -> bool:
+        return len(self._silent) > 1 and self._silences >= self._policy.failures_to_open
+
+    def _wake_all(self) -> None:
+        self._own.wake()
+        for breaker in self._methods.values():
+            breaker.wake()
+
+    def _breaker(self, method: str) -> Breaker:
+        breaker = self._methods.get(method)
+        if breaker is None:
+            breaker = self._methods[method] = self._made(method, self._policy)
+            breaker.rule(self._ruling(method))
+        return breaker
+
+    def _ruling(self, method: str) -> BreakerState | None:
+        return self._rulings.get(method, self._rulings.get(WHOLE))
+
+    def _made(self, method: str, policy: BreakerPolicy) -> Breaker:
+        def moved(state: BreakerState, reason: str) -> None:
+            self._moved_at[method] = self.clock()
+            self._on_move(method, state, reason)
+
+        return Breaker(policy, dice=self._dice, on_move=moved)
+
+    def _age(self, method: str, now: float) -> float | None:
+        moved_at = self._moved_at.get(method)
+        return None if moved_at is None else max(0.0, now - moved_at)

@@ -1,0 +1,14 @@
+import pytest
+
+from tests.builders import redis as private
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+def server():
+    with private.Redis() as server:
+        yield server

@@ -1,0 +1,94 @@
+import json
+
+import pytest
+
+from tests.builders.gateway import a_gateway
+from tests.builders.upstream import Upstream, answer
+from tests.fakes.edge import a_token
+
+pytestmark = pytest.mark.anyio
+
+JSON = "content-type: application/json"
+
+
+def a_page(*, required=False, **part):
+    things = {"name": "things", "required": required, "http": {"service": "things", "path": "/v1/{id}"}, **part}
+    return {
+        "name": "page", "method": "GET", "path": "/page/{id}", "summary": "A page", "tag": "Pages", "auth": "optional",
+        "limits": None, "aggregate": {"parts": [things]},
+    }  # fmt: skip
+
+
+def saying(given):
+    async def behave(_asked, _reader, writer):
+        writer.write(given)
+        await writer.drain()
+        return True
+
+    return behave
+
+
+async def asked_of(tmp_path, route, given, *, path="/page/7", **options):
+    async with Upstream("a", saying(given)) as one, a_gateway(tmp_path, route) as edge:
+        edge.there_are(one)
+        response = await edge.client.get(path, **options)
+        return response, one.asked
+
+
+async def test_a_part_comes_from_a_service_that_speaks_http(tmp_path):
+    route = a_page(arguments={"q": "query"}, fixed={"limit": 3, "fresh": True})
+    headers = {"authorization": f"Bearer {a_token()}", "cookie": "a=1", "accept": "text/html", "accept-language": "de"}
+    response, (asked,) = await asked_of(
+        tmp_path, route, answer(b'{"a":[1]}', JSON), path="/page/7%2F8?q=a%26b", headers=headers
+    )
+
+    assert response.json() == {"things": {"a": [1]}, "unavailable": []}
+    assert response.headers["content-type"] == "application/json"
+    assert asked.target == "/v1/7%2F8?limit=3&fresh=true&q=a%26b"
+    assert asked.values("accept") == ["application/json"]
+    assert asked.value("accept-language") == "de"
+    assert asked.value("x-user-id") == "user-1"
+    assert (asked.value("cookie"), asked.value("authorization")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        answer(b"oops", JSON),
+        answer(b"{}", JSON, status=500),
+        answer(b"{}", JSON, status=503),
+        answer(b"", status=301),
+        answer(b"\x1f\x8b", JSON, "content-encoding: gzip"),
+        b"nonsense\r\n\r\n",
+    ],
+    ids=["no-json", "500", "503", "redirect", "packed", "no-http"],
+)
+async def test_what_cannot_be_used_is_down(tmp_path, given):
+    response, _ = await asked_of(tmp_path, a_page(), given)
+
+    assert (response.status_code, response.json()) == (200, {"things": None, "unavailable": ["things"]})
+
+
+async def test_a_no_is_null_where_the_part_is_not_required_and_the_answer_where_it_is(tmp_path):
+    said = answer(b'{"why":"sold out"}', JSON, status=404)
+    optional, _ = await asked_of(tmp_path, a_page(), said)
+    required, _ = await asked_of(tmp_path, a_page(required=True), said)
+
+    assert (optional.status_code, optional.json()) == (200, {"things": None, "unavailable": []})
+    assert (required.status_code, required.json()) == (404, {"why": "sold out"})
+
+
+@pytest.mark.parametrize(("given", "status"), [(answer(status=500), 503), (answer(b"oops"), 502)], ids=["500", "junk"])
+async def test_a_required_part_that_is_down_takes_the_whole_along(tmp_path, given, status):
+    response, _ = await asked_of(tmp_path, a_page(required=True), given)
+
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+async def test_nobody_there_is_down(tmp_path):
+    async with a_gateway(tmp_path, a_page()) as edge:
+        response = await edge.client.get("/page/7")
+        described = json.loads((await edge.client.get("/page/7")).content)
+
+    assert response.json() == described == {"things": None, "unavailable": ["things"]}
