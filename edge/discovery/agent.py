@@ -89,9 +89,13 @@ class ConsulAgent:
         return int(seen), nodes or []
 
     async def value(self, key: str, *, index: int | None) -> tuple[int, bytes | None, int]:
-        """A key's value and the index of its last change; a blocking query when ``index`` is given."""
+        """A key's value and the index of its last change; a blocking query when ``index`` is given.
+
+        Read consistently: a server that has just restarted would otherwise say of every key that there is none, until
+        it has read its own log again.
+        """
         wait = f"{WAIT_SECONDS}s" if index is not None else None
-        seen, found = await self._consul.kv.get(key, index=index, wait=wait)
+        seen, found = await self._consul.kv.get(key, index=index, wait=wait, consistency="consistent")
         if found is None:
             return int(seen), None, 0
         return int(seen), found["Value"] or b"", int(found["ModifyIndex"])

@@ -121,10 +121,14 @@ class Load:
     async def _ask(self, client):
         try:
             answer = await client.get("/openapi.json")
-            said = re.search(r'"summary":"table (\d+)"', answer.text)[1]
+            number = re.search(r'"summary":"table (\d+)"', answer.text)
+            said = number[1] if number else f"none: {answer.status_code} {answer.text[:300]}"
             whole = answer.status_code == 200 and answer.headers["cache-control"] == f"public, max-age={said}"
         except Exception as fault:
             self.failed.append(repr(fault))
+            return
+        if number is None:
+            self.failed.append(said)
             return
         self.seen[int(said)] += 1
         if not whole:
