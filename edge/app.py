@@ -17,6 +17,7 @@ from shared.logs import configure
 if TYPE_CHECKING:
     from edge.settings import Settings
     from edge.worker import Worker
+    from shared.logs.spool import Spool
 
 SANIC_SETTINGS: dict[str, Any] = {
     "ACCESS_LOG": False,  # the pipeline writes one canonical line per request
@@ -36,7 +37,7 @@ SANIC_SETTINGS: dict[str, Any] = {
 }
 
 
-def create_app(settings: Settings, *, worker: Worker | None = None) -> Sanic[Any, Any]:
+def create_app(settings: Settings, *, worker: Worker | None = None, spool: Spool | None = None) -> Sanic[Any, Any]:
     """Build the edge. Raises ``BadRoutes`` for a route table that the contracts contradict.
 
     ``worker`` is what a test puts in the place of the real connections.
@@ -46,7 +47,7 @@ def create_app(settings: Settings, *, worker: Worker | None = None) -> Sanic[Any
     app: Sanic[Any, Any] = Sanic("kirana-edge", configure_logging=False)
     app.config.update(SANIC_SETTINGS)
     worker.serve_by(pipeline.install(app, table, worker.collaborators))
-    lifecycle.attach(app, worker)
+    lifecycle.attach(app, worker, spool)
     app.main_process_ready(revive_workers)
     return app
 
@@ -54,7 +55,7 @@ def create_app(settings: Settings, *, worker: Worker | None = None) -> Sanic[Any
 def build() -> Sanic[Any, Any]:
     """Build the edge from this process's environment: the main process does, and each worker again."""
     settings = read_settings(os.environ)
-    configure(
+    spool = configure(
         service="edge",
         instance=settings.instance,
         environment=settings.environment,
@@ -62,4 +63,4 @@ def build() -> Sanic[Any, Any]:
         spool=settings.log_spool,
     )
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it reports every failed attempt; the link reports changes
-    return create_app(settings)
+    return create_app(settings, spool=spool)

@@ -121,7 +121,7 @@ def _steps(stack: StackState, environment: Mapping[str, str], folder: Path) -> I
             process = held.enter_context(
                 _process("benchmarks.edge.bare", str(port), str(file), environment=environment)
             )
-            bare.append(Step(name, f"http://127.0.0.1:{port}/cached/1", process, {}))
+            bare.append(Step(name, f"http://127.0.0.1:{port}/cached/1", process, {"Authorization": f"Bearer {token}"}))
             _wait_for(bare[-1].url)
         yield bare + steps
 
@@ -210,7 +210,7 @@ def _told(module: str, *arguments: str, environment: Mapping[str, str] | None = 
 
 def _show(runs: list[dict[str, Any]]) -> None:
     columns = ("step", "requests/s", "CPU µs", "p50 ms", "p99 ms", "failed", "half load: p50 ms", "p99 ms", "failed")
-    table = Table(*columns, title=f"{CLIENTS} connections; half load is open-loop")
+    table = Table(*columns, title=f"{CLIENTS} connections, all with a token; half load is open-loop")
     for run in runs:
         half = run["at half load"]
         figures = (run["cpu_us"], run["p50_ms"], run["p99_ms"], run["failed"])
@@ -219,7 +219,7 @@ def _show(runs: list[dict[str, Any]]) -> None:
             f"{run['requests_per_second']:,.0f}",
             *(str(figure) for figure in (*figures, half["p50_ms"], half["p99_ms"], half["failed"])),
         )
-    Console().print(table)
+    Console(width=140).print(table)
 
 
 def _show_ratios(runs: list[dict[str, Any]], direct: Mapping[str, float]) -> None:

@@ -1,4 +1,5 @@
 import os
+import threading
 
 from shared.logs.spool import Spool
 
@@ -103,3 +104,41 @@ def test_a_spool_that_was_deleted_is_begun_anew(tmp_path):
     spool.write(b"line\n")
 
     assert (tmp_path / "order-1.jsonl").read_bytes() == b"line\n"
+
+
+def test_the_lines_of_one_turn_are_written_together(tmp_path):
+    turn = []
+    spool = Spool(tmp_path / "edge.jsonl", stdout=None)
+    spool.gather(turn.append)
+
+    spool.write(b"one\n")
+    spool.write(b"two\n")
+    before = (tmp_path / "edge.jsonl").read_bytes()
+    for flush in turn:
+        flush()
+
+    assert before == b""
+    assert len(turn) == 1
+    assert (tmp_path / "edge.jsonl").read_bytes() == b"one\ntwo\n"
+
+
+def test_what_was_gathered_when_the_loop_ends_is_written_and_then_each_line_by_itself(tmp_path):
+    spool = Spool(tmp_path / "edge.jsonl", stdout=None)
+    spool.gather(lambda _: None)
+
+    spool.write(b"one\n")
+    spool.gather(None)
+    spool.write(b"two\n")
+
+    assert (tmp_path / "edge.jsonl").read_bytes() == b"one\ntwo\n"
+
+
+def test_a_line_of_another_thread_waits_for_no_loop(tmp_path):
+    spool = Spool(tmp_path / "edge.jsonl", stdout=None)
+    spool.gather(lambda _: None)
+
+    other = threading.Thread(target=spool.write, args=(b"elsewhere\n",))
+    other.start()
+    other.join()
+
+    assert (tmp_path / "edge.jsonl").read_bytes() == b"elsewhere\n"
