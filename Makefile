@@ -14,7 +14,7 @@ up: $(VENV)/.installed ## Start the whole shop on this machine
 down: $(VENV)/.installed ## Stop it; no process stays
 	$(BIN)/kirana down
 
-check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests: no servers, under a minute
+check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests: no servers, two minutes
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest --quiet --numprocesses 2 tests/architecture tests/unit tests/deploy

@@ -1,6 +1,7 @@
 """Far more slow clients than there are places: whoever wants something gets it all the same."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -20,8 +21,11 @@ def swarm(port, count):
     """Slow clients in a process of their own; gives what tells how many connections they hold."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.builders.swarm", str(port), str(count)],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     seen = [0]
     listening = threading.Thread(target=lambda: seen.extend(int(line) for line in process.stdout))
     listening.start()

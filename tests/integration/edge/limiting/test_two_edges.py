@@ -1,5 +1,6 @@
 """Eight clients against two edge processes: together they get what one limit allows, whatever happens to Redis."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -39,8 +40,10 @@ def edges(server, tmp_path_factory):
     table = tmp_path_factory.mktemp("edges") / "routes.yaml"
     table.write_text(RATES + "".join(ROUTE.format(name=name) for name in ("exact", "doubled")))
     command = [sys.executable, "-m", "tests.builders.limited_edge", server.url, "2", str(table)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     processes = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
     ]
     try:
         yield [f"http://127.0.0.1:{process.stdout.readline().strip()}" for process in processes]
