@@ -18,12 +18,16 @@ QUICK = {"KIRANA_KEY_PUBLISH_AHEAD": "4"}
 """Seconds: nobody waits an hour for the next signing key in a test."""
 
 
+def environment_of(home):
+    """What every ``kirana`` on this stack is run with: another set-up would restart whatever was started with this."""
+    return os.environ | {"KIRANA_HOME": str(home), "PYTHONSAFEPATH": "1"} | QUICK
+
+
 def kirana(home, *arguments, timeout=UP_SECONDS, **options):
     """Run the command line on the stack in ``home``, as an operator would."""
-    environment = os.environ | {"KIRANA_HOME": str(home), "PYTHONSAFEPATH": "1"} | QUICK
     return subprocess.run(
         [sys.executable, "-m", "kirana.cli", *arguments],
-        env=environment,
+        env=environment_of(home),
         stdin=options.pop("stdin", subprocess.DEVNULL) if "input" not in options else None,
         capture_output=True,
         text=True,

@@ -12,7 +12,7 @@ from kirana.commands.up import examples
 from kirana.stack import readiness
 from kirana.stack.definitions import METHODS
 from tests.builders.waiting import eventually
-from tests.stack_fixture import kirana
+from tests.stack_fixture import environment_of, kirana
 
 
 def status(stack):
@@ -78,11 +78,10 @@ def test_a_killed_edge_is_back(stack):
 
 def test_two_ups_at_once_take_turns(stack):
     command = ["kirana.cli", "up"]
-    environment = os.environ | {"KIRANA_HOME": str(stack.home)}
     both = [
         subprocess.Popen(
             [sys.executable, "-m", *command],
-            env=environment,
+            env=environment_of(stack.home),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
