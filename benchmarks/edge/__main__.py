@@ -9,7 +9,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from rich.table import Table
 
 from benchmarks import wrk
 from benchmarks.edge.rungs import ASKED, CACHED, LADDER, TRACEPARENT, Rung, write_table
+from benchmarks.processes import running, wait_for
 from kirana.stack import state
 from kirana.stack.passwords import passwords
 from kirana.stack.programs import amqp_url, edge_environment
@@ -34,7 +34,6 @@ RESULTS = Path(__file__).parents[1] / "results"
 CLIENTS = 64
 PRODUCTS = 40
 WARM_UP_SECONDS = 2.0
-STARTS_WITHIN = 20.0
 BARE, BARE_SAME = "bare Sanic, body alone", "bare Sanic, same bytes"
 
 
@@ -107,8 +106,8 @@ def _steps(stack: StackState, environment: Mapping[str, str], folder: Path) -> I
     token = _token(stack)
     url = f"http://127.0.0.1:{environment['KIRANA_EDGE_PORT']}"
     with ExitStack() as held:
-        edge = held.enter_context(_process("edge", environment=environment))
-        _wait_for(f"{url}/routed")
+        edge = held.enter_context(running("edge", environment=environment))
+        wait_for(f"{url}/routed")
         steps = [_step(rung, url, edge, token) for rung in LADDER]
         answer = _settled(next(step for step in steps if step.name == CACHED.name))
         headers = {
@@ -118,11 +117,9 @@ def _steps(stack: StackState, environment: Mapping[str, str], folder: Path) -> I
         for name, shown in ((BARE, {}), (BARE_SAME, headers)):
             file, port = folder / f"{len(bare)}.json", free_port()
             file.write_text(json.dumps({"headers": shown, "body": answer.text}), encoding="utf-8")
-            process = held.enter_context(
-                _process("benchmarks.edge.bare", str(port), str(file), environment=environment)
-            )
+            process = held.enter_context(running("benchmarks.edge.bare", str(port), str(file), environment=environment))
             bare.append(Step(name, f"http://127.0.0.1:{port}/cached/1", process, {"Authorization": f"Bearer {token}"}))
-            _wait_for(bare[-1].url)
+            wait_for(bare[-1].url)
         yield bare + steps
 
 
@@ -147,30 +144,6 @@ def _settled(step: Step) -> httpx.Response:
 def _token(stack: StackState) -> str:
     credentials = {"username": stack.admin_username, "password": stack.admin_password}
     return str(httpx.post(f"{stack.edge_url}/api/token", json=credentials).raise_for_status().json()["access"])
-
-
-@contextmanager
-def _process(module: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[psutil.Process]:
-    command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
-    process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL)
-    try:
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(timeout=STARTS_WITHIN)
-
-
-def _wait_for(url: str) -> None:
-    give_up_at = time.monotonic() + STARTS_WITHIN
-    while True:
-        try:
-            httpx.get(url, timeout=2).raise_for_status()
-        except httpx.HTTPError:
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 def _closed(step: Step, seconds: float) -> dict[str, Any]:

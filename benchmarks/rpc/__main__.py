@@ -6,9 +6,7 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import wrk
+from benchmarks.processes import running, wait_for
 from benchmarks.rpc.edge import MODES
 from tests.builders.rabbitmq import Rabbit
 from tests.builders.servers import free_port
@@ -33,7 +32,6 @@ DISTINCT = 1_000_000
 
 RESULTS = Path(__file__).parents[1] / "results"
 WARM_UP_SECONDS = 1
-STARTS_WITHIN = 20.0
 TITLES = {"lanes": "frames", "singles": "a message per call", "stock": "stock Nameko, aiormq"}
 
 
@@ -53,7 +51,8 @@ def main() -> None:
     with Rabbit() as rabbit, ExitStack() as stack:
         environment = {**os.environ, "KIRANA_AMQP_URL": rabbit.url, "PYTHONPATH": "."}
         kirana, stock = (
-            stack.enter_context(_process("service", kind, environment=environment)) for kind in ("kirana", "stock")
+            stack.enter_context(running("benchmarks.rpc.service", kind, environment=environment))
+            for kind in ("kirana", "stock")
         )
         ways = [
             stack.enter_context(_way(mode, stock if mode == "stock" else kirana, rabbit, environment)) for mode in MODES
@@ -80,9 +79,9 @@ def _options() -> argparse.Namespace:
 @contextmanager
 def _way(mode: str, service: psutil.Process, rabbit: Rabbit, environment: dict[str, str]) -> Iterator[Running]:
     port = free_port()
-    with _process("edge", mode, str(port), environment=environment) as edge:
+    with running("benchmarks.rpc.edge", mode, str(port), environment=environment) as edge:
         url = f"http://127.0.0.1:{port}"
-        _wait_for(f"{url}/products/1")
+        wait_for(f"{url}/products/1")
         yield Running(mode, url, {"edge": edge, "service": service, "broker": _beam(rabbit)})
 
 
@@ -90,30 +89,6 @@ def _beam(rabbit: Rabbit) -> psutil.Process:
     """The broker itself, below the scripts that start it."""
     started = psutil.Process(rabbit.process.pid)
     return next(one for one in [started, *started.children(recursive=True)] if one.name().startswith("beam"))
-
-
-@contextmanager
-def _process(module: str, *arguments: str, environment: dict[str, str]) -> Iterator[psutil.Process]:
-    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.rpc.{module}", *arguments]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(timeout=STARTS_WITHIN)
-
-
-def _wait_for(url: str) -> None:
-    give_up_at = time.monotonic() + STARTS_WITHIN
-    while True:
-        try:
-            httpx.get(url, timeout=2).raise_for_status()
-        except httpx.HTTPError:
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 def _measure(way: Running, clients: int, seconds: float) -> dict[str, Any]:
