@@ -7,21 +7,23 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as LostConnection
 
-CONNECT_SECONDS = 0.2
-"""A refused connection is known at once; this is for one that hangs, and must outlast a busy moment of our own."""
-
 ANSWER_SECONDS = 0.2
+"""For a Redis that hangs: a refused connection is known at once. It must outlast a busy moment of our own."""
+
 CONNECTIONS = 32
 
 
-def make_redis(url: str) -> Redis:
-    """A client whose calls raise within a fraction of a second; one retry replaces a connection that was lost."""
+def make_redis(url: str, *, patience: float = ANSWER_SECONDS) -> Redis:
+    """A client whose calls raise within a moment; one retry replaces a connection that was lost.
+
+    ``patience`` is in seconds, and is spent at most once on each of: waiting for a connection, making it, its answer.
+    """
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS,
-        timeout=ANSWER_SECONDS,
-        socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=ANSWER_SECONDS,
+        timeout=patience,
+        socket_connect_timeout=patience,
+        socket_timeout=patience,
         retry=Retry(NoBackoff(), 1, supported_errors=(LostConnection,)),
     )
     return Redis.from_pool(pool)

@@ -74,7 +74,7 @@ class World:
 @given(steps=st.lists(STEPS, max_size=25))
 def test_nobody_who_heard_of_a_change_is_shown_what_was_before_it(redis_server, steps):
     async def scenario():
-        redis = make_redis(redis_server.url)
+        redis = make_redis(redis_server.url, patience=5.0)
         await redis.flushall()
         world = World(redis)
         for step in steps:

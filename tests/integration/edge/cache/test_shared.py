@@ -19,7 +19,7 @@ TAGS = ("all", "path:/a", "product:7")
 @asynccontextmanager
 async def stores(server, count=1):
     """Shared stores of so many workers, on an empty Redis. A busy machine must not look like an absent Redis."""
-    clients = [make_redis(server.url) for _ in range(count)]
+    clients = [make_redis(server.url, patience=5.0) for _ in range(count)]
     await clients[0].flushall()
     try:
         yield [SharedStore(client, patience=2.0) for client in clients]
@@ -142,7 +142,7 @@ async def test_a_redis_that_dies_is_done_without_and_what_it_brings_back_is_not_
 
 
 async def test_a_redis_that_hangs_costs_the_patience_once_and_then_nothing(redis_server):
-    client = make_redis(redis_server.url)
+    client = make_redis(redis_server.url, patience=5.0)
     store = SharedStore(client, patience=0.05)
     await client.ping()
     redis_server.pause()

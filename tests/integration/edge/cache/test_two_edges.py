@@ -69,7 +69,7 @@ class AnEdge:
 async def an_edge(broker, redis_server, catalog, routes):
     rpc = FakeRpc(get_product=catalog)
     link_keeper = Broker(broker.url, name="edge-test", pending=Pending(limit=10))
-    redis = make_redis(redis_server.url)
+    redis = make_redis(redis_server.url, patience=5.0)
     cache = make_cache(SimpleNamespace(cache_bytes=1_000_000, instance="edge-test"), redis=redis, broker=link_keeper)
     cache.shared._patience = 2.0  # a busy machine must not look like an absent Redis
     heard = asyncio.Event()

@@ -23,7 +23,7 @@ class Answering:
 
 class Worker:
     def __init__(self, server):
-        self.redis = make_redis(server.url)
+        self.redis = make_redis(server.url, patience=5.0)
         self.guard = Guard(Answering(), ["catalog"])
         self.rulings = Rulings(self.redis, self.guard)
 

@@ -32,7 +32,7 @@ def server():
 
 @pytest.fixture
 async def redis(server):
-    client = make_redis(server.url)
+    client = make_redis(server.url, patience=5.0)
     await client.flushall()
     yield client
     await client.aclose()
