@@ -20,7 +20,7 @@ check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests
 	$(BIN)/pytest --quiet --numprocesses 2 tests/architecture tests/unit tests/deploy
 
 test: check ## Everything, on private servers beside whatever runs; those that kill processes have a stack of their own
-	$(BIN)/kirana install --browser
+	$(BIN)/kirana install --tests
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/contract
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration tests/e2e --ignore=tests/integration/stack
 	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration/stack tests/chaos

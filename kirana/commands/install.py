@@ -18,11 +18,12 @@ def register(app: typer.Typer) -> None:
 
 
 def install(
-    *, browser: Annotated[bool, typer.Option("--browser", help="Chromium too, which the tests look with.")] = False
+    *,
+    tests: Annotated[bool, typer.Option("--tests", help="Also what the tests look with: a browser, promtool.")] = False,
 ) -> None:
     """Install the servers that are missing (as root), or say exactly which packages to install.
 
     Example: sudo .venv/bin/kirana install
     """
-    installed = packages.ensure([*packages.SERVERS, packages.BROWSER] if browser else packages.SERVERS)
+    installed = packages.ensure([*packages.SERVERS, *packages.FOR_TESTS] if tests else packages.SERVERS)
     Console(stderr=True).print(f"Installed: {', '.join(installed)}." if installed else "Every server is installed.")

@@ -82,8 +82,23 @@ SERVERS = (
     Server("postgresql", postgres_programs),
 )
 
-BROWSER = Server("chromium-headless-shell", browser_program)
-"""What the tests look at the pages with; the shop itself needs none."""
+
+def _program(name: str) -> Callable[[], Path | None]:
+    return lambda: _on_path(name)
+
+
+FOR_TESTS = (
+    Server("chromium-headless-shell", browser_program),
+    Server("prometheus", _program("promtool")),
+    Server("prometheus-alertmanager", _program("amtool")),
+    Server("nginx-light", _program("nginx")),
+    Server("podman", _program("podman")),
+    Server("debootstrap", _program("debootstrap")),
+    Server("nodejs", _program("node")),
+    Server("npm", _program("npm")),
+    Server("kubernetes-client", _program("kubectl")),
+)
+"""What the tests look at pages, rules, images and manifests with; the shop itself needs none."""
 
 
 def missing(servers: Sequence[Server] = SERVERS) -> list[str]:

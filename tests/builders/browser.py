@@ -181,9 +181,9 @@ class Browser:
 
 
 def find_browser():
-    """The program; ``kirana install --browser`` brings it."""
+    """The program; ``kirana install --tests`` brings it."""
     found = browser_program()
-    assert found, "no Chromium here: kirana install --browser"
+    assert found, "no Chromium here: kirana install --tests"
     return str(found)
 
 
