@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONSAFEPATH := 1
 
-.PHONY: up down check test bench bench-edge bench-rpc lint format redoc
+.PHONY: up down check test bench bench-edge bench-rpc lint format redoc release-archive lock licences sbom lowest
 
 up: $(VENV)/.installed ## Start the whole shop on this machine
 	$(BIN)/kirana up $(ARGS)
@@ -21,9 +21,9 @@ check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests
 
 test: check ## Everything, on private servers beside whatever runs; those that kill processes have a stack of their own
 	$(BIN)/kirana install --tests
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/contract
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration tests/e2e --ignore=tests/integration/stack
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration/stack tests/chaos
+	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/contract
+	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/integration tests/e2e --ignore=tests/integration/stack
+	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/integration/stack tests/chaos
 
 bench: $(VENV)/.installed-dev ## Requests per second through the edge, beside bare Sanic
 	$(BIN)/python benchmarks/first.py $(ARGS)
@@ -36,6 +36,9 @@ bench-rpc: $(VENV)/.installed-dev ## What frames are worth: with and without the
 	$(BIN)/kirana install
 	PYTHONPATH=. $(BIN)/python -m benchmarks.rpc $(ARGS)
 
+release-archive: ## Keep the code of the newest tag, which tests run on the schema of the next version
+	git archive --format=tar "$$(git describe --tags --abbrev=0)" edge rpc_services shared | xz -9e > tests/releases/last.tar.xz
+
 REDOC := 2.5.4
 
 redoc: ## Fetch the page of the API that is kept in edge/pages again, without its picture from the internet; needs npm
@@ -44,6 +47,29 @@ redoc: ## Fetch the page of the API that is kept in edge/pages again, without it
 		$$place/package/bundles/redoc.standalone.js | gzip -9n > edge/pages/redoc.standalone.js.gz \
 	&& { cat $$place/package/LICENSE; printf '\nThe bundle holds more:\n\n'; \
 		cat $$place/package/bundles/redoc.standalone.js.LICENSE.txt; } > edge/pages/redoc.LICENSE.txt; rm -r $$place
+
+COMPILE := $(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform linux --no-emit-index-url \
+	--custom-compile-command 'make lock'
+
+lock: $(VENV)/.installed-dev ## Choose the images' packages anew, newest first, and the oldest that pyproject.toml allows
+	$(COMPILE) --upgrade --generate-hashes pyproject.toml --output-file requirements/image.txt
+	$(COMPILE) --upgrade --resolution lowest-direct --no-annotate pyproject.toml --output-file requirements/lowest.txt
+	$(MAKE) --no-print-directory licences
+
+licences: $(VENV)/.installed-dev ## List under which licences the images' packages are
+	$(BIN)/python requirements/licences.py > docs/licences.draft && mv docs/licences.draft docs/licences.md \
+	|| { rm -f docs/licences.draft; exit 1; }
+
+sbom: $(VENV)/.installed-dev ## What the images hold, as CycloneDX: dist/sbom.json
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements/image.txt \
+		--output-reproducible --output-format JSON --output-file dist/sbom.json
+
+lowest: ## Unit tests with the oldest packages that pyproject.toml allows, in an environment of their own
+	$(PYTHON) -m venv dist/lowest
+	dist/lowest/bin/pip install --quiet --constraint requirements/lowest.txt --editable . \
+		'pytest>=9' 'pytest-randomly>=4' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8' 'hypothesis>=6.140'
+	dist/lowest/bin/pytest --quiet --numprocesses 2 tests/unit
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

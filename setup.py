@@ -2,4 +2,4 @@
 
 from setuptools import find_packages, setup
 
-setup(packages=find_packages(include=["edge*", "rpc_services*", "shared*", "kirana*"]))
+setup(packages=find_packages(include=["edge*", "rpc_services*", "shared*", "kirana*", "shipper*"]))

@@ -12,20 +12,22 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
 from kirana.journey.load import NextRequest, request_bytes, run_load
-from kirana.stack import state
+from kirana.stack import processes, state
 from kirana.stack.state import StackState
 
 CONCURRENCIES = (1, 16, 64)
@@ -66,9 +68,12 @@ def main() -> None:
     with _bare_sanic() as bare_url, _goods(stack) as goods:
         scenarios = _scenarios(stack.edge_url, bare_url, goods)
         runs = [
-            _measure(scenario, concurrency, options.seconds) for scenario in scenarios for concurrency in CONCURRENCIES
+            _measure(scenario, concurrency, options.seconds, stack.home)
+            for scenario in scenarios
+            for concurrency in CONCURRENCIES
         ]
     _show(runs)
+    _show_where_it_goes(runs)
     print(f"Written to {_write(runs)}")
 
 
@@ -124,13 +129,27 @@ def _orders(edge: str, goods: Goods, index: int) -> NextRequest:
     return order
 
 
-def _measure(scenario: Scenario, concurrency: int, seconds: float) -> dict[str, Any]:
+def _measure(scenario: Scenario, concurrency: int, seconds: float, home: Path) -> dict[str, Any]:
     sources = scenario.sources(concurrency)
     uvloop.run(run_load(scenario.url, sources, WARM_UP_SECONDS))
+    before = _worked(home)
     measured = uvloop.run(run_load(scenario.url, sources, seconds))
+    worked = _worked(home)
     run = {"scenario": scenario.name, "concurrency": concurrency, **measured.summary()}
+    answered = max(1.0, run["requests_per_second"] * seconds)
+    run["cpu_us"] = {name: round(1e6 * (worked[name] - before[name]) / answered) for name in sorted(worked)}
     print(f"{scenario.name:12} x{concurrency:<3} {run['requests_per_second']:>9,.0f}/s", file=sys.stderr)
     return run
+
+
+def _worked(home: Path) -> Counter[str]:
+    """Seconds of CPU that each program of the stack has used, all of its processes together."""
+    seconds: Counter[str] = Counter()
+    for one in processes.of_stack(home):
+        with suppress(psutil.NoSuchProcess):
+            name, _, number = one.program.rpartition("-")
+            seconds[name if number.isdigit() else one.program] += sum(psutil.Process(one.pid).cpu_times()[:2])
+    return seconds
 
 
 @contextmanager
@@ -217,6 +236,17 @@ def _show(runs: list[dict[str, Any]]) -> None:
     for run in runs:
         figures = (f"{run['requests_per_second']:,.0f}", f"{run['p50_ms']:.2f}", f"{run['p99_ms']:.2f}")
         table.add_row(run["scenario"], str(run["concurrency"]), *figures, str(run["failed"]))
+    Console().print(table)
+
+
+def _show_where_it_goes(runs: list[dict[str, Any]]) -> None:
+    """A million divided by a figure is what one core of that program can do in a second."""
+    most = [run for run in runs if run["concurrency"] == max(CONCURRENCIES) and run["scenario"] != "bare Sanic"]
+    table = Table(
+        "program", *(run["scenario"] for run in most), title=f"CPU µs a request, {max(CONCURRENCIES)} clients"
+    )
+    for name in sorted({name for run in most for name, used in run["cpu_us"].items() if name and used}):
+        table.add_row(name, *(str(run["cpu_us"].get(name, 0)) for run in most))
     Console().print(table)
 
 

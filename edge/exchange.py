@@ -64,6 +64,7 @@ class Exchange:
     began: float = field(default_factory=time.perf_counter)
     request_id: str = ""
     traceparent: str = ""
+    tracestate: str | None = None
     deadline: Deadline = field(default_factory=lambda: Deadline.after(5.0))
     body: dict[str, Any] | None = None
     caller: Caller | None = None
@@ -72,6 +73,10 @@ class Exchange:
     verdicts: list[Verdict] = field(default_factory=list)
     is_caller_counted: bool = False
     rpc_seconds: float = 0.0
+    problem: str | None = None
+    """The code that the answer says no with, if it does; ``reason`` is for the log only."""
+
+    reason: str | None = None
     place: AdaptiveLimit | None = None
     """Where a place is to be taken when the body has come; ``None`` when it was taken at once."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from edge.rpc.guard import Guard
 
 PING_SECONDS = 2.0
+MAINTENANCE = "maintenance"
+"""What an edge that an operator has taken out names as missing."""
 
 
 class WorkerHealth:
@@ -43,6 +45,7 @@ class WorkerHealth:
         self._table = table
         self._redis_state = "ok"
         self._is_leaving = False
+        self.is_in_maintenance = False
 
     def leave(self) -> None:
         """From now on no new requests should come here."""
@@ -50,12 +53,14 @@ class WorkerHealth:
 
     def ready(self) -> bool:
         """Whether requests should be sent here at all."""
-        return not self._is_leaving and self._broker.is_connected
+        return not self._is_leaving and not self.is_in_maintenance and self._broker.is_connected
 
     def dependencies(self) -> dict[str, str]:
         """Per dependency: ``ok``, ``degraded`` or ``down``."""
         states = {"broker": "ok" if self._broker.is_connected else "down", "redis": self._redis_state}
         states["limits"] = "degraded" if self._limiter.is_local else "ok"
+        if self.is_in_maintenance:
+            states[MAINTENANCE] = "down"
         if self._table is not None:
             states["consul"] = "ok" if self._table.is_current else "degraded"
         return states

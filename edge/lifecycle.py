@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import random
 import signal
@@ -19,6 +18,7 @@ import structlog
 from edge.metrics.together import listener, workers_of
 from edge.reception import Reception
 from edge.serving import places
+from shared.garbage import leave_out_what_lives
 
 if TYPE_CHECKING:
     from sanic import Sanic
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from shared.logs.spool import Spool
 
 log = structlog.get_logger()
-
-YOUNG_OBJECTS = 10_000
-"""New objects before the garbage collector looks at them: at Python's 700 it looks twice for every hundred requests."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PARENT_CHECK_SECONDS = 0.25
@@ -81,7 +78,7 @@ class Stay:
             self._worker.keep_running(self._retire())
         if self._spool is not None:
             self._spool.gather(asyncio.get_running_loop().call_soon)
-        _leave_out_of_collections()
+        leave_out_what_lives()
         log.info("edge.worker.open", port=self._settings.port, connections=self._reception.most)
 
     async def listen_for_the_end(self, _: object) -> None:
@@ -130,16 +127,6 @@ class Stay:
     def _stop(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self._app.stop(terminate=False)
-
-
-def _leave_out_of_collections() -> None:
-    """Have the garbage collector pass over all that lives as long as the process.
-
-    A full collection of it takes 50 ms, and under load there was one several times a second.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, 20, 50)
 
 
 async def _turn_to_retire(port: int) -> socket.socket:

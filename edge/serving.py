@@ -7,7 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sanic import Sanic
+from sanic.mixins import startup
 from sanic.worker.loader import AppLoader
+from sanic.worker.manager import WorkerManager
 
 from edge.protocol import StrictProtocol
 
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 OTHER_FILES = 500
 """File descriptors that a worker may need for all but its clients: links, logs, Redis, Consul."""
+
+
+class Manager(WorkerManager):
+    """Sanic's own, told to end before its workers have said that they serve, would wait for that for ever."""
+
+    def _all_workers_ack(self) -> bool:
+        return self._shutting_down or super()._all_workers_ack()  # type: ignore[no-untyped-call]
 
 
 def serve(settings: Settings, build: Callable[[], Sanic[Any, Any]]) -> None:
@@ -44,6 +53,7 @@ def serve(settings: Settings, build: Callable[[], Sanic[Any, Any]]) -> None:
     if settings.is_alone:
         Sanic.serve_single(primary=app)
     else:
+        startup.WorkerManager = Manager  # type: ignore[attr-defined]
         Sanic.serve(primary=app, app_loader=loader)
 
 

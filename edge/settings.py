@@ -14,6 +14,7 @@ from edge.key_set import ALGORITHMS
 from edge.reception import MOST_CONNECTIONS
 from shared.metrics.settings import OFF, MetricsAddress, read_metrics_address
 from shared.settings.reader import Reader, boolean, positive, words
+from shared.tracing.settings import TracingSettings, read_tracing_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ class Settings:
     redis_url: str = field(repr=False)
     cursor_secret: str = field(repr=False)
     consul_url: str | None = None
+    consul_token: str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
@@ -61,6 +63,7 @@ class Settings:
     coalescing: bool = True
     least_in_flight: int = 96
     metrics: MetricsAddress = OFF
+    tracing: TracingSettings | None = None
     cache_bytes: int = 64 * 1024 * 1024
     """How much each worker may keep of answers, in bytes."""
 
@@ -78,6 +81,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         redis_url=reader.read("REDIS_EDGE", _url("redis", "rediss", "unix")),
         cursor_secret=reader.read("CURSOR_SECRET", _secret),
         consul_url=reader.read("CONSUL_URL", _url("http", "https"), "") or None,
+        consul_token=reader.read("CONSUL_TOKEN", str, "") or None,
         host=reader.read("EDGE_HOST", str, "127.0.0.1"),
         port=reader.read("EDGE_PORT", positive, 8000),
         workers=reader.read("EDGE_WORKERS", positive, 1),
@@ -101,6 +105,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         coalescing=reader.read("EDGE_COALESCING", boolean, default=True),
         least_in_flight=reader.read("EDGE_LEAST_IN_FLIGHT", positive, 96),
         metrics=read_metrics_address(reader),
+        tracing=read_tracing_settings(reader),
         cache_bytes=reader.read("EDGE_CACHE_BYTES", positive, 64 * 1024 * 1024),
     )
     reader.finish()

@@ -13,6 +13,7 @@ from edge.admission.door import Admission, policy_of
 from edge.cache.assembly import make_cache
 from edge.collaborators import Collaborators
 from edge.discovery.agent import ConsulAgent
+from edge.discovery.maintenance import Attendance, MaintenanceWatch
 from edge.discovery.registration import Registration
 from edge.discovery.table import Instance, InstanceTable
 from edge.discovery.watch import Watch
@@ -25,6 +26,7 @@ from edge.metrics.admission import AdmissionState
 from edge.metrics.cache import CacheState
 from edge.metrics.connections import ConnectionState
 from edge.metrics.limits import LimitState
+from edge.metrics.redis_pool import RedisPoolState
 from edge.metrics.state import WorkerState
 from edge.metrics.table import TableState
 from edge.metrics.teller import Teller
@@ -44,9 +46,11 @@ from edge.rpc.rulings import Rulings
 from edge.status.picture import picture
 from edge.status.siblings import Door
 from edge.status.sight import Sight
+from edge.tracing import TracedRpc
 from edge.upstreams.upstreams import Upstreams
 from shared.contracts import cart, catalog, identity, notification, order
 from shared.metrics.counting import registry
+from shared.tracing.processes import Closing, begin_recording
 from shared.values.times import Clock, now
 
 if TYPE_CHECKING:
@@ -77,6 +81,7 @@ class Worker:
     registration: Registration | None = None
     teller: Teller | None = None
     door: Door | None = None
+    tracing: Closing | None = None
     live: LiveRoutes | None = None
     reception: Reception = field(default_factory=Reception)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -99,6 +104,10 @@ class Worker:
 
     async def open(self) -> None:
         """Connect. Whatever is away is waited for in the background: the edge starts anyway and says so."""
+        settings = self.collaborators.settings
+        self.tracing = begin_recording(
+            settings.tracing, service="edge", instance=settings.instance, environment=settings.environment
+        )
         await self.broker.open()
         await self.collaborators.limiter.open()
         await self.keys.open()
@@ -113,7 +122,7 @@ class Worker:
             self.keep_running(self.collaborators.rulings.run())
         url = self.collaborators.settings.consul_url
         if url:
-            self._join(ConsulAgent(url))
+            self._join(ConsulAgent(url, self.collaborators.settings.consul_token))
 
     def keep_running(self, work: Coroutine[None, None, None]) -> None:
         """Run ``work`` beside the requests until :meth:`leave`; if it ends by a fault, that is logged."""
@@ -145,6 +154,8 @@ class Worker:
             parts.append(self.teller.close())
         if self.door:
             parts.append(self.door.close())
+        if self.tracing:
+            parts.append(asyncio.to_thread(self.tracing.close))
         await asyncio.gather(*(asyncio.wait_for(part, CLOSING_SECONDS) for part in parts), return_exceptions=True)
 
     def _join(self, agent: ConsulAgent) -> None:
@@ -159,12 +170,17 @@ class Worker:
         self.agent = agent
         self.registration = Registration(agent, instance, self.health)
         self.keep_running(self.registration.run())
+        attendance = Attendance(self.reception, on_change=self._attend)
+        self.keep_running(MaintenanceWatch(agent, settings.instance, attendance).run())
         watch = Watch(agent, self.table, (*SERVICES, "edge", *self.collaborators.upstreams.names))
         self.collaborators.upstreams.on_new_services = watch.follow_also
         self.keep_running(watch.run())
         if self.live:
             self.live.shared = SharedTable(agent)
             self.keep_running(TableWatch(self.live.shared, self.live).run())
+
+    def _attend(self, is_out: bool) -> None:  # noqa: FBT001 - what the operator's wish comes to
+        self.health.is_in_maintenance = is_out
 
 
 def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
@@ -190,7 +206,7 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
     health = WorkerHealth(broker=broker, guard=guard, consumers=consumers, redis=redis, table=known, limiter=limiter)
     collaborators = Collaborators(
         settings=settings,
-        rpc=guard,
+        rpc=guard if settings.tracing is None else TracedRpc(guard),
         redis=redis,
         clock=clock,
         revocations=sessions,
@@ -209,6 +225,7 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
         told = [registry, state, ConnectionState(reception), TokenState(keys, sessions)]
         told += [CacheState(collaborators.cache), UpstreamState(collaborators.upstreams)]
         told += [AdmissionState(collaborators.admission), LimitState(limiter)]
+        told += [collaborators.sight.traffic, RedisPoolState(redis)]
         teller = Teller(told, edge_port=settings.port)
     return Worker(
         collaborators=collaborators,

@@ -25,12 +25,17 @@ COMMANDS = (
     "seed",
     "demo",
     "audit",
+    "backup",
     "events",
     "doctor",
     "install",
     "secrets",
     "cache",
     "routes",
+    "config",
+    "maintenance",
+    "deploy",
+    "elastic",
 )
 
 EXAMPLES = """Run the shop on this machine, and look after it.
@@ -38,7 +43,7 @@ EXAMPLES = """Run the shop on this machine, and look after it.
 \b
 kirana up                      start everything, wait until it is ready
 kirana demo                    walk a purchase from sign-up to the mail
-kirana logs --request ID       every line of one request
+kirana logs ID                 what became of one request, and why
 kirana events parked           what the services could not handle, and why
 kirana status --json           addresses and credentials for scripts
 kirana down                    stop everything

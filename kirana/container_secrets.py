@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from kirana import container_certificates, front_certificate
 from kirana.stack.definitions import CALLS, render
 from kirana.stack.passwords import passwords
 
@@ -12,13 +14,14 @@ DATABASES = ("identity", "catalog", "order", "notification")
 
 
 def write(folder: Path) -> list[str]:
-    """Write what is missing into ``folder`` and answer the names of all files. Passwords once drawn are kept.
+    """Write what is missing into ``folder`` and answer the names of all files.
 
+    Passwords once drawn are kept, and so is a certificate that was put there.
     The folder is closed to other users; the files in it are not, because a container's own user must read them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    files = contents(passwords(folder))
+    files = contents(passwords(folder)) | front_certificate.ensure(folder) | container_certificates.ensure(folder)
     for name, text in files.items():
         path = folder / name
         path.write_text(text, encoding="utf-8")
@@ -43,7 +46,15 @@ def contents(drawn: Mapping[str, str]) -> dict[str, str]:
         "operator_amqp_url": f"amqp://operator:{drawn['amqp.operator']}@rabbitmq:5672/kirana",
         "key_passphrase": drawn["identity.key_passphrase"],
         "cursor_secret": drawn["edge.cursor_secret"],
+        "metrics_database_password": drawn["database.metrics"],
+        "redis_passwords.json": json.dumps(
+            {f"redis://redis-{of}:6379": drawn[f"redis.{of}"] for of in ("carts", "edge")}
+        ),
+        "grafana_password": drawn["grafana"],
         "elastic_password": drawn["elastic"],
+        "shipper_password": drawn["elastic.shipper"],
+        "kibana_password": drawn["elastic.kibana"],
+        "kibana_key": drawn["kibana.key"],
     }
 
 

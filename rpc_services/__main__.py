@@ -1,6 +1,6 @@
 """``python -m rpc_services <service> [migrate]``: eventlet patches the world before anything else is imported.
 
-``python -m rpc_services healthy`` is asked every few seconds, so it imports none of that.
+``python -m rpc_services healthy`` and ``alive`` are asked every few seconds, so they import none of that.
 """
 
 import os
@@ -9,8 +9,8 @@ import warnings
 
 from rpc_services import health_file
 
-if __name__ == "__main__" and sys.argv[1:] == ["healthy"]:
-    sys.exit(health_file.main(os.environ))
+if __name__ == "__main__" and sys.argv[1:] in (["healthy"], ["alive"]):
+    sys.exit(health_file.main(os.environ, question=sys.argv[1]))
 
 warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
 

@@ -44,10 +44,24 @@ def complaint_about(path: Path, *, now: float) -> str:
     return ""
 
 
-def main(environ: Mapping[str, str]) -> int:
-    """The exit status for a health check: 0 only if the last report is fresh and says that all is well."""
+def silence_of(path: Path, *, now: float) -> str:
+    """What says that the process which reports at ``path`` hangs or is gone; empty when it goes on reporting."""
+    try:
+        age = now - path.stat().st_mtime
+    except OSError as fault:
+        return f"there is no report at {path}: {fault.strerror}"
+    return f"the last report is {age:.0f} s old" if age >= STALE_SECONDS else ""
+
+
+def main(environ: Mapping[str, str], *, question: str = "healthy") -> int:
+    """The exit status for a health check.
+
+    ``healthy``: 0 only if the last report is fresh and says that all is well. ``alive``: 0 if it is fresh, whatever it
+    says, so that nobody starts a process again for what is wrong with its database.
+    """
     place = environ.get(VARIABLE, "")
-    complaint = complaint_about(Path(place), now=time.time()) if place else f"{VARIABLE} is not set"
+    judge = silence_of if question == "alive" else complaint_about
+    complaint = judge(Path(place), now=time.time()) if place else f"{VARIABLE} is not set"
     if complaint:
-        sys.stderr.write(f"not healthy: {complaint}\n")
+        sys.stderr.write(f"not {question}: {complaint}\n")
     return 1 if complaint else 0

@@ -20,9 +20,10 @@ from eventlet.event import Event
 from nameko import config
 
 from rpc_services import health_file
-from rpc_services.registration import Registration, health_of
+from rpc_services.registration import Agent, Registration, health_of
 from rpc_services.workers import MAX_WORKERS
 from shared import logs
+from shared.garbage import leave_out_what_lives
 from shared.metrics.counting import registry
 from shared.metrics.listening import Listener
 from shared.metrics.rendering import rendered
@@ -31,11 +32,13 @@ from shared.nameko_ext.container import ServiceContainer
 from shared.nameko_ext.metrics import ContainerState
 from shared.persistence.migrations import migrate
 from shared.settings.reader import BadSettings, Reader, positive
+from shared.tracing.processes import begin_recording
+from shared.tracing.settings import TracingSettings, read_tracing_settings
 
 log = structlog.get_logger()
 
 SERVICES = ("identity", "catalog", "cart", "order", "notification")
-USAGE = f"usage: python -m rpc_services {{{','.join(SERVICES)}}} [migrate]  |  python -m rpc_services healthy"
+USAGE = f"usage: python -m rpc_services {{{','.join(SERVICES)}}} [migrate]  |  python -m rpc_services {{healthy,alive}}"
 EX_USAGE = 64
 HEARTBEAT_SECONDS = 10
 
@@ -48,12 +51,13 @@ class ProcessSettings:
     instance: str
     amqp_url: str
     max_workers: int
-    consul_url: str
+    consul: Agent
     environment: str
     log_level: str
     log_spool: Path | None
     health_file: Path | None = None
     metrics: MetricsAddress = OFF
+    tracing: TracingSettings | None = None
 
     def __repr__(self) -> str:
         """Without the broker's password."""
@@ -70,12 +74,13 @@ def read_process_settings(service: str, environ: Mapping[str, str]) -> ProcessSe
         instance=reader.read("INSTANCE", str, f"{service}-{_this_process()}"),
         amqp_url=reader.read("AMQP_URL", str),
         max_workers=reader.read("MAX_WORKERS", positive, MAX_WORKERS),
-        consul_url=reader.read("CONSUL_URL", str, ""),
+        consul=Agent(reader.read("CONSUL_URL", str, ""), reader.read("CONSUL_TOKEN", str, "")),
         environment=reader.read("ENVIRONMENT", str, "local"),
         log_level=reader.read("LOG_LEVEL", str, "info"),
         log_spool=Path(spool) if spool else None,
         health_file=Path(report) if report else None,
         metrics=read_metrics_address(reader),
+        tracing=read_tracing_settings(reader),
     )
     reader.finish()
     return settings
@@ -109,7 +114,12 @@ def run(service_class: type, environ: Mapping[str, str]) -> None:
         spool=settings.log_spool,
     )
     configure_nameko(settings)
+    tracing = begin_recording(
+        settings.tracing, service=settings.service, instance=settings.instance, environment=settings.environment
+    )
     Process(ServiceContainer(service_class), settings).run()
+    if tracing is not None:
+        tracing.close()
 
 
 def run_migrations(service: str, environ: Mapping[str, str]) -> None:
@@ -145,7 +155,7 @@ class Process:
         self._container = container
         self._settings = settings
         self._asked_to_stop = Event()
-        self._registration = Registration(container, settings.instance, settings.consul_url)
+        self._registration = Registration(container, settings.instance, settings.consul)
 
     def run(self) -> None:
         """Start, wait for a signal or the container's death, stop in order."""
@@ -155,6 +165,7 @@ class Process:
         self._registration.start()
         self._listen()
         reporting = eventlet.spawn(self._report_for_ever)
+        leave_out_what_lives()
         log.info("service.started", workers=self._settings.max_workers)
         waiting = eventlet.spawn(self._container.wait)
         waiting.link(lambda _: self._ask_to_stop())

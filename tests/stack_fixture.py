@@ -23,11 +23,11 @@ def environment_of(home):
     return os.environ | {"KIRANA_HOME": str(home), "PYTHONSAFEPATH": "1"} | QUICK
 
 
-def kirana(home, *arguments, timeout=UP_SECONDS, **options):
-    """Run the command line on the stack in ``home``, as an operator would."""
+def kirana(home, *arguments, timeout=UP_SECONDS, variables=None, **options):
+    """Run the command line on the stack in ``home``, as an operator would; ``variables`` are set in the shell, too."""
     return subprocess.run(
         [sys.executable, "-m", "kirana.cli", *arguments],
-        env=environment_of(home),
+        env=environment_of(home) | (variables or {}),
         stdin=options.pop("stdin", subprocess.DEVNULL) if "input" not in options else None,
         capture_output=True,
         text=True,

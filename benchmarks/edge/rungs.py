@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-RATES = {"plenty": {"quota": 100_000, "window": 60}}
-"""Scaled up by the stack's own factor: counted exactly, never reached."""
+RATES = {"plenty": {"quota": 100_000, "window": 60}, "hardly": {"quota": 1, "window": 3600}}
+"""Scaled up by the stack's own factor: the one is counted exactly and never reached, the other spent at once."""
 
 BOTH = {"address": "plenty", "caller": "plenty"}
 KEPT = {"ttl": 600, "vary": "caller-class", "tags": ["product:{product_id}"]}
@@ -17,7 +17,10 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @dataclass(frozen=True)
 class Rung:
-    """One step up. ``numbered`` asks for many products in turn, or equal reads would share one call."""
+    """One step up.
+
+    ``numbered`` asks for many products in turn, or equal reads would share one call; ``refused`` is answered with 429.
+    """
 
     name: str
     path: str
@@ -26,6 +29,7 @@ class Rung:
     kept: bool = False
     numbered: bool = False
     traced: bool = False
+    refused: bool = False
 
     def route(self) -> dict[str, Any]:
         """This rung in the table's words."""
@@ -54,7 +58,8 @@ ASKED = Rung("+ uncached RPC", "/asked/{product_id}", auth="optional", limits=BO
 ASKED_TRACED = Rung(
     "+ uncached RPC, traced", "/asked/{product_id}", auth="optional", limits=BOTH, numbered=True, traced=True
 )
-LADDER = (ROUTED, KNOWN, LIMITED, CACHED, TRACED, ASKED, ASKED_TRACED)
+REFUSED = Rung("  refused (429)", "/refused/{product_id}", auth="optional", limits={"address": "hardly"}, refused=True)
+LADDER = (ROUTED, KNOWN, LIMITED, CACHED, TRACED, ASKED, ASKED_TRACED, REFUSED)
 
 
 def write_table(path: Path) -> None:

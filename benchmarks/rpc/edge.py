@@ -1,4 +1,4 @@
-"""``python -m benchmarks.rpc.edge MODE PORT``: Sanic with the edge's own client, or with the simplest one there is."""
+"""``python -m benchmarks.rpc.edge MODE PORT``: Sanic as the edge serves, with its own client or the simplest one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.response import raw
 
 from benchmarks.rpc import contract
+from edge.protocol import StrictProtocol
 from edge.rpc.calls import CallContext, Deadline
 from edge.rpc.client import RpcClient
 from edge.rpc.connection import Broker
@@ -23,6 +24,7 @@ from edge.rpc.guard import Guard
 from edge.rpc.lane import POLICY
 from edge.rpc.pending import Pending
 from shared.contracts.exchanges import CALLS
+from shared.garbage import leave_out_what_lives
 
 if TYPE_CHECKING:
     from aiormq.abc import DeliveredMessage
@@ -133,6 +135,7 @@ def main() -> None:
     @app.before_server_start
     async def connect(_: Sanic[Any, Any]) -> None:
         await client.open()
+        leave_out_what_lives()
 
     @app.get("/products/<product_id:int>")
     async def product(_: Request, product_id: int) -> HTTPResponse:
@@ -142,7 +145,7 @@ def main() -> None:
     async def batches(_: Request) -> HTTPResponse:
         return raw(orjson.dumps(client.batch_sizes(), option=orjson.OPT_NON_STR_KEYS), content_type="application/json")
 
-    app.run(host="127.0.0.1", port=port, single_process=True, access_log=False, motd=False)
+    app.run(host="127.0.0.1", port=port, single_process=True, protocol=StrictProtocol, access_log=False, motd=False)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Agent(Protocol):
 class ConsulAgent:
     """An agent behind HTTP. Make it inside a running event loop; close it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str | None = None) -> None:
         parts = urlsplit(url)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # py-consul hands aiohttp options by their old names
@@ -51,6 +51,7 @@ class ConsulAgent:
                 host=parts.hostname or "127.0.0.1",
                 port=parts.port or 8500,
                 scheme=parts.scheme,
+                token=token,
                 verify=parts.scheme == "https",
                 connections_timeout=WAIT_SECONDS + 10,
             )

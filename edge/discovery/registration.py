@@ -29,8 +29,8 @@ class Pulse(Protocol):
 
 
 def status_of(dependencies: dict[str, str]) -> str:
-    """Without the broker nothing can be served; anything else can be done without for a while."""
-    if dependencies.get("broker") == "down":
+    """Without the broker, or against an operator's wish, nothing is served; all else can be missed for a while."""
+    if dependencies.get("broker") == "down" or dependencies.get("maintenance") == "down":
         return "critical"
     return "passing" if all(state == "ok" for state in dependencies.values()) else "warning"
 

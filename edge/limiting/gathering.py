@@ -9,6 +9,8 @@ from functools import partial
 
 from edge.limiting.limits import Asked, Check, Limit, Taken
 from edge.limiting.shared_windows import SharedWindows
+from edge.limiting.tracing import Question
+from shared.tracing import recording
 
 LARGEST_BATCH = 512
 UNANSWERED = Taken(-1, ())
@@ -41,6 +43,8 @@ class Gathering:
         self._under_way: list[Asked] = []
         self._is_departing = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._callers: list[str] = []
+        self._question: Question | None = None
         self.batch_sizes: Counter[int] = Counter()
 
     def ask(self, limits: Sequence[Limit], keys: tuple[str, ...]) -> asyncio.Future[Taken]:
@@ -54,6 +58,8 @@ class Gathering:
                 loop.call_soon(self._depart)
         seat: asyncio.Future[Taken] = loop.create_future()
         group.seats.append(seat)
+        if recording.active is not None and (caller := recording.here.get()) is not None:
+            self._callers.append(caller)
         return seat
 
     def _depart(self) -> None:
@@ -62,6 +68,8 @@ class Gathering:
             return
         names = list(self._groups)[:LARGEST_BATCH]
         asked = self._under_way = [self._groups.pop(name) for name in names]
+        callers, self._callers = self._callers, []
+        self._question = Question(callers, len(asked)) if callers else None
         self._alarm = asyncio.get_running_loop().call_later(self._half, self._be_patient)
         try:
             self._shared.take(asked, partial(self._arrived, asked))
@@ -79,6 +87,8 @@ class Gathering:
         if asked is not self._under_way:
             return  # it was given up before
         self._under_way = []
+        if self._question is not None:
+            self._question.over(answer)
         if self._alarm is not None:
             self._alarm.cancel()
         if isinstance(answer, Exception):

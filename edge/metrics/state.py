@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.registry import Collector
 
+from edge.rpc.post import IN_FLIGHT as PLACES
 from shared.metrics import families
 from shared.metrics.state import BREAKER_STATES, Seen, counted, sized
 
@@ -71,5 +72,6 @@ class WorkerState(Collector):
             families.WAITING,
             *(Seen((service, CALLER), each["waiting"] + in_lanes.get(service, 0)) for service, each in posts),
         )
+        yield counted(families.IN_FLIGHT_LIMIT, *(Seen((service, CALLER), PLACES) for service, _ in posts))
         known = [(service, self._consumers.count(service)) for service, _ in posts]
         yield counted(families.CONSUMERS, *(Seen((service,), seen) for service, seen in known if seen is not None))

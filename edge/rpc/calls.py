@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from shared.contracts.method import Method
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """A moment after which nobody waits: the wall clock's for other processes, the monotonic one's for this."""
 
     epoch_ms: int
@@ -27,8 +28,7 @@ class Deadline:
         return self.monotonic - time.monotonic()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallContext:
+class CallContext(Struct, frozen=True, kw_only=True):
     """What travels beside the arguments. ``route`` names the route that caused the call, for the logs."""
 
     request_id: str
@@ -38,10 +38,14 @@ class CallContext:
     fingerprint: str | None = None
     user_id: str | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
+
+    def under(self, traceparent: str, tracestate: str | None) -> CallContext:
+        """The same, caused by another span."""
+        return replace(self, traceparent=traceparent, tracestate=tracestate)
 
 
-@dataclass(frozen=True, slots=True)
-class RpcReply:
+class RpcReply(Struct, frozen=True):
     """A service's answer as plain JSON; ``replayed`` when an earlier run of the same operation gave it."""
 
     result: Any

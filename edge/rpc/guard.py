@@ -68,11 +68,13 @@ class Guard:
         except RemoteRefusal as refusal:
             outcome = outcome_of(refusal.code)
             raise
-        except NotExecuted:
+        except NotExecuted as failure:
             outcome = NOT_EXECUTED
+            _tell_unanswered(method, failure)
             raise
-        except CallFailure:
+        except CallFailure as failure:
             outcome = UNKNOWN
+            _tell_unanswered(method, failure)
             raise
         finally:
             counts.ended(outcome, time.perf_counter() - began)
@@ -151,7 +153,13 @@ class Guard:
 
 
 def _refused(post: Post, method: str) -> NotExecuted:
-    return NotExecuted("the breaker is open", max(1, math.ceil(post.circuit.retry_after(method))))
+    reason = post.circuit.reason(method) or "an operator holds it open"
+    return NotExecuted(f"the breaker is open: {reason}", max(1, math.ceil(post.circuit.retry_after(method))))
+
+
+def _tell_unanswered(method: Method, failure: CallFailure) -> None:
+    """One line where a call ends that has none in the service."""
+    log.warning("rpc.not_answered", method=method.routing_key, reason=failure.reason, blame=failure.blame.value)
 
 
 def _report(service: str, method: str, state: BreakerState, reason: str) -> None:

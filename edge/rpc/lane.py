@@ -22,6 +22,8 @@ from edge.rpc.failures import (
 from edge.rpc.wire import context_of, decode_reply, frame_properties, open_reply
 from shared.contracts import frames
 from shared.resilience.coalescing import CoalescingPolicy, NeverLeft, Overloaded, Unanswered
+from shared.tracing import recording
+from shared.tracing.framing import framed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,7 +123,8 @@ class Lane:
         patience = flight.patience()
         properties = frame_properties(frame_id, reply_to=link.reply_to, patience=patience)
         try:
-            await link.publish(flight.body(), self._routing_key, properties, patience=patience)
+            with framed(flight.callers() if recording.active else (), self._routing_key, frame_id):
+                await link.publish(flight.body(), self._routing_key, properties, patience=patience)
         except OutcomeUnknown:
             if not flight.over.done():
                 raise
@@ -152,6 +155,11 @@ class Flight:
                 for call_id, errand in self._errands.items()
             ]
         )
+
+    def callers(self) -> list[str]:
+        """Whose calls these are, as spans; those who share a call among them."""
+        contexts = [waiter.item.context for errand in self._errands.values() for waiter in errand.waiters]
+        return [context.traceparent for context in contexts if context.traceparent is not None]
 
     def patience(self) -> float:
         """Seconds until the last who waits for any of it is gone."""

@@ -48,6 +48,8 @@ def context_of(method: Method, context: CallContext, *, deadline_ms: int | None 
         found[headers.USER_ID] = context.user_id
     if context.traceparent is not None:
         found[headers.TRACEPARENT] = context.traceparent
+    if context.tracestate is not None:
+        found[headers.TRACESTATE] = context.tracestate
     return found
 
 

@@ -11,17 +11,20 @@ from edge.admission.refusal import refusal
 from edge.composing import for_each
 from edge.exchange import Exchange, Stage, Target
 from edge.routes import Route
+from shared.contracts.refusals import Unavailable
 
 
 @for_each
 def admit(route: Route) -> Stage:
     """A place is held from here to the answer, except while a body is awaited: slow senders take nobody's place."""
     kind, upstream, priority = route.policy.name, upstream_of(route.policy), priority_of(route.policy)
+    shed = f"shed at the door: as many requests for {upstream} are under way as can be served well"
 
     async def admit(exchange: Exchange, proceed: Target) -> HTTPResponse:
         limit = exchange.equipment.collaborators.admission.limit_of(upstream)
         is_late = _lacks_body(exchange.request)
         if not limit.admits(priority):
+            exchange.problem, exchange.reason = Unavailable.code, shed
             return refusal(exchange.request.path, exchange.request_id, closing=is_late)
         if is_late:
             exchange.place = limit  # limit_body takes it when the body is there

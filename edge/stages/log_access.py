@@ -12,12 +12,13 @@ from edge.exchange import Exchange, Target
 log = structlog.get_logger()
 
 CLIENT_HAS_GONE = 499
+SERVER_FAULT = 500
 NOT_COUNTED = frozenset({"alive", "ready", "status", "status_json"})
 """Who looks at how the edge is should not see the looking."""
 
 
 async def log_access(exchange: Exchange, proceed: Target) -> HTTPResponse:
-    """Log when the answer is ready; a request whose client went away is logged too."""
+    """Log when the answer is ready; a request whose client went away is logged too. It says why one failed."""
     status, route = CLIENT_HAS_GONE, exchange.route
     try:
         response = await proceed(exchange)
@@ -25,17 +26,24 @@ async def log_access(exchange: Exchange, proceed: Target) -> HTTPResponse:
     finally:
         ended = time.perf_counter()
         seconds = ended - exchange.began
-        if route is None or route.policy.local not in NOT_COUNTED:
-            exchange.equipment.collaborators.sight.history.note(status, seconds, ended)
-        log.info(
+        is_counted = route is None or route.policy.local not in NOT_COUNTED
+        if is_counted:
+            sight = exchange.equipment.collaborators.sight
+            sight.history.note(status, seconds, ended)
+            sight.traffic.note(route.policy.name if route else "none", exchange.request.method, status, seconds)
+        tell = log.warning if is_counted and status >= SERVER_FAULT else log.info
+        tell(
             "http.request",
             route=route.policy.name if route else "none",
             routes=exchange.snapshot.version.hash,
+            code=exchange.problem,
+            reason=exchange.reason,
             **{
                 "http.request.method": exchange.request.method,
                 "url.path": exchange.request.path,
                 "http.response.status_code": status,
                 "event.duration": int(seconds * 1_000_000_000),
+                "event.outcome": "failure" if status >= CLIENT_HAS_GONE else "success",
             },
         )
     return response

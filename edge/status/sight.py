@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from edge.metrics.traffic import Traffic
 from edge.reception import Reception
 from edge.status.history import History
 
@@ -20,6 +21,7 @@ class Sight:
     """One per worker. ``table`` is ``None`` where there is no Consul."""
 
     history: History = field(default_factory=History)
+    traffic: Traffic = field(default_factory=Traffic)
     table: InstanceTable | None = None
     lanes: Mapping[str, Lane] = field(default_factory=dict)
     reception: Reception = field(default_factory=Reception)

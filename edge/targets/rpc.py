@@ -47,6 +47,7 @@ async def ask(
         fingerprint=operation.fingerprint if operation else None,
         user_id=known_user,
         traceparent=exchange.traceparent,
+        tracestate=exchange.tracestate,
     )
     began = time.perf_counter()
     try:

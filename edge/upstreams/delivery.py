@@ -34,6 +34,12 @@ class Delivered(HTTPResponse):
         return self
 
 
+def request_of(response: HTTPResponse) -> dict[str, str]:
+    """The field that a line about the delivery of this answer is found by: nothing is bound any more by then."""
+    known = response.headers.get("x-request-id")
+    return {} if known is None else {"http.request.id": known}
+
+
 @contextmanager
 def patience(request: Request, *, upload: float | None = None, answer: float) -> Iterator[None]:
     """Let the connection's clocks allow as many seconds for a body to come and between two parts of an answer."""

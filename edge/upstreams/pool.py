@@ -9,6 +9,7 @@ import aiohttp
 from yarl import URL
 
 from edge.upstreams.failures import Broken, Unreached, Unusable
+from edge.upstreams.tracing import asking, noted, under
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -49,21 +50,26 @@ class Connections:
 
         Nothing is followed, unpacked or tried again here.
         """
+        with asking(instance, outgoing.method) as span:
+            answer = await self._sent(instance, outgoing, under(span, outgoing.fields))
+            noted(span, answer.status)
+        if answer.status <= SWITCHING:
+            answer.close()
+            raise Unusable(f"a status that nobody asked for: {answer.status}")
+        return answer
+
+    async def _sent(self, instance: Instance, outgoing: Outgoing, fields: Fields) -> aiohttp.ClientResponse:
         try:
-            answer = await self._opened().request(
+            return await self._opened().request(
                 outgoing.method,
                 url_of(instance, outgoing.target),
-                headers=outgoing.fields,
+                headers=fields,
                 data=outgoing.body,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=outgoing.connect),
             )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as fault:
             raise translated(fault) from fault
-        if answer.status <= SWITCHING:
-            answer.close()
-            raise Unusable(f"a status that nobody asked for: {answer.status}")
-        return answer
 
     async def close(self) -> None:
         """Close all of them."""

@@ -11,7 +11,7 @@ from sanic import HTTPResponse
 from sanic.exceptions import SanicException
 from sanic.http import Stage
 
-from edge.upstreams.delivery import Delivered, cut, patience
+from edge.upstreams.delivery import Delivered, cut, patience, request_of
 from edge.upstreams.failures import Unusable
 from edge.upstreams.headers import to_client
 
@@ -102,7 +102,8 @@ class Streamed(Delivered):
                 else:
                     await self._send_all(request)
         except _BROKEN as fault:
-            log.warning("upstream.answer.cut", instance_id=self._lease.member.id, reason=repr(fault)[:200])
+            known = request_of(self)
+            log.warning("upstream.answer.cut", instance_id=self._lease.member.id, reason=repr(fault)[:200], **known)
             cut(request)
         except BaseException:
             stream.stage = Stage.FAILED

@@ -13,7 +13,7 @@ from sanic.exceptions import SanicException
 from sanic.http import Stage
 
 from edge.heads import head_of
-from edge.upstreams.delivery import Delivered, patience
+from edge.upstreams.delivery import Delivered, patience, request_of
 from edge.upstreams.failures import Broken, Unreached, Unusable
 from edge.upstreams.headers import to_client
 
@@ -110,7 +110,7 @@ class Tunnel(Delivered):
                 await protocol.send(self._head())
                 await self._relay(request)
         except (OSError, SanicException) as fault:
-            log.info("upstream.tunnel.broken", reason=repr(fault)[:200])
+            log.info("upstream.tunnel.broken", reason=repr(fault)[:200], **request_of(self))
         finally:
             self._side.close()
             self._lease.release()

@@ -1,70 +1,117 @@
-"""``kirana logs``: every line of one request, or of everything, across all processes, without Elasticsearch."""
+"""``kirana logs``: what became of one request and why, which requests fail, and every line, without Elasticsearch."""
 
 from __future__ import annotations
 
+import re
 import sys
-from datetime import datetime
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
-import orjson
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from kirana.logbook import LEVELS, Entry, Query, entries, field, follow, instance_of, parse_ago
+from kirana.commands.logs_about_many import show_failures, show_slowest
+from kirana.commands.logs_about_one import show_request
+from kirana.commands.logs_output import console_of, say, write_json
+from kirana.logbook.entry import LEVELS
+from kirana.logbook.following import follow
+from kirana.logbook.query import Query
+from kirana.logbook.reading import entries
+from kirana.logbook.showing import show_line
+from kirana.logbook.times import parse_ago, parse_moment
 from kirana.stack import state
 from shared.values.times import now
 
 DEFAULT_SINCE = "10m"
-_STYLES = {"debug": "dim", "info": "green", "warning": "yellow", "error": "bold red", "critical": "bold white on red"}
-_SHOWN_ELSEWHERE = {"@timestamp", "message", "ecs", "log", "service", "process", "error"}
-_DULL = {"event.action", "event.dataset", "http.request.id"}
+SINCE_OF_SUMMARIES = "1h"
+_STATUS = re.compile(r"[1-5](\d\d|xx)", re.IGNORECASE)
+
+
+HELP = """Show what the processes logged: of one request why it failed and all its work as a tree, else line by line.
+
+\b
+kirana logs 01a1fe39-62c3-73d8               what became of this request, and why
+curl -si $SHOP/api/cart | kirana logs -      the same, from an answer
+kirana logs --errors                         what failed, by cause
+kirana logs --slow --route checkout          the slowest, and where the time went
+kirana logs --service order --level error -f errors of one service, as they come
+kirana logs --user 01a1fe39 --status 4xx     what one user was refused
+"""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("logs")(logs)
+    app.command("logs", help=HELP)(logs)
 
 
 def logs(  # noqa: PLR0913 - one parameter per option of the command line
     *,
-    request: Annotated[str | None, typer.Option(help="Only the lines of the request with this id.")] = None,
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ID]",
+            help="A request's id, a part of it, or a file (- for standard input) with the problem document or the "
+            "answer as curl -i shows it.",
+        ),
+    ] = None,
+    request: Annotated[str | None, typer.Option(help="The same as the ID.")] = None,
+    trace: Annotated[str | None, typer.Option(help="Only lines of this trace (32 hexadecimal digits).")] = None,
     service: Annotated[str | None, typer.Option(help="Only this service (order) or instance (order-1).")] = None,
     level: Annotated[str | None, typer.Option(help="This level or worse: debug, info, warning, error.")] = None,
+    route: Annotated[str | None, typer.Option(help="Only this route or method: checkout, order.checkout.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only requests answered so: 503, 5xx.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only what this user did: the id, or its first 8 digits.")] = None,
+    text: Annotated[str | None, typer.Option("--text", "-t", help="Only lines in which this stands.")] = None,
+    slower: Annotated[str | None, typer.Option("--slower", help="Only work that took so long: 250ms, 2s.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="How far back: 90s, 5m, 2h. Default 10m, or all with --request.")
+        str | None,
+        typer.Option(help="How far back (90s, 5m, 2h) or from when (13:08, UTC). Default 10m; with an ID all."),
     ] = None,
+    until: Annotated[str | None, typer.Option(help="Up to when, in the same ways.")] = None,
+    errors: Annotated[bool, typer.Option("--errors", help="What failed in the last hour, by cause, and why.")] = False,
+    slow: Annotated[bool, typer.Option("--slow", help="The slowest requests of the last hour, and where.")] = False,
+    most: Annotated[int, typer.Option(min=1, help="So many rows of --errors and --slow.")] = 20,
+    lines: Annotated[bool, typer.Option("--lines", help="Of a request its plain lines, not the tree.")] = False,
+    traces: Annotated[bool, typer.Option("--traces", help="Of a request also the whole stack traces.")] = False,
     tail: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come; end with Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The lines as they were written, for scripts.")] = False,
 ) -> None:
-    """Show what the processes logged, merged by time.
-
-    Example: kirana logs --request 0199c2f4-…  |  kirana logs --service order --level warning --follow
-    """
+    """Read the options, and show what they ask for."""
     spool = state.load(state.home()).spool
-    show = _write_json if as_json else _Printer()
-    query = Query(request, service, _level(level), _cutoff(since or (None if request else DEFAULT_SINCE)))
+    found = _read(since, until, slower)
+    query = replace(found, trace=trace, service=service, level=_level(level), route=route, user=user, text=text)
+    query = replace(query, status=_status(status))
+    wanted = request or what
+    if wanted is not None and not tail:
+        show_request(spool, wanted, query, _style(lines=lines, as_json=as_json, traces=traces))
+    elif errors:
+        show_failures(spool, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json)
+    elif slow:
+        show_slowest(spool, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json)
+    else:
+        _show_lines(spool, replace(_within(query, DEFAULT_SINCE), request=wanted), is_followed=tail, as_json=as_json)
+
+
+def _style(*, lines: bool, as_json: bool, traces: bool) -> str:
+    if as_json:
+        return "json"
+    return "lines" if lines else "traces" if traces else "tree"
+
+
+def _show_lines(spool: Any, query: Query, *, is_followed: bool, as_json: bool) -> None:
+    show = write_json if as_json else partial(show_line, to=console_of())
     shown = 0
     for shown, entry in enumerate(entries(spool, query), start=1):  # noqa: B007 - the count is used below
         show(entry)
-    if tail:
+    if is_followed:
         _follow(spool, query, show)
     elif not shown:
-        _say_that_there_is_none(request, since)
+        since = f"{query.since:%Y-%m-%d %H:%M:%S} UTC"
+        say(f"No such line since {since} ({DEFAULT_SINCE} unless told otherwise). To look further back: --since 1d")
 
 
-def _say_that_there_is_none(request: str | None, since: str | None) -> None:
-    """Raises :class:`typer.Exit` for a request that nobody knows: whoever gave its id expects lines."""
-    to = Console(stderr=True, highlight=False, soft_wrap=True)
-    if request is None:
-        to.print(f"No such line in the last {since or DEFAULT_SINCE}. To look further back: --since 1d", markup=False)
-        return
-    to.print(f"No line of a request {request}" + (f" in the last {since}." if since else "."), markup=False)
-    raise typer.Exit(1)
-
-
-def _follow(spool: Path, query: Query, show: Any) -> None:
+def _follow(spool: Any, query: Query, show: Any) -> None:
+    sys.stdout.flush()
     try:
         for fresh in follow(spool, query):
             for entry in fresh:
@@ -74,61 +121,30 @@ def _follow(spool: Path, query: Query, show: Any) -> None:
         return
 
 
+def _within(query: Query, default: str) -> Query:
+    return query if query.since is not None else replace(query, since=now() - parse_ago(default))
+
+
 def _level(level: str | None) -> str | None:
     if level is not None and level.lower() not in LEVELS:
         raise typer.BadParameter(f"one of {', '.join(LEVELS)} is expected.", param_hint="--level")
     return level.lower() if level else None
 
 
-def _cutoff(since: str | None) -> datetime | None:
-    try:
-        return now() - parse_ago(since) if since else None
-    except ValueError as fault:
-        raise typer.BadParameter(str(fault), param_hint="--since") from None
+def _status(status: str | None) -> str | None:
+    if status is not None and not _STATUS.fullmatch(status):
+        raise typer.BadParameter("a status such as 503, or a class such as 5xx is expected.", param_hint="--status")
+    return status
 
 
-def _write_json(entry: Entry) -> None:
-    sys.stdout.write(orjson.dumps(entry).decode() + "\n")
-
-
-class _Printer:
-    """Prints a line for people: time, who, level, what, the rest as name=value."""
-
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True, emoji=False)
-
-    def __call__(self, entry: Entry) -> None:
-        level = str(field(entry, "log.level") or "info")
-        line = Text(str(entry.get("@timestamp", ""))[11:23], style="dim")
-        line.append(f" {instance_of(entry):<15}", style="cyan")
-        line.append(f" {level:<8}", style=_STYLES.get(level, ""))
-        line.append(f" {entry.get('message', '')}", style="bold" if level != "debug" else "dim")
-        for name, value in _details(entry):
-            line.append(f" {name}=", style="dim")
-            line.append(_shown(name, value))
-        self._console.print(line)
-        self._print_error(entry)
-
-    def _print_error(self, entry: Entry) -> None:
-        trace = field(entry, "error.stack_trace") or field(entry, "error.message")
-        if trace:
-            self._console.print(Text("    " + str(trace).rstrip().replace("\n", "\n    "), style="red"))
-
-
-def _details(entry: Entry) -> list[tuple[str, Any]]:
-    flat = _flat({name: value for name, value in entry.items() if name not in _SHOWN_ELSEWHERE}, "")
-    shown = [(name.removeprefix("labels."), value) for name, value in flat if name not in _DULL]
-    request = field(entry, "http.request.id")
-    return [*shown, ("request", request)] if request else shown
-
-
-def _shown(name: str, value: Any) -> str:
-    if name == "event.duration" and isinstance(value, int):
-        return f"{value / 1_000_000:.1f} ms"
-    return str(value)
-
-
-def _flat(value: Any, name: str) -> list[tuple[str, Any]]:
-    if not isinstance(value, dict):
-        return [(name, value)]
-    return [pair for key, part in value.items() for pair in _flat(part, f"{name}.{key}" if name else key)]
+def _read(since: str | None, until: str | None, slower: str | None) -> Query:
+    moment = now()
+    given = {"since": since, "until": until, "slower": slower}
+    found: dict[str, Any] = {}
+    for name, text in given.items():
+        if text is not None:
+            try:
+                found[name] = parse_ago(text) if name == "slower" else parse_moment(text, now=moment)
+            except ValueError as fault:
+                raise typer.BadParameter(str(fault), param_hint=f"--{name}") from None
+    return Query(**found)

@@ -1,4 +1,4 @@
-"""``kirana secrets``: the files that docker-compose.yml mounts, drawn once."""
+"""``kirana secrets``: the files that docker-compose.yml mounts, drawn once, or once more where that is asked for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import typer
 from rich.console import Console
 
 from kirana.container_secrets import write
+from kirana.stack.passwords import forget
 from kirana.stack.state import CHECKOUT
 
-EPILOG = "Example: kirana secrets && docker compose up -d --wait"
+EPILOG = """Examples:
+
+kirana secrets && docker compose up -d --wait
+
+kirana secrets --renew amqp.order      docs/security.md says what has to follow, for each"""
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +26,17 @@ def register(app: typer.Typer) -> None:
 
 def draw(
     folder: Annotated[Path, typer.Argument(help="Where the files go.")] = CHECKOUT / "docker" / "secrets",
+    *,
+    renew: Annotated[
+        list[str] | None, typer.Option(help="A password to draw once more, such as amqp.order; may be repeated.")
+    ] = None,
 ) -> None:
-    """Draw the secrets of a shop in containers. Passwords that were drawn before stay as they are."""
+    """Draw the secrets of a shop in containers. Passwords that were drawn before stay, but for those to renew."""
+    if renew:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            forget(folder, renew)
+        except ValueError as fault:
+            raise typer.BadParameter(str(fault), param_hint="--renew") from None
     names = write(folder)
     Console(stderr=True).print(f"{len(names)} secrets are in {folder}. Next: docker compose up -d --wait")

@@ -13,6 +13,7 @@ from kirana.stack import (
     causes,
     consul_agent,
     consul_binary,
+    front,
     packages,
     ports,
     postgres,
@@ -108,6 +109,7 @@ def _prepare(home: Home, wishes: Wishes, supervisor: Supervisor, consul: Path | 
         *([consul_agent.program(home, chosen, consul)] if consul else []),
     ]
     ours = our_programs(state, secret, wishes, edge_port=chosen["edge"])
+    ours += [front.program(home, chosen)] if front.is_wanted(home) else []
     administration = postgres.dsn(postgres.SUPERUSER, secret["postgres"], chosen["postgres"], "postgres")
     configuration = supervisor_conf.render(home, [*servers, *ours])
     if running:

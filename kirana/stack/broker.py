@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
-from base64 import b64encode
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from kirana.broker_definitions import Refused, give
 from kirana.stack import definitions
 from kirana.stack.faults import ServerFailed
 from kirana.stack.home import Home
@@ -76,20 +73,10 @@ def _of_users(passwords: Mapping[str, str]) -> dict[str, str]:
 def load_definitions(home: Home, management: str) -> None:
     """Give a running broker the definitions that lie in ``home``. Raises :class:`ServerFailed`."""
     url = urlsplit(management)
-    request = urllib.request.Request(
-        f"http://{url.hostname}:{url.port}/api/definitions",
-        data=(home.conf / "definitions.json").read_bytes(),
-        method="POST",
-        headers={
-            "Content-Type": "application/json",
-            "Authorization": "Basic " + b64encode(f"{url.username}:{url.password}".encode()).decode(),
-        },
-    )
+    definitions_read = (home.conf / "definitions.json").read_bytes()
     try:
-        with urllib.request.urlopen(request, timeout=15):  # noqa: S310 - as above
-            return
-    except urllib.error.HTTPError as fault:
-        reason = json.loads(fault.read() or b"{}").get("reason", fault.reason)
-        raise ServerFailed(f"RabbitMQ refused its definitions: {reason}", mend="kirana reset") from None
+        give(f"http://{url.hostname}:{url.port}", url.username or "", url.password or "", definitions_read)
+    except Refused as fault:
+        raise ServerFailed(f"RabbitMQ refused its definitions: {fault}", mend="kirana reset") from None
     except OSError as fault:
         raise ServerFailed(f"RabbitMQ's management API does not answer: {fault}", mend="kirana up") from None

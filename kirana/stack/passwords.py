@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 NAMES = (
@@ -26,6 +27,11 @@ NAMES = (
     "identity.key_passphrase",
     "edge.cursor_secret",
     "elastic",
+    "elastic.shipper",
+    "elastic.kibana",
+    "kibana.key",
+    "database.metrics",
+    "grafana",
 )
 
 
@@ -36,9 +42,23 @@ def passwords(folder: Path) -> dict[str, str]:
     missing = [name for name in NAMES if name not in known]
     if missing:
         known |= {name: secrets.token_hex(16) for name in missing}
-        draft = path.with_suffix(".draft")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(known, file, indent=2)
-        draft.replace(path)
+        _keep(path, known)
     return known
+
+
+def forget(folder: Path, names: Iterable[str]) -> None:
+    """Let the next look draw these anew. Raises ``ValueError`` for a name that is none of :data:`NAMES`."""
+    unwanted = set(names)
+    if unknown := sorted(unwanted - set(NAMES)):
+        raise ValueError(f"{', '.join(unknown)}: no such password. There are {', '.join(NAMES)}.")
+    kept = {name: text for name, text in passwords(folder).items() if name not in unwanted}
+    _keep(folder / "passwords.json", kept)
+
+
+def _keep(path: Path, known: dict[str, str]) -> None:
+    """In one step, so that no reader finds half of them."""
+    draft = path.with_suffix(".draft")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(known, file, indent=2)
+    draft.replace(path)

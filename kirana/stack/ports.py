@@ -23,6 +23,9 @@ PREFERRED: dict[str, int] = {
     "consul": 8500,
     "consul_server": 8300,
     "consul_serf": 8301,
+    "front": 8080,
+    "canary": 8001,
+    "canary_metrics": 9790,
 }
 
 METRICS_PREFIX = "metrics."

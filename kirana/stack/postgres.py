@@ -43,12 +43,18 @@ timezone = 'UTC'
 """
 _ACCESS = """\
 host all all 127.0.0.1/32 scram-sha-256
+host replication kirana 127.0.0.1/32 scram-sha-256
 """
 
 
 def data_folder(home: Home) -> Path:
     """Where the cluster lies."""
-    return home.root / "postgres"
+    return data_folder_of(home.root)
+
+
+def data_folder_of(root: Path) -> Path:
+    """The same, of the home in the folder ``root``."""
+    return root / "postgres"
 
 
 def create_cluster(home: Home, passwords: Mapping[str, str]) -> None:
@@ -132,6 +138,13 @@ def _own(path: Path) -> None:
     if os.geteuid() == 0:
         user = pwd.getpwnam(RUN_AS)
         os.chown(path, user.pw_uid, user.pw_gid)
+
+
+def give_to_server(folder: Path) -> None:
+    """Let the server's own user have a data folder that was copied here, and nobody else."""
+    folder.chmod(0o700)
+    for path in (folder, *folder.rglob("*")):
+        _own(path)
 
 
 def dsn(user: str, password: str, port: int, database: str) -> str:

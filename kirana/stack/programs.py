@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kirana.stack import releases, shipping
 from kirana.stack.state import CHECKOUT, StackState
 
 SERVICES = ("identity", "catalog", "cart", "order", "notification")
@@ -33,8 +34,10 @@ TUNABLE = (
     "KIRANA_LOG_LEVEL",
     "KIRANA_MAIL_FROM",
     "KIRANA_MAX_WORKERS",
+    "KIRANA_OTLP_ENDPOINT",
     "KIRANA_PAYMENTS",
     "KIRANA_ROUTES",
+    "KIRANA_TRACE_RATIO",
     "KIRANA_TRUSTED_PROXIES",
 )
 """What an operator may set in the shell from which ``kirana up`` is run."""
@@ -124,7 +127,8 @@ def amqp_url(user: str, state: StackState, passwords: Mapping[str, str]) -> str:
 
 def metered(scale: Mapping[str, int]) -> list[str]:
     """The programs that tell their metrics, each on a port of its own."""
-    return ["edge", *(name for service in SERVICES for name in _instances(service, scale))]
+    ours = ["edge", *(name for service in SERVICES for name in _instances(service, scale))]
+    return [*ours, shipping.NAME] if shipping.is_wanted() else ours
 
 
 def our_programs(state: StackState, passwords: Mapping[str, str], wishes: Wishes, *, edge_port: int) -> list[Program]:
@@ -143,16 +147,26 @@ def our_programs(state: StackState, passwords: Mapping[str, str], wishes: Wishes
         Program(
             "edge",
             (sys.executable, "-m", "edge"),
-            edge | {"KIRANA_INSTANCE": "edge-1", "KIRANA_METRICS_PORT": _metrics_port("edge", state)},
+            edge
+            | {"KIRANA_INSTANCE": "edge-1", "KIRANA_METRICS_PORT": _metrics_port("edge", state)}
+            | releases.environment(state.home, "edge"),
             owns_log=True,
             stop_group=False,  # its main process tells its workers; a second signal would cut their last answers
         ),
+        *_shippers(state),
     ]
+
+
+def _shippers(state: StackState) -> Iterable[Program]:
+    if shipping.is_wanted():
+        common = common_environment(state) | {"KIRANA_BUILD": build(("shared", "shipper"))}
+        environment = shipping.environment(common, _metrics_port(shipping.NAME, state))
+        yield Program(shipping.NAME, shipping.COMMAND, environment, stop_seconds=shipping.STOP_SECONDS, owns_log=True)
 
 
 def _service_programs(state: StackState, passwords: Mapping[str, str], scale: Mapping[str, int]) -> Iterable[Program]:
     for service in SERVICES:
-        environment = service_environment(service, state, passwords)
+        environment = service_environment(service, state, passwords) | releases.environment(state.home, service)
         for name in _instances(service, scale):
             command = (sys.executable, "-m", "rpc_services", service)
             own = {"KIRANA_INSTANCE": name, "KIRANA_METRICS_PORT": _metrics_port(name, state)}
@@ -169,10 +183,10 @@ def _metrics_port(name: str, state: StackState) -> str:
     return str(port) if port else ""
 
 
-def build() -> str:
+def build(packages: Iterable[str] = ("shared", "rpc_services", "edge")) -> str:
     """Changes when our code does, so that another ``kirana up`` restarts what runs old code."""
     digest = hashlib.sha256()
-    for package in ("shared", "rpc_services", "edge"):
+    for package in packages:
         for path in sorted((CHECKOUT / package).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 seen = path.stat()

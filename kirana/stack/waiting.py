@@ -40,12 +40,12 @@ class Waiter:
         self._clock = clock
         self._sleep = sleep
 
-    def wait(self, program: str, probe: Probe, seconds: float) -> None:
+    def wait(self, program: str, probe: Probe, seconds: float, *, hopeless_after: int = HOPELESS_AFTER) -> None:
         """Return when ``probe`` is content. Raises the fault with the program's last words otherwise."""
         give_up = self._clock() + seconds
         restarts = self._supervisor.restarts().get(program, 0)
         while complaint := probe():
-            hopeless = self._supervisor.restarts().get(program, 0) - restarts >= HOPELESS_AFTER
+            hopeless = self._supervisor.restarts().get(program, 0) - restarts >= hopeless_after
             if hopeless or self._clock() > give_up:
                 raise self._explained(program, complaint)
             self._sleep(0.1)

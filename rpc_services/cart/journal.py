@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ INSERT INTO carts (owner, version, expires_at, fields) VALUES (?, ?, ?, ?)
 ON CONFLICT (owner) DO UPDATE
 SET version = excluded.version, expires_at = excluded.expires_at, fields = excluded.fields
 WHERE excluded.version > carts.version OR carts.expires_at <= ?
+"""
+OPEN = """
+SELECT COUNT(*) FROM carts WHERE expires_at > ? AND instr(fields, '"q:') AND instr(fields, '"closed_by":""')
 """
 BUSY_TIMEOUT_SECONDS = 2.0
 
@@ -101,6 +105,13 @@ class Journal:
             except (sqlite3.Error, OSError) as fault:
                 raise Unavailable(retry_after=1) from fault
 
+    def count_open(self, *, now: int) -> int:
+        """How many carts have something in them: reads them all, 0.13 s of a core for 100,000, beside everybody."""
+        try:
+            return int(self._run(self._count_open, now))
+        except (sqlite3.Error, OSError) as fault:
+            raise Unavailable(retry_after=1) from fault
+
     def check(self) -> None:
         """Raise :class:`Unavailable` when the file cannot be read."""
         self.read("", now=0)
@@ -144,6 +155,11 @@ class Journal:
         self._writer = self._writer or self._open()
         with self._writer:
             return self._writer.execute("DELETE FROM carts WHERE expires_at <= ?", (now,)).rowcount
+
+    def _count_open(self, now: int) -> int:
+        with closing(self._open()) as counting:
+            (number,) = counting.execute(OPEN, (now,)).fetchone()
+        return int(number)
 
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,14 +18,17 @@ from rpc_services.cart.assembly import (
     new_token,
     operation_of,
 )
-from rpc_services.cart.domain import Owner
+from rpc_services.cart.domain import Owner, Verb
 from shared.contracts import cart, events
 from shared.contracts.catalog import Line, Product
 from shared.contracts.method import CheckHealth, Health, Nothing
 from shared.messaging.call import current
+from shared.metrics import trade
 from shared.nameko_ext import Configured, HealthReport, Loader, Remote, RemoteService, Ticker, on_event, rpc
 
 log = structlog.get_logger()
+
+trade.tell_carts(verb.value for verb in Verb)
 
 
 class Carts(Configured):
@@ -123,6 +126,11 @@ class Service:
     def forget_expired(self) -> None:
         """Keep the journal as small as what is alive."""
         log.info("cart.journal_swept", carts=self.stores.carts.forget_expired())
+
+    @Ticker(seconds=15)
+    def count_open(self) -> None:
+        """For those who watch the shop."""
+        trade.carts_open.set(self.stores.carts.count_open())
 
     def _once(self, use_case: Callable[..., cart.Cart], request: cart.CartRequest, **facts: Any) -> cart.Cart:
         """Change a cart, or answer as the first time."""

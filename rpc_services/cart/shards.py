@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.retry import Retry
 
+from rpc_services.cart.traced_redis import TracedRedis
 from shared.contracts.refusals import OutcomeUnknown, Unavailable
 
 TIMEOUT_SECONDS = 1.0
@@ -24,7 +25,7 @@ class Shards:
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._clients = {
-            _name(url): redis.Redis.from_url(
+            _name(url): TracedRedis.from_url(
                 url,
                 decode_responses=True,
                 socket_timeout=TIMEOUT_SECONDS,

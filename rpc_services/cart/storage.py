@@ -19,6 +19,7 @@ from rpc_services.cart.journal import Journal, Stored
 from rpc_services.cart.shards import AWAY, NOT_TAKING_WRITES, Shards, reaching
 from shared.contracts.cart import MAX_LINES, MAX_QUANTITY
 from shared.contracts.refusals import OutcomeUnknown, Refusal, Unavailable
+from shared.metrics import trade
 from shared.values.identifiers import NewId
 from shared.values.times import Clock
 
@@ -76,6 +77,8 @@ class RedisCarts:
         if outcome not in SETTLED:
             raise _refusal_for(outcome, details)
         self._keep(owner, fields)
+        if outcome is Outcome.DONE:
+            trade.cart_changed(change.verb.value)
         return Changed(state=_state(fields), refused=tuple(details))
 
     def token_for(self, operation: Operation, token: str) -> str:
@@ -89,6 +92,10 @@ class RedisCarts:
     def forget_expired(self) -> int:
         """Drop what expired from the journal. Gives how many carts."""
         return self._journal.forget_expired(now=self._now())
+
+    def count_open(self) -> int:
+        """Carts that have something in them. Raises :class:`Unavailable` when the journal cannot be read."""
+        return self._journal.count_open(now=self._now())
 
     def _look_at(self, client: redis.Redis, owners: Sequence[Owner]) -> Seen:
         """The carts of one server as they are there, unless the journal knows better: those are brought back."""

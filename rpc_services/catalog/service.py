@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from rpc_services.catalog import use_cases
+from rpc_services.catalog.counts import counting_holds
 from rpc_services.catalog.settings import read_settings
 from rpc_services.catalog.storage import (
     LoadedProducts,
@@ -21,10 +22,14 @@ from rpc_services.catalog.storage import (
 )
 from shared.contracts import catalog, events
 from shared.contracts.method import Health
+from shared.messaging.call import current
+from shared.metrics import trade
 from shared.nameko_ext import Configured, HealthReport, Loaded, Outbox, Ticker, Transactions, on_event, rpc
 from shared.values.times import now
 
 log = structlog.get_logger()
+
+trade.tell_holds()
 
 
 class CatalogService:
@@ -111,39 +116,42 @@ class CatalogService:
     @rpc(catalog.RESERVE_STOCK)
     def reserve_stock(self, request: catalog.ReserveStock) -> Any:
         """Hold stock for an order."""
-        return self.transactions.once(
-            lambda session: use_cases.reserve_stock(
-                request,
-                products=SqlProducts(session),
-                stocks=SqlStocks(session),
-                holds=SqlHolds(session),
-                clock=now,
+        with counting_holds("reserved", current()):
+            return self.transactions.once(
+                lambda session: use_cases.reserve_stock(
+                    request,
+                    products=SqlProducts(session),
+                    stocks=SqlStocks(session),
+                    holds=SqlHolds(session),
+                    clock=now,
+                )
             )
-        )
 
     @rpc(catalog.CONFIRM_STOCK)
     def confirm_stock(self, request: catalog.ConfirmStock) -> Any:
         """Sell what is held for an order."""
-        return self.transactions.once(
-            lambda session: use_cases.confirm_stock(
-                request, stocks=SqlStocks(session), holds=SqlHolds(session), clock=now
+        with counting_holds("sold", current()):
+            return self.transactions.once(
+                lambda session: use_cases.confirm_stock(
+                    request, stocks=SqlStocks(session), holds=SqlHolds(session), clock=now
+                )
             )
-        )
 
     @rpc(catalog.RELEASE_STOCK)
     def release_stock(self, request: catalog.ReleaseStock) -> Any:
         """Give back what an order held or bought."""
-        return self.transactions.once(
-            lambda session: use_cases.release_stock(
-                request.order_id, stocks=SqlStocks(session), holds=SqlHolds(session), clock=now
+        with counting_holds("released", current()):
+            return self.transactions.once(
+                lambda session: use_cases.release_stock(
+                    request.order_id, stocks=SqlStocks(session), holds=SqlHolds(session), clock=now
+                )
             )
-        )
 
     @on_event(events.ORDER_CANCELLED)
     def on_order_cancelled(self, event: events.Event, order: events.OrderCancelled) -> None:
         """What a cancelled order bought is for sale again."""
         del event
-        with self.transactions.writing() as session:
+        with counting_holds("released", current()), self.transactions.writing() as session:
             use_cases.release_stock(order.order_id, stocks=SqlStocks(session), holds=SqlHolds(session), clock=now)
 
     @Ticker(seconds=5)
@@ -153,8 +161,17 @@ class CatalogService:
         while expired:
             with self.transactions.writing() as session:
                 expired = use_cases.expire_holds(stocks=SqlStocks(session), holds=SqlHolds(session), clock=now)
+            trade.held("expired", len(expired))
             for order_id in expired:
                 log.info("catalog.hold_expired", order_id=order_id)
+
+    @Ticker(seconds=15)
+    def measure_stock(self) -> None:
+        """For those who watch the shop."""
+        with self.transactions.reading() as session:
+            reserved, gone = SqlBooks(session).stock_figures()
+        trade.stock_reserved.set(reserved)
+        trade.stock_gone.set(gone)
 
     @rpc(catalog.LOAD_PRODUCTS)
     def load_products(self, request: catalog.LoadProducts) -> Any:

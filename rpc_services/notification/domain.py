@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
+from uuid import UUID, uuid5
 
 State = Literal["queued", "sending", "sent", "failed", "dead"]
 
 EMAIL = "email"
+
+NAMESPACE = UUID("4d0c3f2e-6a55-4f0a-9f3a-7a1c7f4f5e21")
+"""Of messages' ids; drawn once, and never to be changed."""
 
 LEASE = timedelta(minutes=1)
 """Whoever claimed a message has so long to send it; then another may."""
@@ -59,8 +63,9 @@ class Delivery:
 
     @property
     def message_id(self) -> str:
-        """The same for every try, so that a mailbox can tell a repetition."""
-        return f"<{self.id}@kirana.localhost>"
+        """The same for every try, also of a shop brought up from a back-up, so that a mailbox can tell a repetition."""
+        what = f"{self.about}/{self.recipient.user_id}/{self.channel}/{self.template}"
+        return f"<{uuid5(NAMESPACE, what)}@kirana.localhost>"
 
     def may_begin(self, at: datetime) -> bool:
         """Whether enough of the lease is left to send it."""

@@ -16,7 +16,9 @@ from shared.contracts import order as contract
 from shared.contracts.method import Method, Request
 from shared.messaging.call import Call
 from shared.messaging.transactions import Scope
+from shared.metrics import trade
 from shared.values.identifiers import new_id, new_order_number
+from shared.values.money import Money
 from shared.values.times import now
 
 
@@ -85,6 +87,13 @@ def saga_for(call: Call, *, scope: Scope, catalog_service: Remote, settings: Set
 def provider(settings: Settings) -> Payments:
     """Who takes the money."""
     return payments_of(settings.payments)
+
+
+def cancelled_now(call: Call, answer: Any) -> None:
+    """Count an order that this call has cancelled; a repetition's first answer was counted by its first run."""
+    if not call.marks.replayed:
+        trade.order("cancelled")
+        trade.given_back(Money.parse(answer.total, answer.currency).minor_units, answer.currency)
 
 
 def opening_of(call: Call) -> Opening:

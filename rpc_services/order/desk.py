@@ -22,6 +22,7 @@ from shared.messaging import operations, outbox
 from shared.messaging.call import Call
 from shared.messaging.tables import operations as operations_table
 from shared.messaging.transactions import Scope
+from shared.metrics import trade
 from shared.values.times import Clock
 
 LEASE = timedelta(seconds=10)
@@ -51,6 +52,8 @@ class SqlDesk:
                 if replay is None and (refusal := self._add(session, order)):
                     replay = operations.finish(session, self._call.operation_id, refusal=refusal)
                     replay = replay or operations.Replay(refusal=refusal)
+            if replay is None:
+                trade.order("opened")
         except StillRunning:
             earlier = self.first_answer()
             if earlier is None:  # withdrawn while we waited: whoever asks again begins afresh
@@ -66,8 +69,13 @@ class SqlDesk:
                 write_history(session, order.id, steps)
                 outbox.add(session, ORDER_PLACED, aggregate_id=order.id, data=answers.placed(order))
                 operations.finish(session, order.operation_id, answer=answers.show(order))
-                return order
-            return _standing(session, order)
+                standing, is_ours = order, True
+            else:
+                standing, is_ours = _standing(session, order), False
+        if is_ours:
+            trade.order("confirmed")
+            trade.taken(order.owed.total.minor_units, order.owed.total.currency)
+        return standing
 
     def reject(self, order: Order, refusal: Refusal, *, release_due: bool) -> Order:
         """Only whoever moves the row writes the refusal down as the operation's answer."""
@@ -80,9 +88,12 @@ class SqlDesk:
             "resume_at": at + LEASE,
         }
         with self._scope.writing() as session:
-            if self._leave_pending(session, order, values):
+            if is_ours := self._leave_pending(session, order, values):
                 operations.finish(session, order.operation_id, refusal=refusal)
-            return _standing(session, order)
+            standing = _standing(session, order)
+        if is_ours:
+            trade.order(refusal.code.partition(".")[2])
+        return standing
 
     def released(self, order: Order) -> None:
         """It need not be released again."""
@@ -96,7 +107,8 @@ class SqlDesk:
             if session.execute(delete(orders).where(*untouched).returning(orders.c.id)).first() is None:
                 return False
             session.execute(delete(operations_table).where(operations_table.c.operation_id == order.operation_id))
-            return True
+        trade.order("withdrawn")
+        return True
 
     def take_up(self) -> Order | None:
         """The one that has lain longest; the pause before it is taken up again doubles, up to eight leases."""
@@ -121,6 +133,8 @@ class SqlDesk:
                 .returning(orders)
             ).all()
             found = read_orders(session, rows)
+        if found:
+            trade.order("resumed")
         return found[0] if found else None
 
     def _add(self, session: Session, order: Order) -> CartOrdered | None:

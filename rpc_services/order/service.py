@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rpc_services.order import use_cases
-from rpc_services.order.assembly import RemoteCarts, opening_of, provider, saga_for
+from rpc_services.order.assembly import RemoteCarts, cancelled_now, opening_of, provider, saga_for
 from rpc_services.order.saga import Saga
 from rpc_services.order.settings import Settings, read_settings
 from rpc_services.order.storage import LoadedOrders, SqlBooks, SqlOrders, rows_of
@@ -11,10 +11,13 @@ from shared.contracts import order
 from shared.contracts.method import CheckHealth, Health
 from shared.messaging.call import current
 from shared.messaging.transactions import Scope
+from shared.metrics import trade
 from shared.nameko_ext import Configured, HealthReport, Loaded, Outbox, Remote, RemoteService, Ticker, Transactions, rpc
 from shared.values.times import now
 
 MOST_RESUMED = 20
+
+trade.tell_orders()
 
 
 class Service:
@@ -60,11 +63,13 @@ class Service:
     @rpc(order.CANCEL_ORDER)
     def cancel_order(self, request: order.CancelOrder) -> order.Order:
         """Until it is shipped."""
-        return self.transactions.once(
+        cancelled = self.transactions.once(
             lambda session: use_cases.cancel_order(
                 request, orders=SqlOrders(session), payments=provider(self.settings), clock=now
             )
         )
+        cancelled_now(current(), cancelled)
+        return cancelled
 
     @rpc(order.GET_ORDER_HISTORY)
     def get_order_history(self, request: order.GetOrderHistory) -> list[order.Transition]:

@@ -21,7 +21,10 @@ USER_ID = "user_id"
 """The authenticated user on whose behalf the call is made; absent for guests and operators."""
 
 TRACEPARENT = "traceparent"
-"""W3C trace context."""
+"""W3C trace context: the span that caused the call."""
+
+TRACESTATE = "tracestate"
+"""W3C trace context: what tracing systems add, ours (``kirana``) the work whose log lines the span stands under."""
 
 CALL_ID_STACK = "call_id_stack"
 """Nameko's list of ``<service>.<method>.<uuid>`` strings, outermost call first."""

@@ -18,7 +18,7 @@ MAX_TEXT = 8_000
 _OBJECTS = frozenset(
     {
         "client", "container", "data_stream", "destination", "ecs", "error", "event", "host", "http", "log", "network",
-        "observability", "orchestrator", "organization", "process", "server", "service", "session", "source", "span",
+        "observer", "orchestrator", "organization", "process", "server", "service", "source", "span",
         "tls", "trace", "transaction", "url", "user", "user_agent",
     }
 )  # fmt: skip

@@ -11,10 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from shared.logs.holding import hold
+
 STDOUT: Final = 1
 
 MOST_BYTES: Final = 64 * 2**20
-"""A file that has grown to this becomes ``<name>.1.jsonl``, in the place of an earlier one: twice this is the most."""
+"""A file that has grown to this becomes ``<name>.1.jsonl``, in the place of an earlier one: twice this is the most.
+
+Where a shipper works, the earlier one is held for it beside the spool until it has read it to the end."""
 
 LOOK_SECONDS: Final = 1.0
 
@@ -127,8 +131,16 @@ class Spool:
             return
         try:
             if self._is_current(path):
+                self._hold(path)
                 path.replace(path.with_suffix(f".1{path.suffix}"))
         except OSError:
             self.dropped += 1
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _hold(self, path: Path) -> None:
+        assert self._file is not None, "as above"  # noqa: S101 - as above
+        try:
+            hold(path, self._file)
+        except OSError:  # the bound of the disk matters more
+            self.dropped += 1

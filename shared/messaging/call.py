@@ -7,6 +7,7 @@ from contextvars import ContextVar
 import msgspec
 
 from shared.resilience.deadline import Deadline
+from shared.tracing.spans import Span
 from shared.values.identifiers import new_id
 
 
@@ -17,7 +18,10 @@ class Marks(msgspec.Struct):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One call, event or tick. ``method`` is ``<service>.<method>``; ``redelivered`` says it may have run before."""
+    """One call, event or tick. ``method`` is ``<service>.<method>``; ``redelivered`` says it may have run before.
+
+    ``traceparent`` is its caller's until it runs, and from then on that of ``span``, which is the run's own.
+    """
 
     request_id: str
     method: str = ""
@@ -26,6 +30,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None
     user_id: str | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
+    span: Span | None = None
     call_id_stack: tuple[str, ...] = ()
     sent_at_ms: int | None = None
     redelivered: bool = False

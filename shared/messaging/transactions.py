@@ -71,6 +71,8 @@ class Scope:
     ) -> None:
         self.engine = engine
         self._room = threading.BoundedSemaphore(at_once)
+        self.waiting = 0
+        """Who waits for a connection now."""
         self._on_events_written = on_events_written
 
     @contextmanager
@@ -161,9 +163,15 @@ class Scope:
         _check_deadline()
         deadline = current().deadline
         patience = POOL_PATIENCE if deadline is None else min(POOL_PATIENCE, deadline.remaining())
-        if not self._room.acquire(timeout=max(0.0, patience.total_seconds())):
-            _check_deadline()
-            raise Unavailable(retry_after=1)
+        if not self._room.acquire(blocking=False):
+            self.waiting += 1
+            try:
+                has_place = self._room.acquire(timeout=max(0.0, patience.total_seconds()))
+            finally:
+                self.waiting -= 1
+            if not has_place:
+                _check_deadline()
+                raise Unavailable(retry_after=1) from TimeoutError("no connection to the database was free in time")
         try:
             yield
         finally:

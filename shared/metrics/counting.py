@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Final, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from shared.contracts.events import EVENT_TYPES
 from shared.metrics import families
 from shared.metrics.families import Family
+from shared.metrics.instruments import Counter, Histogram
 from shared.metrics.outcomes import OUTCOMES
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # it would double the counters' series, to say what a scraper knows
 
 OTHER: Final = "other"
 """The label of what no contract knows."""
@@ -33,11 +32,11 @@ ProcessCollector(registry=registry)
 
 
 def _counter(family: Family) -> Counter:
-    return Counter(family.name, family.meaning, family.labels, registry=registry)
+    return Counter(family, registry)
 
 
 def _histogram(family: Family) -> Histogram:
-    return Histogram(family.name, family.meaning, family.labels, registry=registry, buckets=family.buckets)
+    return Histogram(family, registry)
 
 
 _calls = _counter(families.CALLS)
@@ -55,6 +54,7 @@ _parts = _counter(families.PARTS)
 _plugin_failures = _counter(families.PLUGIN_FAILURES)
 
 _logins = _counter(families.LOGINS)
+_spans = _counter(families.SPANS)
 
 logins: Final = {outcome: _logins.labels(outcome).inc for outcome in ("admitted", "refused", "throttled", "shed")}
 """``logins[outcome]()``: ``shed`` found no room to be hashed."""
@@ -66,6 +66,9 @@ token_verdicts: Final = {
 
 key_fetches: Final = {outcome: _key_fetches.labels(outcome).inc for outcome in ("fetched", "failed")}
 """``key_fetches[outcome]()``."""
+
+spans_told: Final = {outcome: _spans.labels(outcome).inc for outcome in ("recorded", "exported", "lost")}
+"""``spans_told[outcome](count)``: what is neither exported nor lost waits, or had to go for want of room."""
 
 
 class Calling:

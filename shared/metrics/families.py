@@ -103,6 +103,30 @@ LIMIT_REFUSALS = _counter("kirana_edge_limit_refusals_total", "Requests over a l
 LIMIT_BATCH_SIZE = Family(
     "kirana_edge_limit_batch_size", "histogram", (), "Requests whose limits were asked for together.", SIZE_BUCKETS
 )
+REQUEST_SECONDS = Family(
+    "kirana_edge_request_seconds",
+    "histogram",
+    ("route", "method", "status"),
+    "From the head of a request to its answer being ready, as the edge's clients wait.",
+    CALL_BUCKETS,
+)
+IN_FLIGHT_LIMIT = _gauge("kirana_rpc_in_flight_limit", "Calls that may be under way at once.", "service", "side")
+DATABASE_CONNECTIONS = _gauge(
+    "kirana_database_connections", "Connections to PostgreSQL, used and idle.", "service", "state"
+)
+DATABASE_LIMIT = _gauge("kirana_database_connections_limit", "Connections that a process may open.", "service")
+DATABASE_WAITING = _gauge("kirana_database_waiting", "Calls that wait for a connection now.", "service")
+REDIS_CONNECTIONS = _gauge("kirana_redis_connections", "Connections to Redis, used and idle.", "store", "state")
+REDIS_LIMIT = _gauge("kirana_redis_connections_limit", "Connections that a process may open.", "store")
+ORDERS = _counter("kirana_orders_total", "Orders, by what became of them.", "outcome")
+REVENUE = _counter(
+    "kirana_orders_revenue_minor_units_total", "Money of orders, in cents or their like.", "currency", "kind"
+)
+CART_CHANGES = _counter("kirana_cart_changes_total", "Changes of carts that took place.", "change")
+CARTS_OPEN = _gauge("kirana_carts_open", "Carts with something in them, as the journal has them.")
+STOCK_HOLDS = _counter("kirana_stock_holds_total", "Holds of stock for orders, by what became of them.", "outcome")
+STOCK_RESERVED = _gauge("kirana_stock_reserved_units", "Units that orders hold and have not bought.")
+STOCK_SOLD_OUT = _gauge("kirana_stock_gone_products", "Products on sale of which nothing is free.")
 SILENT_WORKERS = _gauge("kirana_edge_silent_workers", "Workers of this edge that did not answer this scrape.")
 ADMISSION_LIMIT = _gauge("kirana_edge_admitted_limit", "Requests that may be under way at once now.", "upstream")
 ADMITTED = _gauge("kirana_edge_admitted_in_flight", "Requests that were let in and are under way now.", "upstream")
@@ -115,6 +139,7 @@ HTTP_RETRIES = _counter("kirana_http_retries_total", "Requests that were passed 
 HTTP_IN_FLIGHT = _gauge("kirana_http_in_flight", "Requests that HTTP services have to answer now.", "service")
 HTTP_INSTANCES = _gauge("kirana_http_instances", "Instances of HTTP services, by how they are.", "service", "kind")
 HTTP_BREAKER_STATE = _gauge("kirana_http_breaker_state", "0 closed, 1 half-open, 2 open.", "route")
+SPANS = _counter("kirana_trace_spans_total", "Spans of traces, by what became of them.", "outcome")
 CONNECTIONS = _gauge("kirana_edge_connections", "Connections that clients hold open now.")
 CONNECTIONS_CUT = _counter("kirana_edge_connections_cut_total", "Connections ended for slowness or for room.", "reason")
 
@@ -140,6 +165,20 @@ FAMILIES = (
     EVENTS_HANDLED,
     EVENTS_PUBLISHED,
     OUTBOX_OLDEST,
+    REQUEST_SECONDS,
+    IN_FLIGHT_LIMIT,
+    DATABASE_CONNECTIONS,
+    DATABASE_LIMIT,
+    DATABASE_WAITING,
+    REDIS_CONNECTIONS,
+    REDIS_LIMIT,
+    ORDERS,
+    REVENUE,
+    CART_CHANGES,
+    CARTS_OPEN,
+    STOCK_HOLDS,
+    STOCK_RESERVED,
+    STOCK_SOLD_OUT,
     SILENT_WORKERS,
     LIMITS_STATE,
     LIMIT_CHECKS,
@@ -166,6 +205,7 @@ FAMILIES = (
     ADMITTED,
     SHED,
     LOOP_LAG,
+    SPANS,
     CONNECTIONS,
     CONNECTIONS_CUT,
     HTTP_REQUESTS,

@@ -22,6 +22,8 @@ from shared.nameko_ext.link import Link, LinkDown, WriteFailed
 from shared.nameko_ext.pending import Pending
 from shared.nameko_ext.publishing import Confirms
 from shared.nameko_ext.replies import TRANSIENT
+from shared.tracing import recording
+from shared.tracing.framing import framed
 from shared.values.identifiers import new_id
 
 log = structlog.get_logger()
@@ -99,7 +101,8 @@ class Asking(SharedExtension):
             **marks,
         )
         try:
-            self._confirms.publish(self.link, message, flight, exchange=exchanges.CALLS, routing_key=routing_key)
+            with framed(flight.callers() if recording.active else (), routing_key, flight.id):
+                self._confirms.publish(self.link, message, flight, exchange=exchanges.CALLS, routing_key=routing_key)
         except LinkDown:
             raise NotExecuted("there is no link to the broker", blame=Blame.BROKER) from None
         except WriteFailed:

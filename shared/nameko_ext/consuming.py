@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -82,13 +83,14 @@ class Consumer:
         self._on_delivery = on_delivery
         self._on_open = on_open
         self._cancelled = False
+        self._paused = False
         self._channel: Any = None
-        self._tag = ""
+        self._tag = uuid.uuid4().hex
         self.link = Link(url, name or queue, on_open=self._open, on_lost=on_lost)
 
     @property
     def is_consuming(self) -> bool:
-        """Whether messages can arrive."""
+        """Whether messages can arrive, unless by an operator's wish."""
         return self.link.is_open and not self._cancelled
 
     def cancel(self) -> None:
@@ -99,13 +101,34 @@ class Consumer:
         if self._cancelled:
             return
         self._cancelled = True
+        if not self._paused:
+            self._tell(lambda channel: channel.basic_cancel(self._tag, nowait=True))
+
+    def pause(self) -> None:
+        """Take no more until :meth:`resume`, from a later connection neither; what arrives on the way is done."""
+        if self._paused:
+            return
+        self._paused = True
+        if not self._cancelled:
+            self._tell(lambda channel: channel.basic_cancel(self._tag, nowait=True))
+
+    def resume(self) -> None:
+        """Take messages again. Doing it again does nothing."""
+        if not self._paused:
+            return
+        self._paused = False
+        if not self._cancelled:
+            self._tell(lambda channel: self._consume(channel, nowait=True))
+
+    def _tell(self, frames: Callable[[Any], Any]) -> None:
+        """What cannot be written is made good by the next connection, which knows what is wanted."""
         channel = self._channel
         if channel is None or not self.link.is_open:
             return
         try:
-            self.link.write(lambda: channel.basic_cancel(self._tag, nowait=True))
+            self.link.write(lambda: frames(channel))
         except (LinkDown, WriteFailed) as fault:
-            log.info("consumer.not_cancelled", reason=str(fault))
+            log.info("consumer.not_told", reason=str(fault))
 
     def _open(self, connection: Any) -> None:
         channel = connection.channel()
@@ -116,7 +139,15 @@ class Consumer:
             return
         self._declare(channel)
         channel.basic_qos(0, self._prefetch, a_global=False)
-        self._tag = channel.basic_consume(self._queue, callback=lambda message: self._deliver(channel, message))
+        if not self._paused:
+            self._consume(channel)
+
+    def _consume(self, channel: Any, *, nowait: bool = False) -> None:
+        def receive(message: Any) -> None:
+            self._deliver(channel, message)
+
+        channel.callbacks[self._tag] = receive  # without an answer to wait for, a message may be there before we return
+        channel.basic_consume(self._queue, self._tag, nowait=nowait, callback=receive)
 
     def _deliver(self, channel: Any, message: Any) -> None:
         delivery = Delivery(self.link, channel, message)

@@ -80,10 +80,10 @@ class EventDoor(Entrypoint):
             table = wire.headers_of(delivery.properties)
             call = wire.read_call(table, method=self._method, redelivered=delivery.redelivered)
         except wire.Poison as poison:
-            eventlet.spawn_n(self._park, delivery, str(poison))
+            self._refuse(delivery, str(poison))
         except Exception as fault:
             log.exception("message.unreadable")
-            eventlet.spawn_n(self._park, delivery, f"unreadable: {type(fault).__name__}")
+            self._refuse(delivery, f"unreadable: {type(fault).__name__}")
         else:
             self._admit(Handling(self, delivery, event, data, call))
 
@@ -106,6 +106,11 @@ class EventDoor(Entrypoint):
             self.container.admit(self, handling)
         except ContainerBeingKilled:
             handling.give_back()
+
+    def _refuse(self, delivery: Delivery, reason: str) -> None:
+        known = wire.known_ids(wire.headers_of(delivery.properties))
+        log.warning("event.unreadable", type=self.event_type.name, reason=reason, **known)
+        eventlet.spawn_n(self._park, delivery, reason)
 
     def _park(self, delivery: Delivery, reason: str) -> None:
         if self.broker.try_park(delivery, reason=reason, origin=self.queue.name):

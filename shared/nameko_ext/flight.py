@@ -71,6 +71,11 @@ class Flight(Confirmation, ABC):
     def replied(self, body: bytes) -> None:
         """A reply to the message as a whole."""
 
+    def callers(self) -> list[str]:
+        """Whose calls these are, as spans; those who share a call among them."""
+        calls = [waiter.item.call for errand in self._errands.values() for waiter in errand.waiters]
+        return [call.traceparent for call in calls if call.traceparent is not None]
+
     @property
     def is_over(self) -> bool:
         """Whether every call has its outcome."""

@@ -17,13 +17,15 @@ from shared.contracts import parked
 from shared.contracts.events import Event
 from shared.contracts.refusals import Refusal
 from shared.messaging import inbox
-from shared.messaging.call import Call, serving
+from shared.messaging.call import Call, current, serving
 from shared.messaging.transactions import NOT_ANSWERS
-from shared.nameko_ext import topology
+from shared.nameko_ext import topology, tracing
 from shared.nameko_ext.broker import message_like
 from shared.nameko_ext.container import Work
-from shared.nameko_ext.context import bind_log_context
+from shared.nameko_ext.context import bind_log_context, run_of
 from shared.nameko_ext.publishing import NotConfirmed
+from shared.nameko_ext.reasons import reason_of
+from shared.tracing import recording
 from shared.values.identifiers import is_sane_token
 
 if TYPE_CHECKING:
@@ -58,14 +60,8 @@ class Handling(Work):
         """Handle it."""
         event_request = self._event.request_id
         request_id = event_request if is_sane_token(event_request) else self._call.request_id
-        call = replace(
-            self._call,
-            request_id=request_id,
-            deadline=None,
-            operation_id=None,
-            fingerprint=None,
-            call_id_stack=tuple(worker_ctx.call_id_stack),
-        )
+        run = run_of(self._call, worker_ctx.call_id_stack)
+        call = replace(run, request_id=request_id, deadline=None, operation_id=None, fingerprint=None)
         bind_log_context(call)
         with serving(call):
             self._handle(invoke)
@@ -78,11 +74,16 @@ class Handling(Work):
             self._door.fates["handled"]()
         else:
             self._put_off(fault)
+        if recording.active is not None:
+            name = None if fault is None else _name(fault)
+            queue = self._door.queue.name
+            tracing.handled(current(), self._event, queue=queue, started_ns=started, fault=name)
         log.info(
             "event.handled",
             type=self._event.type,
             event_id=self._event.event_id,
             fault=None if fault is None else _name(fault),
+            reason=reason_of(fault) if isinstance(fault, Refusal) else None,
             redelivered=self._call.redelivered,
             **{
                 "event.duration": time.perf_counter_ns() - started,

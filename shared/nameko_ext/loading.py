@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 from eventlet import Timeout
@@ -16,15 +16,24 @@ from sqlalchemy.orm import Session
 from shared.contracts.refusals import DeadlinePassed, Internal, Refusal, Unavailable
 from shared.messaging.call import Call, current, serving
 from shared.nameko_ext.coalescer import Coalescer
+from shared.nameko_ext.context import bind_log_context
 from shared.nameko_ext.database import Database
+from shared.nameko_ext.tracing import together
 from shared.resilience.coalescing import CoalescingPolicy, Expired, NeverLeft, Sending, Unanswered
 from shared.resilience.deadline import Deadline
-from shared.values.identifiers import new_id
 
 log = structlog.get_logger()
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
+
+
+class Wish(NamedTuple, Generic[Key]):
+    """A key, and the call that waits for it."""
+
+    key: Key
+    call: Call
+
 
 Load = Callable[[Sequence[Key]], Mapping[Key, Value | Exception]]
 """Gives what there is of these keys, each of which comes once. An exception is the fate of its key alone."""
@@ -39,13 +48,14 @@ DRAIN_SECONDS = 2.0
 class Loader(Generic[Key, Value]):
     """Whoever asks for the same at the same time shares an answer, which is never older than the question.
 
-    ``load`` runs as a call of nobody's, with the latest deadline of those who wait for it. What it gives is shared:
-    it should be rows that everybody reads for himself, so that one that cannot be read is one caller's trouble.
+    ``load`` runs under the request of the first who waits for it, for no user, with the latest deadline of them all.
+    What it gives is shared: it should be rows that everybody reads for himself, so that one that cannot be read is one
+    caller's trouble.
     """
 
     def __init__(self, load: Load[Key, Value], *, policy: CoalescingPolicy = AT_ONCE) -> None:
         self._load = load
-        self._coalescer: Coalescer[Key, Value | None] = Coalescer(self._send, policy=policy)
+        self._coalescer: Coalescer[Wish[Key], Value | None] = Coalescer(self._send, policy=policy)
 
     def get(self, key: Key) -> Value | None:
         """What there is of ``key``, if anything.
@@ -53,10 +63,11 @@ class Loader(Generic[Key, Value]):
         Raises what ``load`` raised or gave for it, :class:`DeadlinePassed`, and :class:`Unavailable` when there is no
         answer to be had. Faults that are no refusals are logged once and are :class:`Internal` to all who waited.
         """
-        deadline = current().deadline
+        call = current()
+        deadline = call.deadline
         until = None if deadline is None else time.monotonic() + deadline.remaining().total_seconds()
         try:
-            return self._coalescer.submit(key, key=key, deadline=until)
+            return self._coalescer.submit(Wish(key, call), key=key, deadline=until)
         except Expired as late:
             raise DeadlinePassed from late
         except (NeverLeft, Unanswered) as fault:
@@ -70,15 +81,18 @@ class Loader(Generic[Key, Value]):
         """Let those who wait have their answers, and take no more."""
         self._coalescer.close(drain=DRAIN_SECONDS)
 
-    def _send(self, sending: Sending[Key, Value | None]) -> None:
+    def _send(self, sending: Sending[Wish[Key], Value | None]) -> None:
         wanted = [errand for errand in sending.errands if errand.is_wanted]
         if not wanted:
             return
         remaining = None if sending.deadline is None else max(0.0, sending.deadline - time.monotonic())
-        with serving(_nobodys_call(remaining)):
-            found = self._found([errand.item for errand in wanted], remaining)
+        call = _first_of(wanted[0].item.call, remaining)
+        bind_log_context(call)
+        keys = [errand.item.key for errand in wanted]
+        with serving(call), together([waiter.item.call for errand in wanted for waiter in errand.waiters]):
+            found = self._found(keys, remaining)
         for errand in wanted:
-            value = found.get(errand.item)
+            value = found.get(errand.item.key)
             if isinstance(value, Exception):
                 sending.fail(errand, value)
             else:
@@ -124,6 +138,14 @@ class Loaded(DependencyProvider):
             return self.read(session, keys)
 
 
-def _nobodys_call(remaining: float | None) -> Call:
-    deadline = None if remaining is None else Deadline.after(timedelta(seconds=remaining))
-    return Call(request_id=new_id(), deadline=deadline)
+def _first_of(call: Call, remaining: float | None) -> Call:
+    """What is read for many is read for nobody in particular; but it can be found by the request of the first."""
+    return Call(
+        request_id=call.request_id,
+        method=call.method,
+        deadline=None if remaining is None else Deadline.after(timedelta(seconds=remaining)),
+        traceparent=call.traceparent,
+        tracestate=call.tracestate,
+        span=call.span,
+        call_id_stack=call.call_id_stack,
+    )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from sqlalchemy import QueuePool
 
 from shared.metrics import families
 from shared.metrics.state import BREAKER_STATES, Seen, counted, sized
 from shared.nameko_ext.asking import Asking
 from shared.nameko_ext.broker import Broker
+from shared.nameko_ext.database import Database
 from shared.nameko_ext.events import EventDoor
 from shared.nameko_ext.link import Link
 from shared.nameko_ext.outbox import Outbox
@@ -34,6 +36,8 @@ class ContainerState(Collector):
         """Everything, now."""
         yield counted(families.BROKER_CONNECTED, *(Seen((name,), link.is_open) for name, link in self._links()))
         yield from self._of_calls()
+        if database := self._container.shared_extensions.get(Database):
+            yield from self._of_pool(database)
         ages = [each.oldest_seconds for each in self._container.dependencies if isinstance(each, Outbox)]
         known = [Seen((self._service,), age) for age in ages if age is not None]
         yield counted(families.OUTBOX_OLDEST, *known)
@@ -52,6 +56,8 @@ class ContainerState(Collector):
             sizes.append(((self._service, REPLY), requests.replies.frame_sizes))
             dropped = requests.replies.counts["dropped"]
             yield counted(families.REPLIES_DROPPED, Seen((self._service,), dropped))
+            limit = Seen((self._service, SERVER), self._container.max_workers)
+            yield counted(families.IN_FLIGHT_LIMIT, limit)
         yield counted(families.IN_FLIGHT, *in_flight)
         yield counted(families.WAITING, *waiting)
         yield sized(families.BATCH_SIZE, sizes)
@@ -62,6 +68,15 @@ class ContainerState(Collector):
             yield counted(
                 families.BREAKER_STATE, *(Seen((service,), BREAKER_STATES[state]) for service, state in states.items())
             )
+
+    def _of_pool(self, database: Database) -> Iterator[Metric]:
+        pool = cast("QueuePool", database.engine.pool)
+        states = {"used": pool.checkedout(), "idle": pool.checkedin()}
+        yield counted(
+            families.DATABASE_CONNECTIONS, *(Seen((self._service, state), number) for state, number in states.items())
+        )
+        yield counted(families.DATABASE_LIMIT, Seen((self._service,), pool.size()))
+        yield counted(families.DATABASE_WAITING, Seen((self._service,), database.scope.waiting))
 
     def _links(self) -> Iterator[tuple[str, Link]]:
         """Each link by what it is for."""

@@ -15,11 +15,15 @@ NULL = b"null"
 
 
 class Outcome(NamedTuple):
-    """``result`` or ``error`` as JSON, the other being ``null``; ``code`` names what went wrong, if anything did."""
+    """``result`` or ``error`` as JSON, the other being ``null``; ``code`` names what went wrong, if anything did.
+
+    ``reason`` is for the log only.
+    """
 
     result: bytes = NULL
     error: bytes = NULL
     code: str | None = None
+    reason: str | None = None
 
     def as_body(self) -> bytes:
         """The body of a reply of its own, in Nameko's layout."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ from shared.nameko_ext.bell import Bell
 from shared.nameko_ext.broker import PERSISTENT
 from shared.nameko_ext.link import LinkDown, WriteFailed
 from shared.nameko_ext.publishing import CONFIRMED, UNROUTABLE, Confirmation, NotConfirmed
+from shared.nameko_ext.tracing import Departure
 from shared.values.times import now, to_rfc3339
 
 log = structlog.get_logger()
@@ -100,14 +101,15 @@ class Relay:
     def _relay_batch(self, connection: Connection) -> int:
         rows = outbox.unpublished(connection)
         self._waiting_since = rows[0].occurred_at if rows else None
-        sent: list[tuple[Any, Confirmation]] = []
+        sent: list[tuple[Any, Confirmation, Departure]] = []
         try:
-            sent.extend(
-                (row, self._publish(message_for(row), exchange=events_of(row.service), routing_key=row.type))
-                for row in rows
-            )
+            for row in rows:
+                departure = Departure(row)
+                message = message_for(row, departure.context())
+                confirmation = self._publish(message, exchange=events_of(row.service), routing_key=row.type)
+                sent.append((row, confirmation, departure))
         finally:
-            published = [row for row, confirmation in sent if has_arrived(row, confirmation)]
+            published = [row for row, confirmation, departure in sent if _arrived(row, confirmation, departure)]
             if published:
                 outbox.mark_published(connection, [row.id for row in published])
             for row in published:
@@ -117,8 +119,8 @@ class Relay:
         return len(rows)
 
 
-def message_for(row: Any) -> Message:
-    """The event as it travels: the envelope as JSON, persistent, its id as the message's id."""
+def message_for(row: Any, trace: Mapping[str, str | None]) -> Message:
+    """The event as it travels: the envelope as JSON, persistent, its id as the message's id, and its trace."""
     envelope = {
         "event_id": row.event_id,
         "type": row.type,
@@ -131,7 +133,7 @@ def message_for(row: Any) -> Message:
     }
     context = {
         headers.REQUEST_ID: row.request_id,
-        headers.TRACEPARENT: row.traceparent,
+        **trace,
         headers.CALL_ID_STACK: [f"{row.service}.outbox.{row.event_id}"],
     }
     return Message(
@@ -152,6 +154,12 @@ def has_arrived(row: Any, confirmation: Confirmation) -> bool:
     is_awaited = (row.service, row.type) in MUST_BE_HEARD
     log.log(logging.WARNING if is_awaited else logging.DEBUG, "outbox.nobody_listens", type=row.type)
     return not is_awaited
+
+
+def _arrived(row: Any, confirmation: Confirmation, departure: Departure) -> bool:
+    is_there = has_arrived(row, confirmation)
+    departure.arrived(well=is_there)
+    return is_there
 
 
 def _unlock(connection: Connection) -> None:

@@ -23,6 +23,7 @@ from shared.metrics.outcomes import ABANDONED, ANSWERED, outcome_of
 from shared.nameko_ext.asking import Asking
 from shared.nameko_ext.failures import CallFailure, NotExecuted, Unreadable
 from shared.nameko_ext.flight import Question
+from shared.nameko_ext.tracing import asking
 from shared.resilience.deadline import Deadline
 
 log = structlog.get_logger()
@@ -73,13 +74,16 @@ class RemoteService:
         if call.deadline is not None:
             deadline = min(deadline, call.deadline)
         onward = _onward(call, method, request, operation_id=operation_id, deadline=deadline)
-        question = Question(method, msgspec.json.encode(request), onward, until=_end_of_waiting(deadline))
-        try:
-            reply = self._asking.ask(self._service, question)
-        except CallFailure as failure:
-            log.info("rpc.not_answered", method=method.routing_key, reason=failure.reason, blame=failure.blame.value)
-            raise _told_of(failure) from failure
-        return read_reply(reply, method)
+        with asking(onward, method) as span:
+            question = Question(method, msgspec.json.encode(request), span.call, until=_end_of_waiting(deadline))
+            try:
+                reply = self._asking.ask(self._service, question)
+            except CallFailure as failure:
+                log.info(
+                    "rpc.not_answered", method=method.routing_key, reason=failure.reason, blame=failure.blame.value
+                )
+                raise _told_of(failure) from failure
+            return read_reply(reply, method)
 
 
 class Remote(DependencyProvider):

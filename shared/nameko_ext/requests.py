@@ -23,6 +23,8 @@ from shared.nameko_ext.sources import Frame, Framed, Key, Lone, Source
 
 log = structlog.get_logger()
 
+LONGEST_NAME = 255
+
 
 class Requests(SharedExtension):
     """The one consumer of ``rpc-<service>``, shared by all doors of a container."""
@@ -87,6 +89,7 @@ class Requests(SharedExtension):
                 self._receive_lone(name, delivery, address)
         except Exception as fault:  # noqa: BLE001  # nothing that comes over the wire may end the reading
             reason, outcome = _meaning_of(fault)
+            _tell_unreadable(delivery.routing_key, reason, wire.headers_of(delivery.properties))
             eventlet.spawn_n(self._park_and_answer, delivery, address, reason, outcome)
 
     def finished(self, job: Job) -> None:
@@ -114,6 +117,7 @@ class Requests(SharedExtension):
                 job = self._read(call, source)
             except Exception as fault:  # noqa: BLE001  # a bad call harms none of those it came with
                 reason, outcome = _meaning_of(fault)
+                _tell_unreadable(f"{self._service}.{call.method}", reason, call.context)
                 bad.append((call, reason))
                 if len(bad) == 1:
                     frame.expect_one_more()
@@ -185,3 +189,8 @@ def _meaning_of(fault: Exception) -> tuple[str, Outcome]:
             return f"{type(fault).__name__}: {fault}", outcomes.stock_fault(fault)
     log.error("message.unreadable", exc_info=fault)
     return f"unreadable: {type(fault).__name__}", outcomes.malformed("unreadable")
+
+
+def _tell_unreadable(method: str, reason: str, table: Any) -> None:
+    """The line under which whoever sent it finds what became of it: no run will write one."""
+    log.warning("rpc.call_unreadable", method=method[:LONGEST_NAME], reason=reason, **wire.known_ids(table))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from eventlet.support.greenlets import GreenletExit
-from msgspec.structs import replace
 from nameko.exceptions import BadRequest
 
 from shared.contracts import headers
@@ -17,11 +16,13 @@ from shared.messaging.call import Call, serving
 from shared.messaging.transactions import NOT_ANSWERS
 from shared.metrics.counting import running
 from shared.metrics.outcomes import outcome_of
-from shared.nameko_ext import outcomes
+from shared.nameko_ext import outcomes, tracing
 from shared.nameko_ext.container import Work
-from shared.nameko_ext.context import bind_log_context
+from shared.nameko_ext.context import bind_log_context, run_of
 from shared.nameko_ext.outcomes import Outcome
 from shared.nameko_ext.overdue import Overdue, WorkTimedOut
+from shared.nameko_ext.reasons import reason_of
+from shared.tracing import recording
 
 if TYPE_CHECKING:
     from shared.nameko_ext.requests import Requests
@@ -77,9 +78,9 @@ class Job(Work):
         """Serve it, unless the broker took it back, or its caller could be told a falsehood about it."""
         try:
             if not self._begin():
-                log.info("rpc.not_begun", method=self._call.method)
+                log.info("rpc.not_begun", method=self._call.method, **{"http.request.id": self._call.request_id})
                 return
-            call = replace(self._call, call_id_stack=tuple(worker_ctx.call_id_stack))
+            call = run_of(self._call, worker_ctx.call_id_stack)
             bind_log_context(call)
             with serving(call):
                 self._serve(call, invoke)
@@ -100,10 +101,13 @@ class Job(Work):
         counts.queued(queued_ns / 1e9)
         counts.ended(outcome_of(outcome.code), (ended_ns - started_ns) / 1e9)
         self._answer(outcome, replayed=call.marks.replayed)
+        if recording.active is not None:
+            tracing.ran(call, outcome.code, started_ns)
         log.info(
             "rpc.call",
             method=call.method,
             code=outcome.code,
+            reason=outcome.reason,
             redelivered=self._is_redelivered,
             batch_size=self._sources[0].batch_size,
             queue_ns=queued_ns,
@@ -133,7 +137,7 @@ class Job(Work):
             with _overdue.stopping(_allowed_seconds(call)):
                 return outcomes.answered(invoke(self._read_request()))
         except Refusal as refusal:
-            return outcomes.refused(self._as_far_as_known(refusal))
+            return outcomes.refused(self._as_far_as_known(refusal))._replace(reason=reason_of(refusal))
         except BadRequest as fault:
             return outcomes.stock_fault(fault)
         except GreenletExit:

@@ -16,7 +16,7 @@ from nameko.extensions import Entrypoint, register_entrypoint
 from shared.contracts.refusals import Refusal
 from shared.messaging.call import Call, serving
 from shared.nameko_ext.container import Work
-from shared.nameko_ext.context import bind_log_context
+from shared.nameko_ext.context import bind_log_context, run_of
 from shared.values.identifiers import new_id
 
 log = structlog.get_logger()
@@ -73,9 +73,10 @@ class Tick(Work):
     def run(self, worker_ctx: Any, invoke: Callable[..., Any]) -> None:
         """Run the method and log what it does wrong."""
         del worker_ctx
-        bind_log_context(self._call)
+        call = run_of(self._call, is_tick=True)
+        bind_log_context(call)
         try:
-            with serving(self._call), Timeout(LONGEST_TICK_SECONDS, TickTimedOut()):
+            with serving(call), Timeout(LONGEST_TICK_SECONDS, TickTimedOut()):
                 invoke()
         except Refusal as refusal:
             log.info("tick.refused", method=self._call.method, code=refusal.code)

@@ -110,10 +110,20 @@ def read_call(table: Any, *, method: str, redelivered: bool = False) -> Call:
         fingerprint=_text(context, headers.OPERATION_FINGERPRINT),
         user_id=_text(context, headers.USER_ID),
         traceparent=_text(context, headers.TRACEPARENT),
+        tracestate=_text(context, headers.TRACESTATE),
         call_id_stack=_stack(context.get(headers.CALL_ID_STACK, [])),
         sent_at_ms=_moment(context.get(headers.SENT_AT)),
         redelivered=redelivered,
     )
+
+
+def known_ids(table: Any) -> dict[str, str]:
+    """For the log of a message that cannot be taken in: its request, and its user, where those can be read at all."""
+    if not isinstance(table, dict):
+        return {}
+    plain = {str(name).removeprefix(headers.PREFIX): value for name, value in table.items()}
+    named = {"http.request.id": plain.get(headers.REQUEST_ID), "user.id": plain.get(headers.USER_ID)}
+    return {name: value for name, value in named.items() if isinstance(value, str) and is_sane_token(value)}
 
 
 def write_call(call: Call) -> dict[str, Any]:
@@ -130,6 +140,7 @@ def context_of(call: Call) -> dict[str, Any]:
         headers.OPERATION_FINGERPRINT: call.fingerprint,
         headers.USER_ID: call.user_id,
         headers.TRACEPARENT: call.traceparent,
+        headers.TRACESTATE: call.tracestate,
         headers.CALL_ID_STACK: list(call.call_id_stack),
         headers.SENT_AT: call.sent_at_ms,
     }

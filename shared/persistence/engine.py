@@ -13,6 +13,8 @@ from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 
 from shared.persistence.ahead import send_ahead
 from shared.persistence.connection import Connection, has_hung_up
+from shared.persistence.tracing import TracedConnection, trace_statements
+from shared.tracing import recording
 
 CONNECTIONS = 10
 """For calls. A statement takes under a millisecond, and PostgreSQL has no more cores than that to run them on."""
@@ -39,7 +41,7 @@ def build_engine(url: str, *, application: str, connections: int = CONNECTIONS) 
         pool_timeout=POOL_PATIENCE.total_seconds(),
         pool_recycle=1800,
         connect_args={
-            "connection_factory": Connection,
+            "connection_factory": Connection if recording.active is None else TracedConnection,
             "connect_timeout": 2,
             "application_name": application[:60],
             "keepalives": 1,
@@ -55,6 +57,8 @@ def build_engine(url: str, *, application: str, connections: int = CONNECTIONS) 
         },
     )
     send_ahead(engine)
+    if recording.active is not None:
+        trace_statements(engine)
     _check_idle_connections(engine)
     return engine
 

@@ -132,6 +132,12 @@ class Circuit:
         own = self._own.retry_after(now)
         return max(own, self._methods[method].retry_after(now)) if method in self._methods else own
 
+    def reason(self, method: str) -> str:
+        """Why a call is refused now: that of the service's breaker when it is open, else that of the method's own."""
+        if method in self._methods and self._own.state(self.clock()) is BreakerState.CLOSED:
+            return self._methods[method].reason
+        return self._own.reason
+
     def gone(self, reason: str) -> None:
         """Nobody is there: refuse everything until :meth:`back`."""
         if not self._is_gone:

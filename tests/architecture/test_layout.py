@@ -10,7 +10,7 @@ import pytest
 from shared.contracts import events
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("edge", "rpc_services", "shared", "kirana")
+PACKAGES = ("edge", "rpc_services", "shared", "kirana", "shipper")
 SOURCES = [path for package in (*PACKAGES, "examples") for path in (ROOT / package).rglob("*.py")]
 SERVICES = ("identity", "catalog", "cart", "order", "notification")
 
@@ -24,6 +24,7 @@ SHARED_ROOMS = {
     "messaging",
     "metrics",
     "nameko_ext",
+    "tracing",
 }
 LOGGED_WITH = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception", "critical")}
 POINTS_AT = re.compile(r"`((?:edge|rpc_services|shared|kirana|tests|docs|docker|rabbitmq|consul|examples)/[\w./:-]+)`")

@@ -16,10 +16,27 @@ from rpc_services import health_file
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+PROFILES = ("green", "logs", "metrics", "tools")
 SERVICES = {"edge", "identity", "catalog", "cart", "order", "notification"}
 
 
-@pytest.mark.parametrize("profiles", [[], ["logs"], ["metrics"], ["tools"], ["logs", "metrics", "tools"]], ids=str)
+def _rendered():
+    """The whole file as Compose understands it: anchors, defaults and short forms written out."""
+    done = subprocess.run(
+        [BIN / "docker-compose", "-f", ROOT / "docker-compose.yml", "--profile", "*", "config", "--format", "json"],
+        env={name: value for name, value in os.environ.items() if not name.startswith("KIRANA_")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+RENDERED = _rendered()
+
+
+@pytest.mark.parametrize("profiles", [[], *([each] for each in PROFILES), PROFILES], ids=str)
 def test_compose_itself_accepts_the_file(profiles):
     flags = [flag for profile in profiles for flag in ("--profile", profile)]
 
@@ -65,11 +82,72 @@ def test_secrets_are_files_and_never_values():
         assert all(key.endswith("_FILE") for key in environment if "PASSWORD" in key), name
 
 
-def test_only_the_edge_is_published_by_default_and_only_on_loopback():
-    published = {name: service["ports"] for name, service in COMPOSE["services"].items() if "ports" in service}
+def test_only_nginx_is_published_by_default_and_only_on_loopback():
+    published = {name: service["ports"] for name, service in RENDERED["services"].items() if "ports" in service}
 
-    assert {name for name in published if "profiles" not in COMPOSE["services"][name]} == {"edge"}
-    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
+    assert {name for name in published if "profiles" not in COMPOSE["services"][name]} == {"nginx"}
+    assert {port["host_ip"] for ports in published.values() for port in ports} == {"127.0.0.1"}
+
+
+def test_no_store_can_be_reached_from_outside_and_no_edge_can_reach_one():
+    networks = {name: set(service.get("networks", ())) for name, service in RENDERED["services"].items()}
+    internal = {name for name, network in RENDERED["networks"].items() if network.get("internal")}
+
+    assert internal >= {"proxied", "bus", "stores"}
+    for store in ("postgres", "redis-carts", "redis-edge", "rabbitmq", "consul"):
+        assert networks[store] <= internal, store
+    for edge in ("edge", "edge-green"):
+        assert networks[edge] == {"proxied", "bus"}
+    assert {name for name in networks if "proxied" in networks[name]} == {"nginx", "edge", "edge-green"}
+    assert "stores" in networks["postgres"] & networks["redis-carts"]
+
+
+def test_the_edges_believe_their_proxies_and_nobody_else():
+    subnet = RENDERED["networks"]["proxied"]["ipam"]["config"][0]["subnet"]
+
+    for edge in ("edge", "edge-green"):
+        assert RENDERED["services"][edge]["environment"]["KIRANA_TRUSTED_PROXIES"] == subnet
+
+
+def test_an_edge_can_be_there_several_times():
+    """`--scale` cannot give one name, or one port of this machine, to two containers."""
+    for name in SERVICES:
+        assert "container_name" not in RENDERED["services"][name]
+        assert "ports" not in RENDERED["services"][name]
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+def test_nothing_may_use_up_the_machine_and_each_comes_back_unless_it_has_one_task(name):
+    service = RENDERED["services"][name]
+
+    limits = service["deploy"]["resources"]["limits"]
+    assert limits.keys() >= {"cpus", "memory", "pids"}
+    is_task = name.startswith("migrate-") or name in {"broker-definitions", "elastic-setup", "kibana-setup"}
+    assert service["restart"] == ("no" if is_task else "unless-stopped")
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "max-size" in service["logging"]["options"]
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSE["services"]))
+def test_nobody_waits_for_a_container_that_only_has_started(name):
+    """`up --wait` then means that everything is usable."""
+    needed = RENDERED["services"][name].get("depends_on", {})
+
+    assert {each["condition"] for each in needed.values()} <= {"service_healthy", "service_completed_successfully"}
+    for other, how in needed.items():
+        if how["condition"] == "service_healthy":
+            health = RENDERED["services"][other].get("healthcheck", {})
+            assert "test" in health or other in SERVICES, f"{name} waits for {other}, which says of its health nothing"
+
+
+def test_the_example_of_settings_names_what_compose_reads_and_its_defaults():
+    text = (ROOT / "docker-compose.yml").read_text()
+    read = dict(re.findall(r"\$\{([A-Z_]+):?-([^}]*)\}", text))
+
+    example = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+    assert example == read
 
 
 def test_the_health_check_of_a_service_is_a_command_that_exists_and_reads_the_file_that_the_service_writes(tmp_path):
@@ -101,7 +179,7 @@ def test_what_the_containers_mount_is_there():
     ]
 
     assert mounted
-    assert not [path for path in mounted if not (ROOT / path).is_file()]
+    assert not [path for path in mounted if not (ROOT / path).exists()]
 
 
 def test_every_secret_that_is_mounted_is_one_that_the_command_draws(tmp_path):

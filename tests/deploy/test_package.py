@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("edge", "rpc_services", "shared", "kirana")
+PACKAGES = ("edge", "rpc_services", "shared", "kirana", "shipper")
 
 
 @pytest.fixture(scope="module")

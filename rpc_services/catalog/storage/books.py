@@ -51,6 +51,10 @@ CHECKS = (
         WHERE coalesce(bought, 0) <> coalesce(recorded, 0) LIMIT :most
     """),
 )
+FIGURES = text("""
+    SELECT coalesce(sum(reserved), 0), count(*) FILTER (WHERE reserved = on_hand AND deleted_at IS NULL)
+    FROM stock JOIN products ON products.id = product_id
+""")
 UNITS_SOLD = text("SELECT coalesce(-sum(change), 0) FROM stock_movements WHERE order_id IS NOT NULL")
 
 
@@ -85,3 +89,8 @@ class SqlBooks:
     def oldest_outbox_seconds(self) -> float:
         """Of the catalog's own outbox."""
         return outbox.oldest_unpublished_seconds(self._session)
+
+    def stock_figures(self) -> tuple[int, int]:
+        """Units that are held, and how many products on sale have nothing free. Reads all: some 0.1 s for 100,000."""
+        reserved, gone = self._session.execute(FIGURES).one()
+        return int(reserved), int(gone)

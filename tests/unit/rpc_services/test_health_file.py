@@ -16,8 +16,12 @@ def path(tmp_path):
 
 
 def healthy(path):
+    return asked("healthy", path)
+
+
+def asked(question, path):
     return subprocess.run(
-        [sys.executable, "-m", "rpc_services", "healthy"],
+        [sys.executable, "-m", "rpc_services", question],
         env=os.environ | {"KIRANA_HEALTH_FILE": str(path)},
         capture_output=True,
         text=True,
@@ -70,3 +74,23 @@ def test_the_command_tells_well_from_ill_by_its_exit_status(path):
 
 def test_without_a_place_to_look_nothing_is_healthy():
     assert healthy("").returncode == 1
+
+
+def test_a_process_whose_database_is_away_is_alive(path):
+    write_report(path, ok=False, dependencies=WELL | {"database": "OperationalError"})
+
+    assert asked("alive", path).returncode == 0
+
+
+def test_a_process_that_has_stopped_to_report_is_not_alive(path):
+    write_report(path, ok=True, dependencies=WELL)
+    an_hour_ago = time.time() - 3600
+    os.utime(path, (an_hour_ago, an_hour_ago))
+
+    done = asked("alive", path)
+
+    assert (done.returncode, "s old" in done.stderr) == (1, True)
+
+
+def test_a_process_that_has_never_reported_is_not_alive(path):
+    assert asked("alive", path).returncode == 1

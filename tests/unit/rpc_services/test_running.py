@@ -13,7 +13,7 @@ def test_defaults_are_those_of_the_handbook():
 
     assert settings.max_workers == 64
     assert settings.instance.startswith("order-")
-    assert settings.consul_url == ""
+    assert settings.consul.url == ""
     assert settings.log_spool is None
 
 

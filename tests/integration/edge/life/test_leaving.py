@@ -23,7 +23,7 @@ def test_who_has_asked_is_answered_who_comes_is_sent_on_and_then_it_ends(workers
         await asyncio.sleep(0.1)
 
         terminate(edge)
-        await eventually_async(lambda: len(edge.pids("withdrawn")) == workers, within=5)
+        await eventually_async(lambda: len(edge.pids("withdrawn")) == workers, within=20)
 
         ready = await alone(edge.port, "/health/ready")
         busy[0][1].write(request("/health/live"))

@@ -14,7 +14,7 @@ SECRET_PARTS = ("password", "passphrase", "passwd", "secret", "token", "authoriz
 SECRET_NAMES = {"access", "refresh", "api_key", "private_key", "credentials", "dsn"}
 OBJECTS = {
     "client", "container", "data_stream", "destination", "ecs", "error", "event", "host", "http", "log", "network",
-    "observability", "orchestrator", "organization", "process", "server", "service", "session", "source", "span",
+    "observer", "orchestrator", "organization", "process", "server", "service", "source", "span",
     "tls", "trace", "transaction", "url", "user", "user_agent",
 }  # fmt: skip
 WHOLE_NUMBERS = {

@@ -18,8 +18,10 @@ from shared.metrics.counting import (
 from shared.metrics.families import FAMILIES
 from shared.metrics.outcomes import ANSWERED
 from shared.metrics.rendering import rendered
+from shipper.metering import FAMILIES as OF_THE_SHIPPER
 
 DOCUMENTED = re.compile(r"^\| `(kirana_\w+)` \| (\w+) \| ([^|]*)\|", re.MULTILINE)
+EVERYBODYS = (*FAMILIES, *OF_THE_SHIPPER)
 PAGE = Path(__file__).parents[4] / "docs" / "metrics.md"
 UNITS = {
     "counter": ("_total",),
@@ -40,6 +42,9 @@ UNITS = {
         "_connections",
         "_instances",
         "_bytes",
+        "_open",
+        "_units",
+        "_products",
     ),
 }
 
@@ -48,7 +53,7 @@ def names(*parts):
     return {each.name for each in parts}
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", EVERYBODYS, ids=lambda family: family.name)
 def test_a_name_says_whose_it_is_and_in_what_it_is_measured(family):
     assert re.fullmatch(r"kirana(_[a-z]+)+", family.name)
     assert family.name.endswith(UNITS[family.kind])
@@ -56,7 +61,7 @@ def test_a_name_says_whose_it_is_and_in_what_it_is_measured(family):
     assert bool(family.buckets) == (family.kind == "histogram")
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", EVERYBODYS, ids=lambda family: family.name)
 def test_no_label_is_part_of_the_name_or_a_word_that_prometheus_keeps(family):
     assert not {"job", "instance", "le", "worker"} & set(family.labels)
     assert not [label for label in family.labels if label in family.name.split("_")]
@@ -75,7 +80,7 @@ def test_the_documentation_has_every_metric_with_its_type_and_labels_and_no_othe
         for name, kind, labels in DOCUMENTED.findall(PAGE.read_text())
     }
 
-    assert documented == {each.name: (each.kind, each.labels) for each in FAMILIES}
+    assert documented == {each.name: (each.kind, each.labels) for each in EVERYBODYS}
 
 
 def test_whatever_methods_are_called_their_series_come_from_the_contracts():

@@ -5,6 +5,7 @@ from shared.contracts.events import ORDER_PLACED
 from shared.nameko_ext.asking import Asking
 from shared.nameko_ext.broker import Broker
 from shared.nameko_ext.container import ServiceContainer
+from shared.nameko_ext.database import Database
 from shared.nameko_ext.events import EventDoor
 from shared.nameko_ext.metrics import ContainerState
 from shared.nameko_ext.outbox import Outbox
@@ -36,6 +37,7 @@ def samples(*, extensions=None, outbox=None, doors=(), workers=0, waiting=0):
         entrypoints=list(doors),
         running=workers,
         waiting=waiting,
+        max_workers=64,
     )
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
@@ -67,6 +69,7 @@ def test_calls_and_replies_are_told_as_the_requests_keep_them():
     found = samples(extensions={Requests: requests}, workers=5, waiting=7)
 
     assert found["kirana_rpc_in_flight", "order", "server"] == 5
+    assert found["kirana_rpc_in_flight_limit", "order", "server"] == 64
     assert found["kirana_rpc_waiting", "order", "server"] == 7
     assert found["kirana_rpc_replies_dropped_total", "order"] == 3
     assert found["kirana_rpc_batch_size_sum", "reply", "order"] == 8
@@ -88,6 +91,18 @@ def test_calls_to_other_services_are_told_as_their_lanes_and_breakers_keep_them(
     assert found["kirana_rpc_batch_size_sum", "request", "catalog"] == 6
     assert found["kirana_rpc_shared_total", "catalog"] == 4
     assert found["kirana_rpc_breaker_state", "catalog"] == 2
+
+
+def test_connections_to_the_database_are_told_as_the_pool_has_them():
+    pool = SimpleNamespace(checkedout=lambda: 3, checkedin=lambda: 2, size=lambda: 15)
+    database = SimpleNamespace(engine=SimpleNamespace(pool=pool), scope=SimpleNamespace(waiting=4))
+
+    found = samples(extensions={Database: database})
+
+    assert found["kirana_database_connections", "order", "used"] == 3
+    assert found["kirana_database_connections", "order", "idle"] == 2
+    assert found["kirana_database_connections_limit", "order"] == 15
+    assert found["kirana_database_waiting", "order"] == 4
 
 
 def test_only_the_replica_that_relays_tells_the_outboxs_age():

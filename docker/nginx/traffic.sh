@@ -1,0 +1,107 @@
+#!/bin/sh
+# Which edges nginx passes requests to. In compose: docker compose exec nginx traffic show
+set -eu
+
+folder=${TRAFFIC_FOLDER:-/var/lib/traffic}
+file=$folder/traffic.conf
+nginx=${TRAFFIC_NGINX:-nginx}
+probe=${TRAFFIC_PROBE:-wget -q -T 5 -O /dev/null}
+blue=${TRAFFIC_BLUE:-edge:8000}
+green=${TRAFFIC_GREEN:-edge-green:8000}
+
+usage() {
+    cat <<'USAGE'
+traffic SHARE   pass requests on to the blue edges, the green ones, or to both by share, without losing one
+
+  traffic show    which it is now
+  traffic 10      one request in ten to green, the others to blue
+  traffic green   all to green
+  traffic blue    all to blue: the way back
+  traffic serve   start nginx; at first all goes to blue, later whatever was chosen last
+
+Edges that shall get more are asked first whether they are ready. A configuration that nginx does not take changes nothing.
+USAGE
+}
+
+fail() {
+    echo "traffic: $1" >&2
+    exit 1
+}
+
+# upstream NAME "HOST:PORT HOST:PORT …": names are asked for again and again, addresses stay what they are.
+upstream() {
+    printf 'upstream %s {\n    zone %s 128k;\n    least_conn;\n' "$1" "$1"
+    for server in $2; do
+        case $server in
+            [0-9]*) printf '    server %s max_fails=3 fail_timeout=5s;\n' "$server" ;;
+            *) printf '    server %s resolve max_fails=3 fail_timeout=5s;\n' "$server" ;;
+        esac
+    done
+    printf '    keepalive 64;\n    keepalive_timeout 20s;\n}\n'  # the edges keep one for 30 s
+}
+
+# shared PERCENT: both colours are named only where both get requests, as a name that leads nowhere stops nginx.
+shared() {
+    printf '# %s %% green. Written by traffic; do not edit.\n' "$1"
+    if [ "$1" -lt 100 ]; then upstream blue "$blue"; fi
+    if [ "$1" -gt 0 ]; then upstream green "$green"; fi
+    printf 'split_clients "$request_id" $colour {\n'
+    case $1 in
+        0) printf '    * blue;\n' ;;
+        100) printf '    * green;\n' ;;
+        *) printf '    %s%% green;\n    * blue;\n' "$1" ;;
+    esac
+    printf '}\n'
+}
+
+write() {
+    shared "$1" >"$file.draft"
+    mv "$file.draft" "$file"
+}
+
+now() {
+    [ -f "$file" ] || fail "nothing is chosen yet. Next: traffic serve"
+    sed -n '1s/^# \([0-9]*\) .*/\1/p' "$file"
+}
+
+ready() {
+    for server in $2; do
+        $probe "http://$server/health/ready" >/dev/null 2>&1 \
+            || fail "$1 is not ready at $server, nothing was changed. Look at its log; try again when it is healthy."
+    done
+}
+
+shift_to() {
+    before=$(now)
+    if [ "$1" -gt "$before" ]; then ready green "$green"; fi
+    if [ "$1" -lt "$before" ]; then ready blue "$blue"; fi
+    write "$1"
+    if ! said=$($nginx -t 2>&1); then
+        write "$before"
+        fail "nginx does not take this, all is as before: $said"
+    fi
+    $nginx -s reload
+    echo "$1 % of the requests go to green, the others to blue. Back: traffic $before"
+}
+
+serve() {
+    [ -f "$file" ] || write 0
+    if ! $nginx -t 2>/dev/null; then
+        echo "traffic: what was chosen last cannot be served now; all goes to blue." >&2
+        write 0
+    fi
+    exec $nginx -g 'daemon off;'
+}
+
+case ${1:-help} in
+    serve) serve ;;
+    show) echo "$(now) % of the requests go to green, the others to blue." ;;
+    blue) shift_to 0 ;;
+    green) shift_to 100 ;;
+    [0-9] | [0-9][0-9] | 100) shift_to "$1" ;;
+    help | -h | --help) usage ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+esac

@@ -1,0 +1,116 @@
+"""Judges the version on trial by what it tells of itself: its own metrics, beside those of the version before it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+ANSWER_SECONDS = 5.0
+LOOK_SECONDS = 0.25
+ENOUGH = 20
+"""Fewer requests than this say nothing yet."""
+
+_EDGE = "kirana_edge_request_seconds_count"
+_SERVICE = "kirana_rpc_run_seconds_count"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Requests or calls since the process began, and how many of them it failed at by its own fault."""
+
+    total: int = 0
+    failed: int = 0
+
+    def since(self, before: Tally) -> Tally:
+        """What came in between; a process that began anew counts from nothing."""
+        if self.total < before.total:
+            return self
+        return Tally(self.total - before.total, self.failed - before.failed)
+
+    def __add__(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(self.total + other.total, self.failed + other.failed)
+
+    @property
+    def rate(self) -> float:
+        """The share that failed."""
+        return self.failed / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Policy:
+    """``errors``: the share from which a version is bad, unless the one before it is as bad at the same time."""
+
+    errors: float
+    seconds: float
+    enough: int = ENOUGH
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``complaint`` is empty when nothing speaks against the version."""
+
+    complaint: str
+    canary: Tally
+    main: Tally
+
+
+def tally_at(url: str) -> Tally:
+    """Read a process's own metrics. Raises ``httpx.HTTPError`` or ``ValueError`` when it does not tell."""
+    with httpx.Client(timeout=ANSWER_SECONDS, trust_env=False) as client:
+        answer = client.get(url).raise_for_status()
+    return tally_of(answer.text)
+
+
+def tally_of(text: str) -> Tally:
+    """What these metrics say: an edge's answers of 500 and above, a service's calls that ended by a fault."""
+    found = Tally()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name in {_EDGE, _SERVICE}:
+                bad = sample.labels.get("status", "").startswith("5") or sample.labels.get("outcome") == "failed"
+                found += Tally(int(sample.value), int(sample.value) if bad else 0)
+    return found
+
+
+class Watch:
+    """Looks at both versions again and again. ``is_well`` gives a complaint about the canary's process, or nothing."""
+
+    def __init__(self, canary: str, mains: Sequence[str], *, is_well: Callable[[], str]) -> None:
+        self._canary = canary
+        self._mains = mains
+        self._is_well = is_well
+
+    def judge(self, policy: Policy, *, meanwhile: Callable[[], None], heard: Callable[[Tally], None]) -> Verdict:
+        """Watch for the policy's time, or until there is a complaint. ``meanwhile`` runs at every look."""
+        before = self._look(self._canary), self._all(self._mains)
+        give_up = time.monotonic() + policy.seconds
+        while True:
+            meanwhile()
+            canary, main = self._look(self._canary).since(before[0]), self._all(self._mains).since(before[1])
+            heard(canary)
+            complaint = self._is_well() or complaint_about(canary, main, policy)
+            if complaint or time.monotonic() >= give_up:
+                return Verdict(complaint, canary, main)
+            time.sleep(LOOK_SECONDS)
+
+    def _all(self, urls: Sequence[str]) -> Tally:
+        return sum((self._look(url) for url in urls), Tally())
+
+    def _look(self, url: str) -> Tally:
+        """A process that does not tell has nothing said against it; whether it is well is asked otherwise."""
+        try:
+            return tally_at(url)
+        except (httpx.HTTPError, ValueError):
+            return Tally()
+
+
+def complaint_about(canary: Tally, main: Tally, policy: Policy) -> str:
+    """Empty while the canary fails no more than is allowed, or no more than the version before it does."""
+    if canary.total < policy.enough or canary.rate <= policy.errors or canary.rate <= 2 * main.rate:
+        return ""
+    return f"{canary.failed} of {canary.total} failed ({canary.rate:.1%}), beside {main.rate:.1%} before it"

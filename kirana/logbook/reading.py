@@ -1,0 +1,48 @@
+"""Reads the log spools of all processes as one book, in the order of time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kirana.logbook.entry import Entry, parsed, stamp_of
+from kirana.logbook.query import Query
+from kirana.logbook.scanning import wanted_entries
+
+
+def entries(spool: Path, query: Query) -> Iterator[Entry]:
+    """All wanted lines of all processes, oldest first. A full file that was moved away is read before the new one."""
+    return heapq.merge(*(_of_file(path, query) for path in files(spool) if _may_have(path, query)), key=stamp_of)
+
+
+def files(spool: Path) -> list[Path]:
+    """Every process's, those that were moved away when they were full included."""
+    return sorted(spool.glob("*.jsonl"))
+
+
+def first_moment(spool: Path) -> str | None:
+    """The oldest line that is still there, as its moment stands in it."""
+    oldest = []
+    for path in files(spool):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            entry = parsed(file.readline())
+            if entry is not None:
+                oldest.append(stamp_of(entry))
+    return min(oldest, default=None)
+
+
+def _of_file(path: Path, query: Query) -> Iterator[Entry]:
+    with suppress(FileNotFoundError):  # it was moved away, or given up for good, just now
+        yield from wanted_entries(path, query)
+
+
+def _may_have(path: Path, query: Query) -> bool:
+    if query.since is None:
+        return True
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC) >= query.since
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,127 @@
+"""The local stack's front: nginx before two versions of the edge, each request sent to one of them by weight.
+
+A weight is a number of empty files that nginx looks for at every request, so that changing it ends no connection and
+starts no process: reloading nginx would close idle connections under the hands of clients who are just sending.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from kirana.stack.home import Home
+from kirana.stack.programs import Program, fingerprint
+
+NAME = "front"
+SLOTS = 100
+
+_CONFIGURATION = """\
+daemon off;
+{user}worker_processes 2;
+pid {run}/front.pid;
+error_log stderr error;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    server_tokens off;
+    client_max_body_size 2m;
+    client_body_temp_path {temporary}/body;
+    proxy_temp_path {temporary}/proxy;
+    fastcgi_temp_path {temporary}/fastcgi;
+    uwsgi_temp_path {temporary}/uwsgi;
+    scgi_temp_path {temporary}/scgi;
+    keepalive_requests 1000000;
+    split_clients "$request_id" $slot {{
+{slots}
+        * 99;
+    }}
+    upstream main {{
+        server 127.0.0.1:{main} max_fails=0;
+        keepalive 64;
+        keepalive_timeout 10s;
+    }}
+    upstream canary {{
+        server 127.0.0.1:{canary} max_fails=0;
+        server 127.0.0.1:{main} max_fails=0 backup;
+        keepalive 64;
+        keepalive_timeout 10s;
+    }}
+    server {{
+        listen 127.0.0.1:{front} backlog=1024;
+        location / {{
+            set $colour main;
+            if (-f {weight}/$slot) {{ set $colour canary; }}
+            proxy_pass http://$colour;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_next_upstream error timeout http_500 http_502 http_503 http_504;
+            proxy_next_upstream_tries 2;
+            proxy_buffering off;
+            proxy_request_buffering on;
+            proxy_read_timeout 1h;
+        }}
+    }}
+}}
+"""
+"""Where the new version cannot serve a request that changes nothing, the old one does; a change is never sent twice.
+
+Edges keep idle connections for 30 s; ours to them go after 10, so that none is used that an edge is about to close.
+"""
+
+
+def nginx() -> Path | None:
+    """The server, if this machine has one."""
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    return Path(found) if found else None
+
+
+def is_wanted(home: Home) -> bool:
+    """Whether this stack had a front once; from then on it keeps it, for clients know its address."""
+    return _folder(home).is_dir() and nginx() is not None
+
+
+def program(home: Home, chosen: dict[str, int]) -> Program:
+    """The front before the edge of this stack."""
+    folder = _folder(home)
+    for name in ("weight", "temporary"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    path = home.write(
+        "front.conf",
+        _CONFIGURATION.format(
+            user="user root;\n" if os.geteuid() == 0 else "",
+            run=home.run,
+            temporary=folder / "temporary",
+            weight=folder / "weight",
+            slots="\n".join(f"        1% {slot:02};" for slot in range(SLOTS - 1)),
+            main=chosen["edge"],
+            canary=chosen["canary"],
+            front=chosen["front"],
+        ),
+    )
+    command = (str(nginx()), "-e", "stderr", "-c", str(path))
+    return Program(NAME, command, fingerprint(path), stop_signal="QUIT", stop_group=False)
+
+
+def weigh(home: Home, percent: int) -> None:
+    """Send so many of a hundred requests to the canary, from the next one on."""
+    folder = _folder(home) / "weight"
+    folder.mkdir(parents=True, exist_ok=True)
+    for slot in range(SLOTS):
+        place = folder / f"{slot:02}"
+        if slot < percent:
+            place.touch()
+        else:
+            place.unlink(missing_ok=True)
+
+
+def weight(home: Home) -> int:
+    """How many of a hundred requests go to the canary."""
+    folder = _folder(home) / "weight"
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+def _folder(home: Home) -> Path:
+    return home.root / "front"

@@ -1,0 +1,39 @@
+"""While a deployment is under way the last version works on the schema of the next."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from kirana.stack import releases
+from kirana.stack.home import Home
+from kirana.stack.programs import SERVICES
+from tests.stack_fixture import kirana
+
+ARCHIVE = Path(__file__).parents[1] / "releases" / "last.tar.xz"
+PARTS = ("edge", *SERVICES)
+
+
+@pytest.fixture
+def last_version(stack, tmp_path):
+    """The stack, migrated to this version, runs the last one."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    home = Home(stack.home)
+    last = releases.take_in(tmp_path, home)
+    for part in PARTS:
+        releases.pin(home, part, last)
+    started = kirana(stack.home, "up")
+    assert started.returncode == 0, started.stderr
+    yield stack
+    for part in PARTS:
+        releases.pin(home, part, None)
+    assert kirana(stack.home, "up").returncode == 0
+
+
+def test_the_last_version_sells_on_the_newest_schema(last_version):
+    bought = kirana(last_version.home, "demo")
+    assert bought.returncode == 0, bought.stdout + bought.stderr
+
+    checked = kirana(last_version.home, "audit")
+    assert checked.returncode == 0, checked.stdout
