@@ -21,9 +21,9 @@ check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests
 
 test: check ## Everything, on private servers beside whatever runs; those that kill processes have a stack of their own
 	$(BIN)/kirana install --tests
-	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/contract
-	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/integration tests/e2e --ignore=tests/integration/stack
-	$(BIN)/pytest --numprocesses 3 --dist loadfile tests/integration/stack tests/chaos
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/contract
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration tests/e2e --ignore=tests/integration/stack
+	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration/stack tests/chaos
 
 bench: $(VENV)/.installed-dev ## Requests per second through the edge, beside bare Sanic
 	$(BIN)/python benchmarks/first.py $(ARGS)

@@ -41,6 +41,7 @@ class DeadLetters:
         if not fresh:
             return 0
         gone = self._make_room()
+        _end_last_line(self._path)  # a full disk may have cut the last letter, which is written once more
         with self._path.open("ab") as file:
             file.write(b"".join(_written(letter) for letter in fresh))
             file.flush()
@@ -78,6 +79,9 @@ def _ids(path: Path) -> list[str]:
 
 
 def _end_last_line(path: Path) -> None:
-    if path.exists() and not (path.read_bytes()[-1:] or b"\n").endswith(b"\n"):
-        with path.open("ab") as file:
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
             file.write(b"\n")

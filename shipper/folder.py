@@ -25,6 +25,7 @@ QUIET_SECONDS: Final = 10.0
 KEPT_SECONDS: Final = 7 * 86_400.0
 """A settled file that nobody wrote to for so long is deleted: every new container leaves files under its own name."""
 
+MOST_LOOKS: Final = 10
 _SUFFIX: Final = ".jsonl"
 _MOVED_AWAY: Final = ".1.jsonl"
 
@@ -45,13 +46,15 @@ class Folder:
         self._names: dict[int, list[Path]] = {}
         self._leaving: list[Tail] = []
         self._turn = 0
+        self._is_complete = True
         prepare(spool, disk_bytes)
 
     def look(self) -> None:
         """See which files there are, let go of those that are done with, and keep the bound. Raises ``OSError``."""
         self._names = self._seen()
-        for number in [number for number in self._names if number not in self._tails]:
-            self._open(number)
+        fresh = [number for number in self._names if number not in self._tails]
+        opened = [self._open(number) for number in fresh]
+        self._is_complete = all(opened)
         self._count_missed()
         for number, tail in list(self._tails.items()):
             if tail.unread < 0:  # it was emptied in place: another file now
@@ -65,7 +68,16 @@ class Folder:
         self._keep_bound()
 
     def forget_vanished(self) -> None:
-        """Once, after the first look: places of files that are no more."""
+        """Once, after the first look: places of files that are no more.
+
+        One that was moved away between being seen and being opened is no such file.
+        """
+        for _ in range(MOST_LOOKS):
+            if self._is_complete:
+                break
+            self.look()
+        else:
+            return
         known = {tail.birth for tail in self._tails.values()}
         for birth in [birth for birth in self._places.files if birth not in known]:
             del self._places.files[birth]
@@ -117,14 +129,23 @@ class Folder:
                         names.setdefault(entry.inode(), []).append(Path(entry.path))
         return names
 
-    def _open(self, number: int) -> None:
-        with suppress(FileNotFoundError):  # it was moved away in this moment: the next look finds it
-            file = os.open(self._names[number][0], os.O_RDONLY | os.O_CLOEXEC)
-            birth = birth_of(file) if os.fstat(file).st_ino == number else None
-            if birth is None or birth in {tail.birth for tail in (*self._tails.values(), *self._leaving)}:
-                os.close(file)  # it has no line yet, or is a copy of another one
-            else:
-                self._tails[number] = Tail(file, birth, self._places)
+    def _open(self, number: int) -> bool:
+        """Whether it was there by one of its names; one that was moved away in this moment the next look finds."""
+        for path in self._names[number]:
+            with suppress(FileNotFoundError):
+                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                if os.fstat(file).st_ino == number:
+                    self._follow(number, file)
+                    return True
+                os.close(file)
+        return False
+
+    def _follow(self, number: int, file: int) -> None:
+        birth = birth_of(file)
+        if birth is None or birth in {tail.birth for tail in (*self._tails.values(), *self._leaving)}:
+            os.close(file)  # it has no line yet, or is a copy of another one
+        else:
+            self._tails[number] = Tail(file, birth, self._places)
 
     def _retire(self, number: int) -> None:
         """Close the file, which gives its room back, though parts of it may still be under way."""

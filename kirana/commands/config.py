@@ -180,7 +180,7 @@ def access(
     console = Console(highlight=False, soft_wrap=True)
     with keys.connect(consul) as store:
         if bootstrap:
-            path = rights.keep_first(rights.bootstrap(store), into)
+            path = rights.take_first(store, into)
             console.print(f"The first token, which may do everything, lies in {path}. Keep it away from every process.")
             store.use(path.read_text(encoding="utf-8").strip())
         for one in rights.grant(store, into):

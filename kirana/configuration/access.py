@@ -30,20 +30,29 @@ def names() -> list[str]:
     return sorted(path.stem for path in POLICIES.glob("*.hcl"))
 
 
-def bootstrap(keys: Keys) -> str:
-    """The first token of a new Consul, which may do everything. Raises :class:`StackFault` when it was taken before."""
+def take_first(keys: Keys, into: Path) -> Path:
+    """Lay the first token of a new Consul, which may do everything, away, readable by its owner only.
+
+    It is given once, so there is a place for it before it is asked for. Raises :class:`StackFault` when it was taken.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    path = into / FIRST
+    if path.exists() and path.stat().st_size:
+        raise StackFault(f"The first token lies in {path}.", mend=f"export KIRANA_CONSUL_TOKEN_FILE={path}")
+    _write(path, "")
+    try:
+        _write(path, _bootstrap(keys))
+    except StackFault:
+        path.unlink()
+        raise
+    return path
+
+
+def _bootstrap(keys: Keys) -> str:
     answer = keys.ask("PUT", "/v1/acl/bootstrap")
     if answer.status_code == HTTPStatus.FORBIDDEN:
         raise StackFault("The first token of this Consul was taken before.", mend="export KIRANA_CONSUL_TOKEN_FILE=…")
     return str(_read(answer)["SecretID"])
-
-
-def keep_first(token: str, into: Path) -> Path:
-    """Lay the first token away, readable by its owner only."""
-    into.mkdir(parents=True, exist_ok=True)
-    path = into / FIRST
-    _write(path, token)
-    return path
 
 
 def grant(keys: Keys, into: Path) -> list[Granted]:
@@ -52,22 +61,26 @@ def grant(keys: Keys, into: Path) -> list[Granted]:
     A token that is there already and known to Consul stays; delete its file and run this again to replace it.
     """
     into.mkdir(parents=True, exist_ok=True)
-    return [_grant(keys, name, into / f"consul_{name}_token") for name in names()]
+    paths = {name: into / f"consul_{name}_token" for name in names()}
+    alive = {name for name, path in paths.items() if path.exists() and _is_known(keys, path.read_text("utf-8").strip())}
+    return [Granted(name, path, is_new=_grant(keys, name, path, alive)) for name, path in paths.items()]
 
 
-def _grant(keys: Keys, name: str, path: Path) -> Granted:
+def _grant(keys: Keys, name: str, path: Path, alive: set[str]) -> bool:
+    """Whether a new token was given. Only where others lie that are in use is a missing one known to be lost."""
     policy = f"kirana-{name}"
     rules = {"Name": policy, "Rules": (POLICIES / f"{name}.hcl").read_text(encoding="utf-8")}
     listed = {one["Name"]: one["ID"] for one in _read(keys.ask("GET", "/v1/acl/policies"))}
     where = f"/v1/acl/policy/{listed[policy]}" if policy in listed else "/v1/acl/policy"
     _read(keys.ask("PUT", where, json=rules))
-    if path.exists() and _is_known(keys, path.read_text(encoding="utf-8").strip()):
-        return Granted(name, path, is_new=False)
-    _withdraw(keys, policy)
+    if name in alive:
+        return False
+    if alive:
+        _withdraw(keys, policy)
     asked = {"Description": policy, "Policies": [{"Name": policy}]}
     token = _read(keys.ask("PUT", "/v1/acl/token", json=asked))
     _write(path, str(token["SecretID"]))
-    return Granted(name, path, is_new=True)
+    return True
 
 
 def _withdraw(keys: Keys, policy: str) -> None:
@@ -83,6 +96,7 @@ def _is_known(keys: Keys, token: str) -> bool:
 
 def _write(path: Path, token: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, 0o600)  # it may have been there, readable by others
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(f"{token}\n")
 

@@ -107,8 +107,8 @@ class Deployment:
             with self._steps.step(f"{main.name} becomes the new version"):
                 self._put(main.with_environment(self._of(self._plan.pinned)))
                 self._waiter.wait(main.name, self._way.ready(main), READY_SECONDS)
-        releases.pin(self._home, self._plan.part, self._plan.pinned)
         self._way.shift(0)
+        releases.pin(self._home, self._plan.part, self._plan.pinned)
 
     @contextmanager
     def _taken_back(self, name: str, mains: list[Section]) -> Iterator[None]:

@@ -135,7 +135,7 @@ class ServiceWay:
         return main.renamed(self._name).with_environment(own)
 
     def prepare(self, canary: Section) -> None:
-        """Its schema, which old code must be able to use as well; and no work before it has a share."""
+        """Its schema, which old code must be able to use as well; and no work, from when it has read that wish."""
         if self._service in WITH_DATABASE:
             _migrate(canary)
         attendance.wish(self._keys, self._name, author_here("a new version is on trial"))

@@ -139,8 +139,11 @@ class Consumer:
             return
         self._declare(channel)
         channel.basic_qos(0, self._prefetch, a_global=False)
-        if not self._paused:
-            self._consume(channel)
+        if self._paused:
+            return
+        self._consume(channel)
+        if self._paused:  # since it was asked, when there was nobody to tell yet
+            channel.basic_cancel(self._tag, nowait=True)
 
     def _consume(self, channel: Any, *, nowait: bool = False) -> None:
         def receive(message: Any) -> None:

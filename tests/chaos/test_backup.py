@@ -13,6 +13,8 @@ from tests.chaos.shoppers import Shoppers
 from tests.chaos.test_faults import audit
 from tests.stack_fixture import kirana
 
+pytestmark = pytest.mark.timeout(900)  # two stacks come up, one of them perhaps beside others
+
 
 @pytest.fixture(scope="module")
 def taken(stack, tmp_path_factory):

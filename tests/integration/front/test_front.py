@@ -198,11 +198,13 @@ def test_when_an_edge_dies_the_other_answers_and_when_none_is_left_that_is_said_
             await eventually_async(lambda: callers.by(other) >= served + 100 or callers.failures, within=60)
         other.process.kill()
         await asyncio.to_thread(other.process.wait)
-        return callers, await nginx.ask("/api/products/3")
+        return callers, await nginx.ask("/api/products/3"), await nginx.ask("/api/orders", method="POST")
 
     with AnEdge() as doomed, AnEdge() as other, Nginx([doomed, other]) as nginx:
-        callers, (status, headers, body) = asyncio.run(scenario(nginx, doomed, other))
+        callers, (status, headers, body), changing = asyncio.run(scenario(nginx, doomed, other))
 
     assert callers.failures == []
     assert (status, headers["content-type"], headers["retry-after"]) == (503, "application/problem+json", "1")
     assert json.loads(body)["code"] == "edge.away"
+    assert (changing[0], json.loads(changing[2])["code"]) == (504, "outcome.unknown")
+    assert "retry-after" not in changing[1]

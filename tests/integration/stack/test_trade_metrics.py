@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.builders.shop import a_customer, a_product, an_admin, unique
 from tests.builders.waiting import eventually
+from tests.stack_fixture import kirana
 
 
 class Ledger:
@@ -35,8 +36,14 @@ class Ledger:
         }
 
 
+@pytest.fixture(scope="module")
+def settled(stack):
+    """Nothing is under way any more that others began: its end would be counted here."""
+    kirana(stack.home, "audit", "--wait", "30")
+
+
 @pytest.fixture
-def shop(stack):
+def shop(stack, settled):
     """An administrator, a customer, and the ledgers of orders, stock and carts."""
     with an_admin(stack) as admin, a_customer(stack) as customer:
         yield admin, customer, *(Ledger(stack, f"{service}-1") for service in ("order", "catalog", "cart"))
