@@ -32,6 +32,7 @@ def restore(source: Path, home: Home, steps: Steps) -> tuple[Manifest, StackStat
 
     Nothing is touched unless the back-up is whole and the home is free. Raises :class:`StackFault`.
     """
+    refuse_unfinished(home)
     if home.root.exists() and any(path.name != "packages" for path in home.root.iterdir()):
         raise Occupied(f"There is a shop in {home.root}.", mend="KIRANA_HOME=/another/folder kirana restore ...")
     with steps.step("The back-up is whole"):
@@ -43,11 +44,21 @@ def restore(source: Path, home: Home, steps: Steps) -> tuple[Manifest, StackStat
     with steps.step("Settings, and events to tell again"):
         _restore_settings(source / SETTINGS, servers)
         told = cluster.tell_again(servers)
+    home.unfinished.unlink()
     return found, bring_up(home, Wishes(seed=False), steps), told
+
+
+def refuse_unfinished(home: Home) -> None:
+    """Raise :class:`Occupied` where a restore ended half-way: its databases may be missing, its events untold."""
+    if home.unfinished.exists():
+        raise Occupied(
+            f"A restore into {home.root} was interrupted.", mend="kirana reset --yes, then restore once more"
+        )
 
 
 def _lay_out(source: Path, home: Home) -> None:
     home.make()
+    home.unfinished.touch()
     draft = home.root / "postgres.draft"
     shutil.copytree(source / manifest.CLUSTER, draft)
     postgres.give_to_server(draft)
@@ -64,5 +75,8 @@ def _restore_settings(file: Path, stack: StackState) -> None:
         if stack.consul is None:
             raise StackFault("The back-up has settings, and there is no Consul to take them.", mend="kirana doctor")
         value = base64.b64decode(entry["value"] or "")
-        put = httpx.put(f"{stack.consul}/v1/kv/{entry['key']}", content=value, timeout=ANSWER_SECONDS)
-        put.raise_for_status()
+        try:
+            put = httpx.put(f"{stack.consul}/v1/kv/{entry['key']}", content=value, timeout=ANSWER_SECONDS)
+            put.raise_for_status()
+        except httpx.HTTPError as fault:
+            raise StackFault("Consul did not take a setting.", cause=str(fault), mend="kirana status") from None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +21,7 @@ from kirana.backup.manifest import Manifest
 from kirana.backup.restoring import restore as bring_back
 from kirana.backup.taking import take
 from kirana.stack import state
+from kirana.stack.faults import StackFault
 from kirana.stack.home import Home
 from kirana.stack.lock import alone
 from kirana.stack.presence import load_running
@@ -37,7 +42,8 @@ def backup(folder: Annotated[Path, typer.Argument(help="Where it goes; the folde
     Example: kirana backup /srv/backups/$(date +%F)
     """
     began, steps, stack = time.monotonic(), Steps(), load_running()
-    with alone(stack.home, on_wait=lambda: steps.note("another kirana command works on this stack; waiting for it")):
+    waiting = partial(steps.note, "another kirana command works on this stack; waiting for it")
+    with alone(stack.home, on_wait=waiting), _told_plainly("The back-up could not be written"):
         made = take(stack, folder.resolve(), steps)
     _show(made)
     typer.echo(
@@ -54,10 +60,20 @@ def restore(folder: Annotated[Path, typer.Argument(help="What kirana backup made
     Example: KIRANA_HOME=/tmp/drill kirana restore /srv/backups/2026-11-21 && KIRANA_HOME=/tmp/drill kirana audit
     """
     home = Home(state.home())
-    found, stack, told = bring_back(folder.resolve(), home, Steps())
+    with _told_plainly("The back-up could not be restored"):
+        found, stack, told = bring_back(folder.resolve(), home, Steps())
     typer.echo(f"The shop of {found.taken_at} is up at {stack.edge_url}; {told:,} events are told again.", err=True)
     typer.echo(f"Next: KIRANA_HOME={home.root} kirana audit", err=True)
     sys.stdout.write(f"{stack.edge_url}\n")
+
+
+@contextmanager
+def _told_plainly(what: str) -> Iterator[None]:
+    """A full disk, a folder that is not ours, a journal that cannot be read: faults that an operator can mend."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as fault:
+        raise StackFault(f"{what}: {fault}", mend="see that there is room, and that you may write there") from None
 
 
 def _show(made: Manifest) -> None:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from kirana.backup.restoring import refuse_unfinished
 from kirana.commands.complaint import complain
 from kirana.commands.typed import as_typed
 from kirana.stack import state as stack_state
@@ -41,7 +42,9 @@ def up(
     wishes = Wishes(edge_workers=edge_workers, scale=instances(scale or []), seed=seed)
     steps = Steps()
     try:
-        state = bring_up(Home(stack_state.home()), wishes, steps)
+        home = Home(stack_state.home())
+        refuse_unfinished(home)
+        state = bring_up(home, wishes, steps)
     except KeyboardInterrupt:
         complain(StackFault("Interrupted. What has started goes on.", mend="kirana up   (or: kirana down)"))
         raise typer.Exit(INTERRUPTED) from None

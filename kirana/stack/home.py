@@ -45,6 +45,11 @@ class Home:
         return self.root / "conf"
 
     @property
+    def unfinished(self) -> Path:
+        """There while a shop is being restored here: what lies about is no shop before it is gone."""
+        return self.root / "restoring"
+
+    @property
     def tag(self) -> str:
         """A short name that no other stack on the machine has."""
         return hashlib.sha256(str(self.root).encode()).hexdigest()[:8]
