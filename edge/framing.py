@@ -1,87 +1,161 @@
-"""What a request's head may look like: anything two parsers could read differently is refused (RFC 9112)."""
+"""Reads a request's head once, for everybody: what two parsers could read differently is refused (RFC 9112)."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from sanic.exceptions import ExpectationFailed, SanicException
 
 MOST_HEADERS = 100
 LONGEST_LINE = 4096
 """Bytes of the request line; a query of a hundred parameters fits well."""
 
-_REQUEST_LINE = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}) ([\x21\x22\x24-\x7e]+) (HTTP/1\.[01])")
-_HEADER_LINE = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[\t ]*([^\x00-\x08\x0a-\x1f\x7f]*)")
-_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
-_LENGTH = re.compile(rb"[0-9]{1,10}")
+LONGEST_REMEMBERED = 2048
+"""Bytes of header fields that are kept with their meaning until the connection sends others."""
+
+_REQUEST_LINE = re.compile(r"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}) ([\x21\x22\x24-\x7e]+) HTTP/(1\.[01])")
+_FIELDS = re.compile(r"(?:(?:^|\r\n)[A-Za-z0-9!#$%&'*+.^_`|~-]+:[^\x00-\x08\x0a-\x1f\x7f]*)*")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_LENGTH = re.compile(r"[0-9]{1,10}")
+
+Fields = list[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Violation:
-    """Why a head is refused, and with which status."""
+class FramingViolation(SanicException):
+    """The head cannot be trusted: answered with its status, and the connection ends."""
 
-    status: int
-    sentence: str
+    quiet = True
 
 
-def violation_of(head: bytes) -> Violation | None:
-    """Check a head: everything before the empty line that ends it."""
-    request_line, *header_lines = head.split(b"\r\n")
-    line = _REQUEST_LINE.fullmatch(request_line)
-    if line is None or len(request_line) > LONGEST_LINE:
-        return _violation_of_line(request_line)
-    if not line[2].startswith(b"/") and (line[1], line[2]) != (b"OPTIONS", b"*"):
-        return _violation_of_target(line[1])
-    if len(header_lines) > MOST_HEADERS:
-        return Violation(431, f"More than {MOST_HEADERS} header fields are not accepted.")
-    fields: dict[bytes, list[bytes]] = {}
-    for header_line in header_lines:
-        field = _HEADER_LINE.fullmatch(header_line)
-        if field is None or not _is_utf8(field[2]):
-            return Violation(400, "A header field is malformed.")
-        fields.setdefault(field[1].lower(), []).append(field[2].rstrip(b"\t "))
-    return _violation_of_host(line[3], fields) or _violation_of_length(line[3], fields)
+class Header(NamedTuple):
+    """The fields of a head that can be trusted, and what they say of its body and its connection.
+
+    ``length`` is the announced body's, in bytes: 0 when there is none. Names in ``fields`` are in lower case.
+    """
+
+    fields: Fields
+    length: int
+    keep_alive: bool
+    expects_continue: bool
 
 
-def _violation_of_line(request_line: bytes) -> Violation:
-    if len(request_line) > LONGEST_LINE:
-        return Violation(414, f"The request line may have at most {LONGEST_LINE} bytes.")
-    return Violation(400, "The request line is malformed.")
+def read_line(line: bytes) -> tuple[str, str, str]:
+    """The method, the target and the version (``1.1``) of a request line. Raises :class:`FramingViolation`."""
+    if len(line) > LONGEST_LINE:
+        raise FramingViolation(f"The request line may have at most {LONGEST_LINE} bytes.", status_code=414)
+    asked = _REQUEST_LINE.fullmatch(line.decode("latin-1"))
+    if asked is None:
+        raise _malformed("The request line is malformed.")
+    method, target, version = asked.groups()
+    if target[0] != "/" and (method, target) != ("OPTIONS", "*"):
+        raise _not_a_path(method)
+    return method, target, version
 
 
-def _violation_of_target(method: bytes) -> Violation:
-    if method == b"CONNECT":
-        return Violation(405, "No tunnels are opened here.")
-    return Violation(400, "The request target must be a path.")
+def read_header(version: str, block: bytes) -> Header:
+    """What follows the request line, without the empty line that ends it.
+
+    Raises :class:`FramingViolation`, and ``ExpectationFailed`` for an expectation that nobody here knows.
+    """
+    fields = _read_fields(block)
+    names = [name for name, _ in fields]
+    _check_host(version, names, fields)
+    return Header(
+        fields,
+        _length_of(version, names, fields),
+        _keeps_alive(version, names, fields),
+        _expects_continue(names, fields),
+    )
 
 
-def _violation_of_host(version: bytes, fields: dict[bytes, list[bytes]]) -> Violation | None:
-    hosts = fields.get(b"host", [])
-    if len(hosts) > 1 or (not hosts and version == b"HTTP/1.1"):
-        return Violation(400, "Exactly one Host header is required.")
-    if hosts and not _HOST.fullmatch(hosts[0]):
-        return Violation(400, "The Host header is malformed.")
-    return None
+class HeadReader:
+    """Reads the heads that come on one connection: what a client repeats in each is read only once."""
+
+    def __init__(self) -> None:
+        self._block: bytes | None = None
+        self._version = ""
+        self._header = Header([], 0, keep_alive=False, expects_continue=False)
+
+    def read(self, head: bytes) -> tuple[str, str, str, Header]:
+        """Method, target, version and the rest of ``head``: everything before the empty line. Raises as those do."""
+        line, _, block = head.partition(b"\r\n")
+        method, target, version = read_line(line)
+        if block == self._block and version == self._version:
+            return method, target, version, self._header
+        header = read_header(version, block)
+        if len(block) <= LONGEST_REMEMBERED:
+            self._block, self._version, self._header = block, version, header
+        return method, target, version, header
 
 
-def _violation_of_length(version: bytes, fields: dict[bytes, list[bytes]]) -> Violation | None:
-    lengths = fields.get(b"content-length", [])
-    encodings = fields.get(b"transfer-encoding", [])
-    if len(lengths) + len(encodings) > 1:
-        return Violation(400, "At most one Content-Length is accepted, and no Transfer-Encoding beside it.")
-    if lengths and not _LENGTH.fullmatch(lengths[0]):
-        return Violation(400, "Content-Length must be a plain number.")
-    if encodings and (version == b"HTTP/1.0" or encodings[0].lower() != b"chunked"):
-        return Violation(400, "This Transfer-Encoding is not accepted.")
-    if encodings:
-        return Violation(411, "Chunked bodies are not accepted: send a Content-Length.")
-    return None
+def _not_a_path(method: str) -> FramingViolation:
+    if method == "CONNECT":
+        return FramingViolation("No tunnels are opened here.", status_code=405)
+    return _malformed("The request target must be a path.")
 
 
-def _is_utf8(value: bytes) -> bool:
-    if value.isascii():
-        return True
+def _read_fields(block: bytes) -> Fields:
     try:
-        value.decode()
+        text = block.decode()
     except UnicodeDecodeError:
+        raise _malformed("A header field is malformed.") from None
+    lines = text.split("\r\n") if text else []
+    if len(lines) > MOST_HEADERS:
+        raise FramingViolation(f"More than {MOST_HEADERS} header fields are not accepted.", status_code=431)
+    if not _FIELDS.fullmatch(text):
+        raise _malformed("A header field is malformed.")
+    fields = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        fields.append((name.lower(), value.strip("\t ")))
+    return fields
+
+
+def _first(name: str, names: list[str], fields: Fields) -> str | None:
+    return fields[names.index(name)][1] if name in names else None
+
+
+def _check_host(version: str, names: list[str], fields: Fields) -> None:
+    host = _first("host", names, fields)
+    if names.count("host") > 1 or (host is None and version == "1.1"):
+        raise _malformed("Exactly one Host header is required.")
+    if host is not None and not _HOST.fullmatch(host):
+        raise _malformed("The Host header is malformed.")
+
+
+def _length_of(version: str, names: list[str], fields: Fields) -> int:
+    length = _first("content-length", names, fields)
+    encoding = _first("transfer-encoding", names, fields)
+    if length is None and encoding is None:
+        return 0
+    if names.count("content-length") + names.count("transfer-encoding") > 1:
+        raise _malformed("At most one Content-Length is accepted, and no Transfer-Encoding beside it.")
+    if length is not None:
+        if not _LENGTH.fullmatch(length):
+            raise _malformed("Content-Length must be a plain number.")
+        return int(length)
+    if version == "1.0" or str(encoding).lower() != "chunked":
+        raise _malformed("This Transfer-Encoding is not accepted.")
+    raise FramingViolation("Chunked bodies are not accepted: send a Content-Length.", status_code=411)
+
+
+def _keeps_alive(version: str, names: list[str], fields: Fields) -> bool:
+    if "connection" not in names:
+        return version == "1.1"
+    connection = ",".join(value.lower() for name, value in fields if name == "connection")
+    options = [option.strip("\t ") for option in connection.split(",")]
+    return "close" not in options and (version == "1.1" or "keep-alive" in options)
+
+
+def _expects_continue(names: list[str], fields: Fields) -> bool:
+    expectation = _first("expect", names, fields)
+    if expectation is None:
         return False
+    if expectation.lower() != "100-continue":
+        raise ExpectationFailed(f"Unknown expectation: {expectation}")
     return True
+
+
+def _malformed(sentence: str) -> FramingViolation:
+    return FramingViolation(sentence, status_code=400)

@@ -10,6 +10,7 @@ from sanic.exceptions import MethodNotAllowed, NotFound
 from sanic.http.http1 import Http
 
 from edge.addresses import Networks, Proxies
+from edge.admission.doorstep import Doorstep
 from edge.collaborators import Collaborators
 from edge.composing import compose, composer, needed
 from edge.cursors import Cursors
@@ -17,6 +18,7 @@ from edge.exchange import Equipment, Exchange, Stage, Target
 from edge.live.current import LiveRoutes
 from edge.openapi import describe
 from edge.readiness import Readiness
+from edge.reception import reception_of
 from edge.routes import NotRouted, Route, RouteTable
 from edge.snapshot import Origin, Snapshot, Version, hash_of
 from edge.stages.admit import admit
@@ -86,6 +88,7 @@ def install(app: Sanic[Any, Any], table: RouteTable, collaborators: Collaborator
     """
     live = LiveRoutes(snapshot_of(table, "file"), compiling=snapshot_of)
     edge = Edge(equip(live, collaborators))
+    reception_of(app).doorkeeper = Doorstep(live, collaborators)
 
     async def serve(request: Request, path: str = "") -> HTTPResponse | None:
         del path  # Sanic's reading of it; the table has its own

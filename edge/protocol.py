@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+from asyncio import CancelledError, Future
+from collections.abc import Coroutine
 from time import monotonic
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sanic.exceptions import RequestTimeout, SanicException, ServiceUnavailable
 from sanic.http import Http, Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 from edge.brief import brief
-from edge.framing import LONGEST_LINE, violation_of
+from edge.framing import LONGEST_LINE, FramingViolation, HeadReader
 from edge.heads import head_of
 from edge.reception import holder_of, reception_of
 
@@ -19,36 +20,71 @@ LEAVING_SECONDS = 2.0
 """While the worker drains, nobody is waited for longer than this: neither for a request nor for the rest of one."""
 
 MOST_BUFFERED = 65_536
+T = TypeVar("T")
+
 HEAD_END = b"\r\n\r\n"
 BODILESS = frozenset({204, 304})
 
 
-class FramingViolation(SanicException):
-    """The head cannot be trusted: answered with its status, and the connection ends."""
-
-    quiet = True
-
-
 class StrictHttp(Http):
-    """Checks the whole head before Sanic reads it."""
+    """Reads heads itself, and only once: what was checked is what the request is made of."""
 
     async def http1_request_header(self) -> None:
-        """Receive and check the head, then let Sanic parse it. Raises ``FramingViolation``."""
+        """Receive and read heads until one comes that is to be served, and make the request of that.
+
+        Raises what ``HeadReader.read`` does.
+        """
+        protocol: Any = self.protocol
+        doorkeeper = protocol.reception.doorkeeper
+        while True:
+            raw = await self._unless_gone(self._whole_head())
+            method, target, version, header = protocol.heads.read(raw)
+            if doorkeeper is None or not doorkeeper.is_watched or protocol.reception.is_draining:
+                break
+            answer = doorkeeper.turn_away(method, target, header)
+            if answer is None:
+                break
+            await self._unless_gone(self._turned_away(raw, answer))
+        self.url = target
+        self.head_only = method == "HEAD"
+        self.keep_alive = header.keep_alive and protocol.app.config.KEEP_ALIVE
+        self.expecting_continue = header.expects_continue and header.length > 0
+        request = protocol.request_class(
+            url_bytes=target.encode(),
+            headers=header.fields,
+            head=raw,
+            version=version,
+            method=method,
+            transport=protocol.transport,
+            app=protocol.app,
+        )
+        protocol.request_class._current.set(request)  # noqa: SLF001  # where Sanic's own reading puts it
+        self.request_bytes_left = self.request_bytes = header.length
+        self.request_body = True if header.length else None  # type: ignore[assignment]  # as Sanic itself sets it
+        del self.recv_buffer[: len(raw) + len(HEAD_END)]
+        self.request, request.stream = request, self
+        protocol.state["requests_count"] += 1
+        protocol.took_request()
+
+    async def _turned_away(self, head: bytes, answer: bytes) -> None:
+        """Answer, and wait for the next request as Sanic does between two."""
+        del self.recv_buffer[: len(head) + len(HEAD_END)]
+        self._strict.took_request()
+        await self._send(answer)
+        self.stage = Stage.IDLE
+        if not self.recv_buffer:
+            await self._receive_more()
+        self.stage = Stage.REQUEST
+
+    async def _unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
         try:
-            violation = violation_of(await self._whole_head())
+            return await work
         except CancelledError:
             if (
                 self.protocol.conn_info is None or self.protocol.conn_info.lost
             ):  # Sanic would now tell of the request, and there is none
                 raise ConnectionAbortedError from None
             raise
-        if violation is not None:
-            raise FramingViolation(violation.sentence, status_code=violation.status)
-        await super().http1_request_header()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
-        if not self.request_bytes_left:
-            self.request_body = None  # a length of zero announces no body that somebody would have to read
-        self.upgrade_websocket = False  # there are none here, and Sanic stops all clocks for them
-        self._strict.took_request()
 
     def respond(self, response: Any) -> Any:
         """Begin the answer; while the worker drains it is the connection's last."""
@@ -96,13 +132,16 @@ class StrictProtocol(HttpProtocol):
     """Deadlines instead of idle timers, and a bound on connections."""
 
     HTTP_CLASS = StrictHttp
-    __slots__ = ("_is_new", "_unread_since", "holder", "reception")
+    __slots__ = ("_is_new", "_is_paused", "_more", "_unread_since", "heads", "holder", "reception")
 
     def __init__(self, *, app: Any, **more: Any) -> None:
         super().__init__(app=app, **more)
         self.reception = reception_of(app)
         self.holder = ""
+        self.heads = HeadReader()
         self._is_new = True
+        self._is_paused = False
+        self._more: Future[None] | None = None
         self._unread_since: float | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -139,10 +178,21 @@ class StrictProtocol(HttpProtocol):
             self._time = monotonic()
         buffer = self.recv_buffer
         buffer += data
-        if len(buffer) >= MOST_BUFFERED and self.transport:
+        if len(buffer) >= MOST_BUFFERED and self.transport and not self._is_paused:
+            self._is_paused = True
             self.transport.pause_reading()
         if http is None or http.stage is not Stage.REQUEST or _is_enough(http, len(data)):
-            self._data_received.set()
+            more = self._more
+            if more is not None and not more.done():
+                more.set_result(None)
+
+    async def receive_more(self) -> None:
+        """Wait for bytes: once for every request, so not by way of an event, as Sanic does in three times the time."""
+        if self._is_paused and self.transport:
+            self._is_paused = False
+            self.transport.resume_reading()
+        self._more = self.loop.create_future()
+        await self._more
 
     def took_request(self) -> None:
         """A whole head has come."""

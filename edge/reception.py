@@ -14,6 +14,8 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from edge.framing import Header
+
 log = structlog.get_logger()
 
 MOST_CONNECTIONS = 4000
@@ -47,6 +49,19 @@ class Guest(Protocol):
         ...
 
 
+class Doorkeeper(Protocol):
+    """Whoever may answer a request as soon as its head was read."""
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether there is any use in asking."""
+        ...
+
+    def turn_away(self, method: str, target: str, header: Header) -> bytes | None:
+        """The whole answer, or ``None`` to let the request in."""
+        ...
+
+
 @dataclass(slots=True)
 class Reception:
     """One per worker. ``is_draining`` ends every connection with its next answer.
@@ -60,6 +75,7 @@ class Reception:
     requests: int = 0
     open_connections: int = 0
     cut: Counter[str] = field(default_factory=lambda: Counter({"full": 0, "late": 0, "unread": 0}))
+    doorkeeper: Doorkeeper | None = None
     _told_at: float = -QUIET_SECONDS
 
     def make_room(self, guests: Collection[Guest]) -> bool:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -45,7 +46,7 @@ class Running:
 
 
 def main() -> None:
-    """Measure every way in turn, round by round, so that whatever else the machine does meets them all."""
+    """Measure every way in turn, one right after the other, so that whatever else the machine does meets them all."""
     options = _options()
     wrk.ensure_wrk()
     with Rabbit() as rabbit, ExitStack() as stack:
@@ -58,21 +59,20 @@ def main() -> None:
             stack.enter_context(_way(mode, stock if mode == "stock" else kirana, rabbit, environment)) for mode in MODES
         ]
         runs = [
-            _measure(way, clients, options.seconds)
-            for _ in range(options.rounds)
+            _measure(way, clients, options.seconds) | {"round": number}
             for clients in CONCURRENCIES
+            for number in range(options.rounds)
             for way in ways
         ]
-    best = _best_rounds(runs)
-    _show(best)
-    _show_ratios(best)
-    print(f"Written to {_write(best, options)}")
+    _show(_middle_rounds(runs))
+    _show_ratios(runs)
+    print(f"Written to {_write(runs, options)}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5, help="per way and number of clients (default: 5)")
-    parser.add_argument("--rounds", type=int, default=1, help="the median of so many is shown (default: 1)")
+    parser.add_argument("--seconds", type=float, default=2, help="per way, number of clients and round (default: 2)")
+    parser.add_argument("--rounds", type=int, default=5, help="medians of so many are shown (default: 5)")
     return parser.parse_args()
 
 
@@ -116,7 +116,7 @@ def _batches(way: Running) -> Counter[int]:
     return Counter({int(size): n for size, n in httpx.get(f"{way.url}/batches").json().items()})
 
 
-def _best_rounds(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _middle_rounds(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each way and number of clients, the round with the median throughput."""
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for run in runs:
@@ -161,14 +161,21 @@ def _spread(batches: dict[str, int]) -> str:
 
 
 def _show_ratios(runs: list[dict[str, Any]]) -> None:
-    by = {(run["way"], run["clients"]): run for run in runs}
+    """Only what was measured within the same seconds is compared: the machine's own speed changes between rounds."""
+    by = {(run["way"], run["clients"], run["round"]): run for run in runs}
+    rounds = sorted({run["round"] for run in runs})
     for clients in CONCURRENCIES:
-        frames, singles, stock = (by[mode, clients] for mode in MODES)
-        rate = "requests_per_second"
+        frames, singles, stock = ([by[mode, clients, number] for number in rounds] for mode in MODES)
         print(
-            f"{clients:>3} clients: {frames[rate] / singles[rate]:.2f} x a message per call, "
-            f"{frames[rate] / stock[rate]:.2f} x stock; p50 {frames['p50_ms'] / singles['p50_ms']:.2f} x"
+            f"{clients:>3} clients: {_ratio(frames, singles)} x a message per call, {_ratio(frames, stock)} x stock; "
+            f"p50 {_ratio(frames, singles, of='p50_ms')} x"
         )
+
+
+def _ratio(runs: list[dict[str, Any]], others: list[dict[str, Any]], *, of: str = "requests_per_second") -> str:
+    """The median of the rounds' ratios, and the least and the most."""
+    ratios = sorted(run[of] / other[of] for run, other in zip(runs, others, strict=True))
+    return f"{median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
 
 
 def _write(runs: list[dict[str, Any]], options: argparse.Namespace) -> Path:

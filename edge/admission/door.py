@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ LAG_SECONDS = 0.1
 
 LAG_WEIGHT = 0.3
 CALM_BEATS = 50
+CROWDED_SECONDS = 1.0
 
 
 def policy_of(least: int) -> LimitPolicy:
@@ -37,6 +39,7 @@ class Admission:
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self.lag = 0.0
+        self.crowded_until = 0.0
 
     def limit_of(self, upstream: str) -> AdaptiveLimit:
         """That of one service; one is made for whoever has none."""
@@ -44,6 +47,10 @@ class Admission:
         if limit is None:
             limit = self._limits[upstream] = AdaptiveLimit(self._policy)
         return limit
+
+    def crowd(self) -> None:
+        """Somebody was refused: for a while it is worth looking before anything is made of a request."""
+        self.crowded_until = monotonic() + CROWDED_SECONDS
 
     def start(self) -> None:
         """Begin to adjust."""

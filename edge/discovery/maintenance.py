@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from edge.discovery.agent import AGENT_ERRORS
-from edge.discovery.watch import next_index
+from edge.discovery.following import follow
 from shared.contracts.maintenance import WAIT_SECONDS, Maintenance, key_of, read_maintenance
-from shared.resilience.backoff import Dice, full_jitter
 
 if TYPE_CHECKING:
     from edge.reception import Reception
+    from shared.resilience.backoff import Dice
 
 log = structlog.get_logger()
 
-LONGEST_PAUSE = 5.0
 BREATH_SECONDS = 0.2
 """Between two questions, however often Consul answers."""
 
@@ -58,21 +55,16 @@ class MaintenanceWatch:
         self._keys = keys
         self._key = key_of(instance)
         self._attendance = attendance
-        self._dice = dice or random.SystemRandom()
+        self._dice = dice
 
     async def run(self) -> None:
         """Follow the key until cancelled."""
-        index: int | None = None
-        attempt = 0
-        while True:
-            try:
-                async with asyncio.timeout(WAIT_SECONDS + 10):
-                    seen, value, _ = await self._keys.value(self._key, index=index)
-            except AGENT_ERRORS as fault:
-                log.debug("edge.maintenance.not_followed", reason=type(fault).__name__)
-                await asyncio.sleep(full_jitter(attempt, first=0.5, cap=LONGEST_PAUSE, dice=self._dice))
-                index, attempt = None, attempt + 1
-                continue
-            index, attempt = next_index(index, seen), 0
-            self._attendance.follow(read_maintenance(value))
-            await asyncio.sleep(BREATH_SECONDS)
+        await follow("maintenance", self._next, self._take, breath=BREATH_SECONDS, dice=self._dice)
+
+    async def _next(self, index: int | None) -> tuple[int, Maintenance | None]:
+        async with asyncio.timeout(WAIT_SECONDS + 10):
+            seen, value, _ = await self._keys.value(self._key, index=index)
+        return seen, read_maintenance(value)
+
+    async def _take(self, wish: Maintenance | None) -> None:
+        self._attendance.follow(wish)

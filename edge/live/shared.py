@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
-from edge.discovery.agent import AGENT_ERRORS, WAIT_SECONDS
-from edge.discovery.watch import next_index
-from shared.resilience.backoff import Dice, full_jitter
+from edge.discovery.agent import WAIT_SECONDS
+from edge.discovery.following import follow
 
 if TYPE_CHECKING:
     from edge.live.current import LiveRoutes
-
-log = structlog.get_logger()
+    from shared.resilience.backoff import Dice
 
 KEY = "kirana/edge/routes"
 ASK_SECONDS = 2.0
-LONGEST_PAUSE = 2.0
 BREATH_SECONDS = 0.05
 """Between two questions, however often Consul answers; of tables that follow faster only the last is looked at."""
 
@@ -78,26 +72,11 @@ class TableWatch:
     def __init__(self, shared: SharedTable, live: LiveRoutes, *, dice: Dice | None = None) -> None:
         self._shared = shared
         self._live = live
-        self._dice = dice or random.SystemRandom()
+        self._dice = dice
 
     async def run(self) -> None:
         """Follow the key until cancelled."""
-        index: int | None = None
-        attempt = 0
-        while True:
-            try:
-                seen, text = await self._shared.next(index)
-            except AGENT_ERRORS as fault:
-                if attempt == 0:
-                    log.warning("edge.routes.not_followed", reason=type(fault).__name__)
-                await asyncio.sleep(full_jitter(attempt, first=0.1, cap=LONGEST_PAUSE, dice=self._dice))
-                index, attempt = None, attempt + 1
-                continue
-            if attempt:
-                log.info("edge.routes.followed_again")
-            index, attempt = next_index(index, seen), 0
-            await self._live.follow(text)
-            await asyncio.sleep(BREATH_SECONDS)
+        await follow("routes", self._shared.next, self._live.follow, breath=BREATH_SECONDS, dice=self._dice)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -90,21 +90,17 @@ class RpcClient:
         self._broker.link()  # says at once that there is none
         if self._consumers.absent(method.service):
             raise NotExecuted("no instance of the service is listening")
+        way = self._singles if self._policy is None or method.service in self._stock else self._lane(method.service)
         try:
-            return await self._send(method, arguments, context)
+            return await way.call(method, arguments, context=context)
+        except FramesNotSpoken:
+            self._note_stock(method.service)
+            return await self._attempt(method, arguments, context)
         except RemoteRefusal as refusal:
             if refusal.remote_type:  # no refusal of the shop, but a fault in the service
                 self.counts["faults"] += 1
                 log.warning("rpc.call.fault", method=method.routing_key, remote_type=refusal.remote_type)
             raise
-
-    async def _send(self, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
-        if self._policy is not None and method.service not in self._stock:
-            try:
-                return await self._lane(method.service).call(method, arguments, context=context)
-            except FramesNotSpoken:
-                self._note_stock(method.service)
-        return await self._singles.call(method, arguments, context=context)
 
     def _lane(self, service: str) -> Lane:
         lane = self.lanes.get(service)

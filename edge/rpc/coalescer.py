@@ -38,6 +38,7 @@ class Coalescer(Generic[Item, Result]):
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
         self._is_departing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.machine: Coalescing[Item, Result] = Coalescing(policy or CoalescingPolicy())
 
     async def submit(self, item: Item, *, key: Hashable | None = None, deadline: float | None = None) -> Result:
@@ -46,11 +47,14 @@ class Coalescer(Generic[Item, Result]):
         Calls with an equal ``key`` that meet while waiting share one item and one answer. Raises ``Overloaded``,
         ``Expired``, ``Closed`` (it never left), ``Unanswered`` (nobody knows), and whatever the sender failed it with.
         """
-        seat: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = self._loop
+        if loop is None or loop.is_closed():  # asking each time would be a system call each time
+            loop = self._loop = asyncio.get_running_loop()
+        seat: asyncio.Future[Result] = loop.create_future()
         waiter = Waiter(item, seat=seat, key=key, deadline=deadline)
         try:
             self._do(self.machine.arrive(waiter, time.monotonic()))
-            if deadline is not None:
+            if deadline is not None and (self._alarm is None or deadline < self._alarm_at):
                 self._watch(deadline)
             return await seat
         finally:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from edge.rpc.calls import CallContext, Rpc, RpcReply
     from shared.contracts.method import Method
-    from shared.resilience.circuit import Attempt
+    from shared.resilience.circuit import Attempt, Judge
 
 log = structlog.get_logger()
 
@@ -87,7 +87,8 @@ class Guard:
                 raise _refused(post, name)
             await post.bulkhead.enter(name, patience=min(LONGEST_WAIT, max(0.0, context.deadline.remaining() / 2)))
         try:
-            attempt = await self._attempt(post, name, context)
+            judge = fair_ending if context.deadline.remaining() >= FAIR_SECONDS else unfair_ending
+            attempt = post.circuit.attempt(name, judge) or await self._probing(post, name, judge, context)
             try:
                 with attempt:
                     return await self._rpc.call(method, arguments, context=context)
@@ -97,16 +98,13 @@ class Guard:
         finally:
             post.bulkhead.leave(name)
 
-    async def _attempt(self, post: Post, method: str, context: CallContext) -> Attempt:
-        remaining = context.deadline.remaining()
-        judge = fair_ending if remaining >= FAIR_SECONDS else unfair_ending
-        attempt = post.circuit.attempt(method, judge)
-        if attempt is None and post.circuit.state(method) is BreakerState.HALF_OPEN:
-            await post.verdict(min(VERDICT_SECONDS, max(0.0, remaining / 2)))
-            attempt = post.circuit.attempt(method, judge)
-        if attempt is None:
-            raise _refused(post, method)
-        return attempt
+    async def _probing(self, post: Post, method: str, judge: Judge, context: CallContext) -> Attempt:
+        """Wait for a verdict, if a probe is out. Raises ``NotExecuted`` when there is no way through."""
+        if post.circuit.state(method) is BreakerState.HALF_OPEN:
+            await post.verdict(min(VERDICT_SECONDS, max(0.0, context.deadline.remaining() / 2)))
+            if (attempt := post.circuit.attempt(method, judge)) is not None:
+                return attempt
+        raise _refused(post, method)
 
     def wake(self, service: str) -> None:
         """The service was seen alive, or nobody knows any more: probe whatever is open."""

@@ -7,7 +7,7 @@ from typing import Any
 from sanic import HTTPResponse, Request
 
 from edge.admission.priorities import priority_of, upstream_of
-from edge.admission.refusal import refusal
+from edge.admission.refusal import SHED, refusal
 from edge.composing import for_each
 from edge.exchange import Exchange, Stage, Target
 from edge.routes import Route
@@ -18,12 +18,14 @@ from shared.contracts.refusals import Unavailable
 def admit(route: Route) -> Stage:
     """A place is held from here to the answer, except while a body is awaited: slow senders take nobody's place."""
     kind, upstream, priority = route.policy.name, upstream_of(route.policy), priority_of(route.policy)
-    shed = f"shed at the door: as many requests for {upstream} are under way as can be served well"
+    shed = SHED.format(upstream=upstream)
 
     async def admit(exchange: Exchange, proceed: Target) -> HTTPResponse:
-        limit = exchange.equipment.collaborators.admission.limit_of(upstream)
+        admission = exchange.equipment.collaborators.admission
+        limit = admission.limit_of(upstream)
         is_late = _lacks_body(exchange.request)
         if not limit.admits(priority):
+            admission.crowd()
             exchange.problem, exchange.reason = Unavailable.code, shed
             return refusal(exchange.request.path, exchange.request_id, closing=is_late)
         if is_late:

@@ -6,8 +6,8 @@ from sanic import HTTPResponse
 from sanic.exceptions import SanicException
 
 from edge.exchange import Exchange, Target
+from edge.framing import FramingViolation
 from edge.problems import Rejected
-from edge.protocol import FramingViolation
 from edge.rpc.failures import OutcomeUnknown
 from edge.targets.unrouted import EVERY_METHOD
 

@@ -41,6 +41,7 @@ def up(
     """
     wishes = Wishes(edge_workers=edge_workers, scale=instances(scale or []), seed=seed)
     steps = Steps()
+    steps.end_on_interrupt()
     try:
         home = Home(stack_state.home())
         refuse_unfinished(home)

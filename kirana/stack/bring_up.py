@@ -23,7 +23,7 @@ from kirana.stack import (
     supervisor_conf,
 )
 from kirana.stack.definitions import METHODS
-from kirana.stack.faults import MigrationFailed, SeedFailed, ServerFailed, ServiceFailed
+from kirana.stack.faults import MigrationFailed, SeedFailed, ServerFailed, ServiceFailed, StackFault
 from kirana.stack.home import Home
 from kirana.stack.lock import alone
 from kirana.stack.passwords import passwords as draw_passwords
@@ -175,13 +175,34 @@ def _start_ours(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
     waiter = Waiter(plan.home, supervisor, ServiceFailed)
     with steps.step("Mail sink"):
         waiter.wait("mail-sink", readiness.smtp(plan.state.smtp), SERVICE_SECONDS)
+    away = _taken_out(plan, steps)
     for service in SERVICES:
-        instances = sum(program.name.rpartition("-")[0] == service for program in plan.ours)
+        instances = sum(program.name.rpartition("-")[0] == service for program in plan.ours if program.name not in away)
+        if not instances:
+            continue
         probe = readiness.service(plan.state.amqp, METHODS[service], instances=instances)
         with steps.step(f"{service.capitalize()} service"):
             waiter.wait(f"{service}-1", probe, SERVICE_SECONDS)
-    with steps.step("Edge"):
-        waiter.wait("edge", readiness.edge(plan.state.edge_url), SERVICE_SECONDS)
+    if "edge" not in away:
+        with steps.step("Edge"):
+            waiter.wait("edge", readiness.edge(plan.state.edge_url), SERVICE_SECONDS)
+
+
+def _taken_out(plan: Plan, steps: Steps) -> set[str]:
+    """Instances that take nothing, or not always, because an operator wishes so: nobody waits for those."""
+    from kirana.configuration.attendance import wishes
+    from kirana.configuration.keys import Keys
+
+    if not plan.state.consul:
+        return set()
+    try:
+        with Keys(plan.state.consul) as keys:
+            away = set(wishes(keys))
+    except StackFault:  # it was said already that Consul is away
+        return set()
+    for instance in sorted(away & {program.name for program in plan.ours}):
+        steps.note(f"{instance} is out. To let it in: kirana maintenance off {instance}")
+    return away
 
 
 def _migrate(plan: Plan) -> None:

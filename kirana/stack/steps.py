@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,10 +19,21 @@ class Steps:
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         self._started = time.monotonic()
         self._status: Any = None
+        self._is_interrupted = False
+
+    def end_on_interrupt(self) -> None:
+        """Have an interrupt end the running step. Where Python loses it, as in a destructor, no other step begins."""
+        signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, *_sign: object) -> None:
+        self._is_interrupted = True
+        raise KeyboardInterrupt
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Run a step; its line appears when it ends, well or not."""
+        if self._is_interrupted:
+            raise KeyboardInterrupt
         began = time.monotonic()
         try:
             with self._spinner(title) as self._status:

@@ -6,7 +6,7 @@ import time
 EVERY_SECONDS = 0.05
 
 
-def eventually(look, *, within=30.0, what="it", despite=()):
+def eventually(look, *, within=30.0, every=EVERY_SECONDS, what="it", despite=()):
     """The first truthy thing that ``look`` sees; fails at the deadline. A fault in ``despite`` means not yet."""
     give_up_at = time.monotonic() + within
     while True:
@@ -20,7 +20,7 @@ def eventually(look, *, within=30.0, what="it", despite=()):
         if seen:
             return seen
         assert time.monotonic() < give_up_at, f"{what}: not within {within} s, last seen was {last!r}"
-        time.sleep(EVERY_SECONDS)
+        time.sleep(every)
 
 
 async def eventually_async(look, *, within=30.0, what="it"):

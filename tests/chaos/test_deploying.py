@@ -14,6 +14,7 @@ from kirana.deploying.ways import EdgeWay, open_front
 from kirana.stack import front, ports, releases
 from kirana.stack.home import Home
 from kirana.stack.state import CHECKOUT
+from tests.builders.opening import opened
 from tests.builders.processes import pids
 from tests.builders.shop import Client, a_product, an_admin, unique
 from tests.builders.waiting import eventually
@@ -29,8 +30,7 @@ def fronted(stack):
     home = Home(stack.home)
     open_front(home)
     fronted = replace(stack, edge_url=EdgeWay(home).url)
-    eventually(lambda: is_ready(fronted), within=60, what="the front")
-    yield fronted
+    yield opened(fronted)
     for part in ("edge", "catalog"):
         releases.pin(home, part, None)
 
@@ -42,14 +42,6 @@ def shoppers(fronted):
     with Shoppers(fronted, product_ids, customers=CUSTOMERS, seed="deploying").running() as shoppers:
         eventually(lambda: shoppers.acknowledged, within=60, what="the first order")
         yield shoppers
-
-
-def is_ready(stack):
-    try:
-        with Client(stack) as client:
-            return client.get("/health/ready").status_code == 200
-    except Exception:
-        return False
 
 
 def a_source(folder, **changes):

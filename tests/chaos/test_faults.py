@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 from kombu import Connection
 
+from tests.builders.opening import opened, ready
 from tests.builders.processes import pids
 from tests.builders.shop import Client, a_customer, a_product, an_admin
 from tests.builders.waiting import eventually
@@ -26,14 +26,6 @@ def back_with_another_pid(stack, name, before):
     return pids(stack).get(name, 0) not in {0, before}
 
 
-def ready(stack):
-    with Client(stack) as client:
-        try:
-            return client.get("/health/ready").status_code == 200
-        except httpx.HTTPError:
-            return False
-
-
 def audit(stack, history):
     return subprocess.run(
         [KIRANA, "audit", "--acknowledged", str(history)],
@@ -46,8 +38,7 @@ def audit(stack, history):
 
 @pytest.fixture
 def product(stack):
-    eventually(lambda: ready(stack), within=60)
-    with an_admin(stack) as admin:
+    with an_admin(opened(stack)) as admin:
         return a_product(admin, stock=100_000)
 
 

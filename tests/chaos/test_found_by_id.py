@@ -5,7 +5,6 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 
-import httpx
 import psycopg2
 import pytest
 from amqp import Message
@@ -13,6 +12,7 @@ from kombu import Connection
 from typer.testing import CliRunner
 
 from kirana.cli import build_app
+from tests.builders.opening import opened, ready
 from tests.builders.processes import pids
 from tests.builders.shop import Client, a_customer, a_product, an_admin, unique
 from tests.builders.waiting import eventually
@@ -43,14 +43,6 @@ def glance(stack, id_, *, until):
     return "\n".join(eventually(look, within=60, what=f"{until!r} in the first lines of {id_}"))
 
 
-def ready(stack):
-    with Client(stack) as client:
-        try:
-            return client.get("/health/ready").status_code == 200
-        except httpx.HTTPError:
-            return False
-
-
 @contextmanager
 def frozen(pid):
     """A process that has stopped working, but not ended: its connections stay open."""
@@ -64,8 +56,7 @@ def frozen(pid):
 
 @pytest.fixture(scope="module")
 def product(stack):
-    eventually(lambda: ready(stack), within=60)
-    with an_admin(stack) as admin:
+    with an_admin(opened(stack)) as admin:
         return a_product(admin, stock=1000)
 
 

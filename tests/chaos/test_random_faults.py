@@ -12,11 +12,12 @@ from contextlib import suppress
 
 import pytest
 
+from tests.builders.opening import opened, ready
 from tests.builders.processes import pids
 from tests.builders.shop import a_product, an_admin
 from tests.builders.waiting import eventually
 from tests.chaos.shoppers import Shoppers
-from tests.chaos.test_faults import audit, ready
+from tests.chaos.test_faults import audit
 
 SECONDS = float(os.environ.get("KIRANA_CHAOS_SECONDS", "45"))
 SEED = os.environ.get("KIRANA_CHAOS_SEED") or secrets.token_hex(4)
@@ -73,8 +74,7 @@ class Lots:
 
 @pytest.fixture
 def product_ids(stack):
-    eventually(lambda: ready(stack), within=60)
-    with an_admin(stack) as admin:
+    with an_admin(opened(stack)) as admin:
         return [a_product(admin, stock=1_000_000)["id"] for _ in range(4)]
 
 

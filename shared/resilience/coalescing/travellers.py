@@ -69,6 +69,8 @@ class Errand(Generic[Item]):
     @property
     def deadline(self) -> float | None:
         """When the last who waits for it is gone; ``None`` when that is never."""
+        if len(self.waiters) == 1:  # as nearly always
+            return next(iter(self.waiters)).deadline
         return _latest([waiter.deadline for waiter in self.waiters])
 
 

@@ -13,6 +13,13 @@ from kirana.stack.home import Home
 from kirana.stack.overview import seen_processes
 from kirana.stack.programs import Wishes
 from kirana.stack.steps import Steps
+from tests.builders.opening import opened
+
+
+@pytest.fixture(scope="module")
+def stack(stack):
+    """The run's stack, when what the tests before did to it is over."""
+    return opened(stack)
 
 
 class Servers:

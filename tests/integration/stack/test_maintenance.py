@@ -183,3 +183,17 @@ def test_a_process_that_hangs_is_critical_until_it_goes_on(stack, another_catalo
     eventually(lambda: status(stack, "catalog-catalog-8") == "critical", within=PATIENCE, what="its check")
     another_catalog.send_signal(signal.SIGCONT)
     eventually(lambda: status(stack, "catalog-catalog-8") == "passing", within=PATIENCE, what="its recovery")
+
+
+def test_a_start_does_not_wait_for_who_is_out(stack):
+    out = kirana(stack.home, "maintenance", "on", "notification-1", "--force", "--wait", "60")
+    assert out.returncode == 0, out.stderr
+
+    try:
+        started = kirana(stack.home, "up")
+    finally:
+        back = kirana(stack.home, "maintenance", "off", "notification-1", "--wait", "60")
+
+    assert started.returncode == 0, started.stderr
+    assert "notification-1 is out" in started.stdout + started.stderr
+    assert back.returncode == 0, back.stderr

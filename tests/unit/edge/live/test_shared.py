@@ -65,7 +65,7 @@ async def test_consul_away_changes_nothing_is_said_once_and_then_asked_afresh():
 
     assert texts == ["a: 1", "a: 2"]
     assert asked == [None, 7, None, None, None, 9]
-    assert [line["event"] for line in logs] == ["edge.routes.not_followed", "edge.routes.followed_again"]
+    assert [line["event"] for line in logs] == ["edge.key.not_followed", "edge.key.followed_again"]
 
 
 async def test_bytes_that_are_no_text_are_handed_on_as_such():
