@@ -19,11 +19,14 @@ check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest --quiet --numprocesses 2 tests/architecture tests/unit tests/deploy
 
-test: check ## Everything, on private servers beside whatever runs; those that kill processes have a stack of their own
+# Whole files to each worker, in the order that tests/conftest.py gives them.
+BY_FILE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test: check ## Everything, on private servers beside whatever runs; those that need a whole shop share two of them
 	$(BIN)/kirana install --tests
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/contract
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration tests/e2e --ignore=tests/integration/stack
-	$(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration/stack tests/chaos
+	$(BIN)/pytest $(BY_FILE) --numprocesses 3 tests/contract
+	$(BIN)/pytest $(BY_FILE) tests/integration --ignore=tests/integration/stack
+	$(BIN)/pytest $(BY_FILE) tests/e2e tests/integration/stack tests/chaos
 
 bench: $(VENV)/.installed-dev ## Requests per second through the edge, beside bare Sanic
 	$(BIN)/python benchmarks/first.py $(ARGS)

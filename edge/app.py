@@ -46,6 +46,7 @@ def create_app(settings: Settings, *, worker: Worker | None = None, spool: Spool
     worker = worker or make_worker(settings)
     app: Sanic[Any, Any] = Sanic("kirana-edge", configure_logging=False)
     app.config.update(SANIC_SETTINGS)
+    app.ctx.reception = worker.reception
     worker.serve_by(pipeline.install(app, table, worker.collaborators))
     lifecycle.attach(app, worker, spool)
     app.main_process_ready(revive_workers)

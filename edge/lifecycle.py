@@ -61,7 +61,7 @@ class Stay:
         self._worker = worker
         self._spool = spool
         self._settings = worker.collaborators.settings
-        self._reception = app.ctx.reception = worker.reception
+        self._reception = worker.reception
         self._reception.most = places(self._settings.connections)
         self._is_replaced = False
         self._leaving: asyncio.Task[None] | None = None

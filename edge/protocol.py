@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from asyncio import CancelledError, Future
-from collections.abc import Coroutine
 from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from sanic.exceptions import RequestTimeout, SanicException, ServiceUnavailable
 from sanic.http import Http, Stage
@@ -20,8 +19,6 @@ LEAVING_SECONDS = 2.0
 """While the worker drains, nobody is waited for longer than this: neither for a request nor for the rest of one."""
 
 MOST_BUFFERED = 65_536
-T = TypeVar("T")
-
 HEAD_END = b"\r\n\r\n"
 BODILESS = frozenset({204, 304})
 
@@ -30,21 +27,17 @@ class StrictHttp(Http):
     """Reads heads itself, and only once: what was checked is what the request is made of."""
 
     async def http1_request_header(self) -> None:
-        """Receive and read heads until one comes that is to be served, and make the request of that.
-
-        Raises what ``HeadReader.read`` does.
-        """
+        """Receive and read the head, and make the request of it. Raises what ``HeadReader.read`` does."""
+        try:
+            raw = await self._whole_head()
+        except CancelledError:
+            if (
+                self.protocol.conn_info is None or self.protocol.conn_info.lost
+            ):  # Sanic would now tell of the request, and there is none
+                raise ConnectionAbortedError from None
+            raise
         protocol: Any = self.protocol
-        doorkeeper = protocol.reception.doorkeeper
-        while True:
-            raw = await self._unless_gone(self._whole_head())
-            method, target, version, header = protocol.heads.read(raw)
-            if doorkeeper is None or not doorkeeper.is_watched or protocol.reception.is_draining:
-                break
-            answer = doorkeeper.turn_away(method, target, header)
-            if answer is None:
-                break
-            await self._unless_gone(self._turned_away(raw, answer))
+        method, target, version, header = protocol.heads.read(raw)
         self.url = target
         self.head_only = method == "HEAD"
         self.keep_alive = header.keep_alive and protocol.app.config.KEEP_ALIVE
@@ -65,26 +58,6 @@ class StrictHttp(Http):
         self.request, request.stream = request, self
         protocol.state["requests_count"] += 1
         protocol.took_request()
-
-    async def _turned_away(self, head: bytes, answer: bytes) -> None:
-        """Answer, and wait for the next request as Sanic does between two."""
-        del self.recv_buffer[: len(head) + len(HEAD_END)]
-        self._strict.took_request()
-        await self._send(answer)
-        self.stage = Stage.IDLE
-        if not self.recv_buffer:
-            await self._receive_more()
-        self.stage = Stage.REQUEST
-
-    async def _unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
-        try:
-            return await work
-        except CancelledError:
-            if (
-                self.protocol.conn_info is None or self.protocol.conn_info.lost
-            ):  # Sanic would now tell of the request, and there is none
-                raise ConnectionAbortedError from None
-            raise
 
     def respond(self, response: Any) -> Any:
         """Begin the answer; while the worker drains it is the connection's last."""
@@ -176,6 +149,8 @@ class StrictProtocol(HttpProtocol):
         http = self.http
         if http is None or (http.stage is Stage.IDLE and not _has_unread_body(http)):
             self._time = monotonic()
+            if http is not None and self._is_turned_away(data):
+                return
         buffer = self.recv_buffer
         buffer += data
         if len(buffer) >= MOST_BUFFERED and self.transport and not self._is_paused:
@@ -185,6 +160,26 @@ class StrictProtocol(HttpProtocol):
             more = self._more
             if more is not None and not more.done():
                 more.set_result(None)
+
+    def _is_turned_away(self, data: bytes) -> bool:
+        """Whether a request that came alone and whole was answered at the door; the connection's task sleeps on."""
+        doorkeeper = self.reception.doorkeeper
+        if doorkeeper is None or not doorkeeper.is_watched or self.reception.is_draining:
+            return False
+        end = data.find(HEAD_END)
+        is_alone = end == len(data) - len(HEAD_END) and not self.recv_buffer
+        if not is_alone or end >= StrictHttp.HEADER_MAX_SIZE or self._unread_since is not None or not self.transport:
+            return False
+        try:
+            method, target, _, header = self.heads.read(data[:end])
+        except SanicException:  # it will be told so in the usual way
+            return False
+        answer = doorkeeper.turn_away(method, target, header)
+        if answer is None:
+            return False
+        self.took_request()
+        self.transport.write(answer)
+        return True
 
     async def receive_more(self) -> None:
         """Wait for bytes: once for every request, so not by way of an event, as Sanic does in three times the time."""

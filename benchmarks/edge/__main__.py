@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import wrk
-from benchmarks.edge.rungs import ASKED, CACHED, LADDER, REFUSED, TRACEPARENT, Rung, write_table
+from benchmarks.edge.crowd import crowded
+from benchmarks.edge.rungs import ASKED, CACHED, LADDER, REFUSED, SHED, TRACEPARENT, Rung, write_table
 from benchmarks.processes import running, wait_for
 from kirana.stack import state
 from kirana.stack.passwords import passwords
@@ -56,12 +58,15 @@ def main() -> None:
         stack = held.enter_context(_stack(Path(folder) / "stack"))
         environment = _edge_environment(stack, Path(folder))
         steps = held.enter_context(_steps(stack, environment, Path(folder)))
+        *steps, last = steps
         closed = [_closed(step, options.seconds) for _ in range(options.rounds) for step in steps]
         best = [_median(closed, step.name) for step in steps]
         for step, run in zip(steps, best, strict=True):
             run["at half load"] = _open(step, run["requests_per_second"] / 2, options.seconds)
         asked = next(run for run in best if run["step"] == ASKED.name)
         direct = _direct(environment, asked["requests_per_second"] / 2, options.seconds)
+        with crowded(stack, last.url):
+            best.append(_closed(last, options.seconds))
     _show(best)
     _show_ratios(best, direct)
     print(f"Written to {_write(best, direct, options)}")
@@ -150,9 +155,10 @@ def _closed(step: Step, seconds: float) -> dict[str, Any]:
     """As fast as so many clients can ask."""
     options = {"clients": CLIENTS, "counted": step.counted, "headers": step.headers}
     wrk.run(step.url, seconds=WARM_UP_SECONDS, **options)
-    before, busy_before = sum(step.process.cpu_times()[:2]), _busy()
+    before, busy_before, load_before = sum(step.process.cpu_times()[:2]), _busy(), _generator()
     measured = wrk.run(step.url, seconds=seconds, **options)
-    used, busy = sum(step.process.cpu_times()[:2]) - before, _busy() - busy_before
+    used = sum(step.process.cpu_times()[:2]) - before
+    busy = _busy() - busy_before - (_generator() - load_before)
     each = 1e6 / max(1, measured.requests)
     run = {"step": step.name, **asdict(measured), "cpu_us": round(each * used, 1), "all_us": round(each * busy, 1)}
     print(f"{step.name:28} {run['requests_per_second']:>9,.0f}/s {run['cpu_us']:>7} us", file=sys.stderr)
@@ -160,9 +166,14 @@ def _closed(step: Step, seconds: float) -> dict[str, Any]:
 
 
 def _busy() -> float:
-    """Seconds that all processors of this machine have worked, the load generator's part included."""
+    """Seconds that all processors of this machine have worked."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system + times.irq + times.softirq)
+
+
+def _generator() -> float:
+    """Of these, what the load generators that have ended have used."""
+    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 def _median(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -203,7 +214,7 @@ def _show(runs: list[dict[str, Any]]) -> None:
     )
     table = Table(*columns, title=f"{CLIENTS} connections, all with a token; half load is open-loop")
     for run in runs:
-        half = run["at half load"]
+        half = run.get("at half load", {"p50_ms": "", "p99_ms": "", "failed": ""})
         figures = (run["cpu_us"], run["all_us"], run["p50_ms"], run["p99_ms"], run["failed"])
         table.add_row(
             run["step"],
@@ -220,8 +231,9 @@ def _show_ratios(runs: list[dict[str, Any]], direct: Mapping[str, float]) -> Non
         share = hit["requests_per_second"] / by[name]["requests_per_second"]
         print(f"a cache hit through all stages: {share:.0%} of {name}")
     p50, p99 = (f"{asked[name] - direct[name]:.2f} ms" for name in ("p50_ms", "p99_ms"))
-    refused = by[REFUSED.name]["all_us"] / by[ASKED.name]["all_us"]
-    print(f"a refusal costs {refused:.1%} of an uncached read, all CPU counted")
+    for rung, what in ((SHED, "to turn a reader away at the door"), (REFUSED, "to refuse one who asks too often")):
+        share = by[rung.name]["all_us"] / by[ASKED.name]["all_us"]
+        print(f"{what} costs {share:.1%} of an uncached read, all CPU but the load generator's counted")
     print(f"the gateway adds {p50} (p50) and {p99} (p99) to an uncached RPC at half load")
 
 

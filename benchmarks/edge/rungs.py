@@ -12,6 +12,9 @@ RATES = {"plenty": {"quota": 100_000, "window": 60}, "hardly": {"quota": 1, "win
 
 BOTH = {"address": "plenty", "caller": "plenty"}
 KEPT = {"ttl": 600, "vary": "caller-class", "tags": ["product:{product_id}"]}
+HELD_SECONDS = 60
+"""So long those who take all places wait for a service that stands still."""
+
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -19,7 +22,8 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 class Rung:
     """One step up.
 
-    ``numbered`` asks for many products in turn, or equal reads would share one call; ``refused`` is answered with 429.
+    ``numbered`` asks for many products in turn, or equal reads would share one call; ``refused`` is answered with 429,
+    ``shed`` with 503, as others hold all places.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Rung:
     numbered: bool = False
     traced: bool = False
     refused: bool = False
+    shed: bool = False
 
     def route(self) -> dict[str, Any]:
         """This rung in the table's words."""
@@ -46,6 +51,7 @@ class Rung:
             return route | {"local": "alive"}
         route |= {"call": "catalog.get_product", "arguments": {"product_id": "path"}}
         route |= {"answer": {"etag": "version", "cache_control": "public, no-cache"}}
+        route |= {"deadline": HELD_SECONDS} if self.shed else {}
         return route | ({"cache": KEPT} if self.kept else {})
 
 
@@ -59,7 +65,8 @@ ASKED_TRACED = Rung(
     "+ uncached RPC, traced", "/asked/{product_id}", auth="optional", limits=BOTH, numbered=True, traced=True
 )
 REFUSED = Rung("  refused (429)", "/refused/{product_id}", auth="optional", limits={"address": "hardly"}, refused=True)
-LADDER = (ROUTED, KNOWN, LIMITED, CACHED, TRACED, ASKED, ASKED_TRACED, REFUSED)
+SHED = Rung("  shed at the door (503)", "/shed/{product_id}", auth="optional", limits=BOTH, numbered=True, shed=True)
+LADDER = (ROUTED, KNOWN, LIMITED, CACHED, TRACED, ASKED, ASKED_TRACED, REFUSED, SHED)
 
 
 def write_table(path: Path) -> None:

@@ -5,6 +5,7 @@ A refusal must cost a twentieth of the read that it spares, and the way through 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ from edge.problems import MEDIA_TYPE
 from edge.routes import NotRouted
 from edge.stages.harden import HEADERS
 from shared.contracts.refusals import Unavailable
-from shared.tracing.spans import begin
 from shared.values.identifiers import is_sane_token, new_id
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 STATUS = 503
-_HEAD = head_of(STATUS, {**HEADERS, "content-type": MEDIA_TYPE, "connection": "keep-alive"}.items())[:-2]
+OF_ALL = {"content-type": MEDIA_TYPE, "connection": "keep-alive", "server-timing": "edge;dur=0.0, rpc;dur=0.0"}
+_HEAD = head_of(STATUS, {**HEADERS, **OF_ALL}.items())[:-2]
 
 
 class Doorstep:
@@ -48,6 +49,7 @@ class Doorstep:
         self._origins = collaborators.settings.cors_origins
         self._snapshot: Snapshot | None = None
         self._doors: dict[str, tuple[str, AdaptiveLimit, Priority]] = {}
+        self._untold: dict[tuple[str, str], list[str]] = {}
 
     @property
     def is_watched(self) -> bool:
@@ -71,29 +73,36 @@ class Doorstep:
         fields = dict(header.fields)
         offered = fields.get("x-request-id")
         request_id = offered if offered is not None and is_sane_token(offered) else new_id()
-        span = begin(fields.get("traceparent"))
-        answer = self._answer(path, request_id, span.traceparent, fields.get("origin"))
-        seconds = time.perf_counter() - began
-        self._sight.history.note(STATUS, seconds, began + seconds)
-        self._sight.traffic.note(found.policy.name, method, STATUS, seconds)
-        log.warning(
-            "http.request",
-            route=found.policy.name,
-            routes=snapshot.version.hash,
-            code=Unavailable.code,
-            reason=SHED.format(upstream=upstream),
-            **{
-                "http.request.id": request_id,
-                "trace.id": span.trace_id,
-                "span.id": span.span_id,
-                "http.request.method": method,
-                "url.path": path,
-                "http.response.status_code": STATUS,
-                "event.duration": int(seconds * 1_000_000_000),
-                "event.outcome": "failure",
-            },
-        )
+        self._note(found.policy.name, upstream, request_id)
+        answer = self._answer(path, request_id, fields.get("origin"))
+        ended = time.perf_counter()
+        self._sight.history.note(STATUS, ended - began, ended)
+        self._sight.traffic.note(found.policy.name, method, STATUS, ended - began)
         return answer
+
+    def _note(self, route: str, upstream: str, request_id: str) -> None:
+        """Those of one turn of the loop and one route share a line, which costs as much as turning one away."""
+        if not self._untold:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._untold.setdefault((route, upstream), []).append(request_id)
+
+    def _tell(self) -> None:
+        untold, self._untold = self._untold, {}
+        for (route, upstream), ids in untold.items():
+            log.warning(
+                "http.request",
+                route=route,
+                routes=self._live.snapshot.version.hash,
+                code=Unavailable.code,
+                reason=SHED.format(upstream=upstream),
+                requests=len(ids),
+                **{
+                    "http.request.id": ids if len(ids) > 1 else ids[0],
+                    "http.request.method": "GET",
+                    "http.response.status_code": STATUS,
+                    "event.outcome": "failure",
+                },
+            )
 
     def _door(self, snapshot: Snapshot, route: str) -> tuple[str, AdaptiveLimit, Priority]:
         """Whose places a route needs, and how much it matters: looked up once per table."""
@@ -109,13 +118,9 @@ class Doorstep:
             }
         return self._doors[route]
 
-    def _answer(self, path: str, request_id: str, traceparent: str, origin: str | None) -> bytes:
+    def _answer(self, path: str, request_id: str, origin: str | None) -> bytes:
         body = refused_body(path, request_id)
-        fields = {
-            **cors_headers(origin, self._origins),
-            "retry-after": seconds_to_wait(),
-            "x-request-id": request_id,
-            "server-timing": f'edge;dur=0.0, rpc;dur=0.0, traceparent;desc="{traceparent}"',
-            "content-length": len(body),
-        }
-        return b"".join((_HEAD, fields_of(fields.items()), body))
+        fields = [("retry-after", seconds_to_wait()), ("x-request-id", request_id), ("content-length", len(body))]
+        if self._origins:
+            fields += cors_headers(origin, self._origins).items()
+        return b"".join((_HEAD, fields_of(fields), body))

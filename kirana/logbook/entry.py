@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,16 @@ def parsed(line: bytes) -> Entry | None:
     except orjson.JSONDecodeError:
         return None
     return entry if isinstance(entry, dict) else None
+
+
+def of_each_request(entry: Entry) -> Iterator[Entry]:
+    """The line as that of each request of which it tells: those that were turned away in one moment share one."""
+    ids = field(entry, "http.request.id")
+    if not isinstance(ids, list):
+        yield entry
+        return
+    for id_ in ids:
+        yield {**entry, "http": {**entry["http"], "request": {**entry["http"]["request"], "id": id_}}}
 
 
 def field(entry: Entry, name: str) -> Any:

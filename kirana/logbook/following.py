@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from kirana.logbook.entry import Entry, parsed, stamp_of
-from kirana.logbook.query import Query, text_in
+from kirana.logbook.entry import Entry, stamp_of
+from kirana.logbook.query import Query
+from kirana.logbook.scanning import wanted_in
 
 POLL_SECONDS = 0.2
 
@@ -42,5 +43,4 @@ def _read_on(path: Path, query: Query, places: dict[_Identity, int]) -> list[Ent
         read = file.read()
     whole = read[: read.rfind(b"\n") + 1]
     places[_identity(found)] = begun + len(whole)
-    entries_read = [parsed(line) for line in whole.splitlines() if text_in(query, line)]
-    return [entry for entry in entries_read if entry is not None and query.wants(entry)]
+    return [entry for line in whole.splitlines() for entry in wanted_in(line, query)]

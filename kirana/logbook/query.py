@@ -40,6 +40,11 @@ class Query:
     until: datetime | None = None
     slower: timedelta | None = None
 
+    @property
+    def names_requests(self) -> bool:
+        """Whether it asks for the lines of certain requests."""
+        return bool(self.request or self.requests or self.part)
+
     def wants(self, entry: Entry) -> bool:
         """Whether ``entry`` is one of them; of its ``text`` the bytes have told."""
         return self._is_in_time(entry) and self._is_of(entry) and self._is_such(entry)
@@ -59,7 +64,7 @@ class Query:
 
     def _is_of_request(self, id_: object) -> bool:
         return (
-            self.request in {None, id_}
+            (self.request is None or self.request == id_)
             and (not self.requests or id_ in self.requests)
             and (self.part is None or (isinstance(id_, str) and self.part in id_))
         )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from kirana.logbook.entry import Entry, parsed, stamp_of
+from kirana.logbook.entry import Entry, of_each_request, parsed, stamp_of
 from kirana.logbook.query import Query, text_in
 from kirana.logbook.times import stamp
 
@@ -28,10 +28,14 @@ _NEAR = 1 << 16
 def wanted_entries(path: Path, query: Query) -> Iterator[Entry]:
     """Those of one file, in the order in which they stand there."""
     for line in _candidates(path, query):
-        if text_in(query, line):
-            entry = parsed(line)
-            if entry is not None and query.wants(entry):
-                yield entry
+        yield from wanted_in(line, query)
+
+
+def wanted_in(line: bytes, query: Query) -> Iterator[Entry]:
+    """What a line tells of what is wanted: itself, or, where it tells of several requests, it for each wanted one."""
+    entry = parsed(line) if text_in(query, line) else None
+    if entry is not None:
+        yield from filter(query.wants, of_each_request(entry) if query.names_requests else (entry,))
 
 
 def _candidates(path: Path, query: Query) -> Iterator[bytes]:

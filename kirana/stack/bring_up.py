@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,8 +71,15 @@ def bring_up(home: Home, wishes: Wishes, steps: Steps, *, servers_only: bool = F
         with steps.step("Configuration"), ports.choosing_alone():
             plan = _prepare(home, wishes, supervisor, consul)
         save(plan.state)  # before anything starts: whoever interrupts us can look at what runs
-        _start_servers(plan, supervisor, steps)
-        if not servers_only:
+        supervisor.start(program.name for program in plan.servers)
+        _wait_for_database(plan, supervisor, steps)
+        if servers_only:
+            _wait_for_servers(plan, supervisor, steps)
+        else:
+            with _migrating(plan) as migrated:  # while the broker starts, which takes longest
+                _wait_for_servers(plan, supervisor, steps)
+                with steps.step("Migrations"):
+                    migrated()
             _start_ours(plan, supervisor, steps)
             _stock_the_shop(plan, wishes, steps)
     return plan.state
@@ -145,11 +153,16 @@ def describe(home: Home, chosen: Mapping[str, int], secret: Mapping[str, str], *
     )
 
 
-def _start_servers(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
-    supervisor.start(program.name for program in plan.servers)
+def _wait_for_database(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
+    with steps.step("PostgreSQL and its databases"):
+        waiter = Waiter(plan.home, supervisor, ServerFailed)
+        waiter.wait("postgres", readiness.postgres(plan.administration), SERVER_SECONDS)
+        postgres.create_databases(plan.administration, plan.passwords)
+
+
+def _wait_for_servers(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
     waiter = Waiter(plan.home, supervisor, ServerFailed)
     probes: dict[str, tuple[str, Probe]] = {
-        "postgres": ("PostgreSQL", readiness.postgres(plan.administration)),
         "redis-carts": ("Redis for carts", readiness.redis_server(plan.state.redis_carts[0])),
         "redis-edge": ("Redis for the edge", readiness.redis_server(plan.state.redis_edge)),
         "rabbitmq": ("RabbitMQ", readiness.broker(plan.state.amqp)),
@@ -163,14 +176,11 @@ def _start_servers(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
                 waiter.wait("consul", readiness.consul(plan.state.consul), CONSUL_SECONDS)
         except ServerFailed as fault:
             steps.note(f"going on without Consul for now: {fault}")
-    with steps.step("Databases, exchanges, users and their rights"):
-        postgres.create_databases(plan.administration, plan.passwords)
+    with steps.step("Exchanges, users and their rights"):
         broker.load_definitions(plan.home, plan.state.management)
 
 
 def _start_ours(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
-    with steps.step("Migrations"):
-        _migrate(plan)
     supervisor.start(program.name for program in plan.ours)
     waiter = Waiter(plan.home, supervisor, ServiceFailed)
     with steps.step("Mail sink"):
@@ -205,7 +215,9 @@ def _taken_out(plan: Plan, steps: Steps) -> set[str]:
     return away
 
 
-def _migrate(plan: Plan) -> None:
+@contextmanager
+def _migrating(plan: Plan) -> Iterator[Callable[[], None]]:
+    """Migrates all databases beside the block; what it gives waits for that. Raises ``MigrationFailed`` then."""
     running = {
         service: subprocess.Popen(
             [sys.executable, "-m", "rpc_services", service, "migrate"],
@@ -218,6 +230,15 @@ def _migrate(plan: Plan) -> None:
         )
         for service in WITH_DATABASE
     }
+    try:
+        yield lambda: _wait_for_migrations(running)
+    finally:
+        for process in running.values():
+            with process:
+                process.kill()  # nothing happens to one that has ended
+
+
+def _wait_for_migrations(running: Mapping[str, subprocess.Popen[str]]) -> None:
     written = {service: process.communicate()[0] for service, process in running.items()}
     for service, process in running.items():
         if process.returncode != 0:

@@ -1,7 +1,8 @@
 """Gets a Consul agent: the one on PATH, else Debian 11's package from the mirror this machine already uses.
 
-Later Debian releases carry no Consul. The package is unpacked below the stack's home, never installed, and
-APT keeps its signature checks and its own state in that home too.
+Later Debian releases carry no Consul. The package is unpacked, never installed: once for all stacks of a user, into
+``$XDG_CACHE_HOME/kirana``, or below the stack's home where that cannot be. APT keeps its signature checks, and its own
+state beside the package.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,10 +38,22 @@ class Source:
 def present(home: Path) -> Path | None:
     """The agent that is here already."""
     on_path = shutil.which("consul")
-    unpacked = home / "packages" / "consul" / "usr" / "bin" / "consul"
     if on_path:
         return Path(on_path)
-    return unpacked if unpacked.exists() else None
+    return next((found for place in (cache(), home) if place and (found := _unpacked(place)).exists()), None)
+
+
+def cache() -> Path | None:
+    """Where what all stacks of a user share is kept; ``None`` for a user who has no such place."""
+    wished = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return (Path(wished) if Path(wished).is_absolute() else Path.home() / ".cache") / "kirana"
+    except RuntimeError:
+        return None
+
+
+def _unpacked(place: Path) -> Path:
+    return place / "packages" / "consul" / "usr" / "bin" / "consul"
 
 
 def fetch(home: Path) -> Path:
@@ -47,9 +62,10 @@ def fetch(home: Path) -> Path:
         raise NoConsul("no consul on PATH, and this machine has no apt-get to get one with")
     mirrors = debian_mirrors(configured_sources(), codename())
     reasons = ["no Debian mirror is configured"]
+    place = _writable(home)
     for mirror in mirrors:
         try:
-            return _from_mirror(mirror, home)
+            return _from_mirror(mirror, place)
         except NoConsul as reason:
             reasons.append(str(reason))
     raise NoConsul(reasons[-1])
@@ -121,8 +137,34 @@ def _fields(stanza: str) -> dict[str, str]:
     return fields
 
 
-def _from_mirror(mirror: str, home: Path) -> Path:
-    place = home / "packages"
+def _writable(home: Path) -> Path:
+    shared = cache()
+    try:
+        if shared is not None:
+            (shared / "packages").mkdir(parents=True, exist_ok=True)
+            if os.access(shared / "packages", os.W_OK):
+                return shared
+    except OSError:
+        pass
+    return home
+
+
+def _from_mirror(mirror: str, place: Path) -> Path:
+    packages = place / "packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=packages, prefix="consul-") as folder:
+        _unpack(mirror, Path(folder))
+        if not _unpacked(place).exists():
+            shutil.rmtree(packages / "consul", ignore_errors=True)
+            with suppress(OSError):  # somebody else was quicker
+                (Path(folder) / "consul").rename(packages / "consul")
+    found = _unpacked(place)
+    if not found.exists():
+        raise NoConsul(f"the package of {SUITE} holds no consul")
+    return found
+
+
+def _unpack(mirror: str, place: Path) -> None:
     apt = place / "apt"
     for folder in (apt / "lists" / "partial", apt / "cache" / "archives" / "partial", place / "downloads"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,12 +175,6 @@ def _from_mirror(mirror: str, home: Path) -> Path:
     _run(["apt-get", *options, "download", "consul"], place / "downloads")
     package = max((place / "downloads").glob("consul_*.deb"), key=os.path.getmtime)
     _run(["dpkg", "-x", str(package), str(place / "consul")], place)
-    shutil.rmtree(apt, ignore_errors=True)
-    shutil.rmtree(place / "downloads", ignore_errors=True)
-    found = present(home)
-    if found is None:
-        raise NoConsul(f"the package of {SUITE} holds no consul")
-    return found
 
 
 def _private_state(apt: Path) -> list[str]:

@@ -4,13 +4,10 @@ import json
 import shutil
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 from kirana.stack import consul_binary
 from kirana.stack.state import CHECKOUT
 from tests.builders.servers import Server, free_port
-
-CACHE = Path.home() / ".cache" / "kirana"
 
 
 class Consul(Server):
@@ -22,8 +19,7 @@ class Consul(Server):
         return f"http://127.0.0.1:{self.port}"
 
     def prepare(self):
-        CACHE.mkdir(parents=True, exist_ok=True)
-        self._binary = consul_binary.present(CACHE) or consul_binary.fetch(CACHE)
+        self._binary = consul_binary.present(self.home) or consul_binary.fetch(self.home)
         alone = {
             "bootstrap_expect": 1,
             "bind_addr": "127.0.0.1",

@@ -13,7 +13,7 @@ from tests.chaos.shoppers import Shoppers
 from tests.chaos.test_faults import audit
 from tests.stack_fixture import kirana
 
-pytestmark = pytest.mark.timeout(900)  # two stacks come up, one of them perhaps beside others
+pytestmark = [pytest.mark.timeout(900), pytest.mark.takes(80)]  # two stacks come up, perhaps beside others
 
 
 @pytest.fixture(scope="module")

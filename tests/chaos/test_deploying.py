@@ -21,6 +21,8 @@ from tests.builders.waiting import eventually
 from tests.chaos.shoppers import Shoppers
 from tests.stack_fixture import kirana
 
+pytestmark = pytest.mark.takes(90)
+
 CUSTOMERS = 4
 
 

@@ -16,6 +16,8 @@ from tests.builders.shop import Client, a_customer, a_product, an_admin
 from tests.builders.waiting import eventually
 from tests.chaos.trickle import Trickle
 
+pytestmark = pytest.mark.takes(130)
+
 KIRANA = Path(sys.executable).parent / "kirana"
 SERVICES = ["identity-1", "catalog-1", "cart-1", "order-1", "notification-1", "edge"]
 SERVERS = ["postgres", "rabbitmq", "redis-carts", "redis-edge", "consul", "mail-sink"]

@@ -10,6 +10,8 @@ from kirana.stack.home import Home
 from kirana.stack.programs import SERVICES
 from tests.stack_fixture import kirana
 
+pytestmark = pytest.mark.takes(40)
+
 ARCHIVE = Path(__file__).parents[1] / "releases" / "last.tar.xz"
 PARTS = ("edge", *SERVICES)
 

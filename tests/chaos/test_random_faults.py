@@ -19,6 +19,8 @@ from tests.builders.waiting import eventually
 from tests.chaos.shoppers import Shoppers
 from tests.chaos.test_faults import audit
 
+pytestmark = pytest.mark.takes(60)
+
 SECONDS = float(os.environ.get("KIRANA_CHAOS_SECONDS", "45"))
 SEED = os.environ.get("KIRANA_CHAOS_SEED") or secrets.token_hex(4)
 LONGEST_FREEZE_SECONDS = 8.0 if SECONDS < 100 else 15.0

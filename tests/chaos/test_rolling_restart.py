@@ -14,6 +14,8 @@ from tests.chaos.shoppers import Shoppers
 from tests.chaos.test_faults import audit, back_with_another_pid
 from tests.stack_fixture import kirana
 
+pytestmark = pytest.mark.takes(45)
+
 SERVICES = ("catalog", "cart", "order")
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+import pytest
+
 from tests.builders.waiting import eventually
+
+pytestmark = pytest.mark.takes(30)
 
 
 def test_no_call_is_lost_and_none_runs_twice_when_a_replica_is_told_to_go(caller, start, tmp_path):

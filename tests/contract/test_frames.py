@@ -14,6 +14,8 @@ from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
 from tests.contract.conftest import is_well
 
+pytestmark = pytest.mark.takes(20)
+
 PARKING = "parking.demo"
 EXPIRING = "5000"
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 import uuid
 
+import pytest
+
 from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
 from tests.contract.conftest import is_well
+
+pytestmark = pytest.mark.takes(50)
 
 
 def test_after_the_broker_was_killed_calls_and_events_flow_again_within_ten_seconds(rabbit, demo, tmp_path):

@@ -28,6 +28,8 @@ from shared.contracts import parked as names
 from tests.builders.servers import free_port
 from tests.builders.waiting import eventually
 
+pytestmark = pytest.mark.takes(40)
+
 QUEUE = "evt-demo-thing.added--demo.on_thing_added"
 PARKING = "parking.demo"
 LAST_ATTEMPT = {"x-kirana-attempt": 3}

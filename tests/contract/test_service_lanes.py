@@ -14,6 +14,8 @@ from tests.contract.caller import Caller
 from tests.contract.conftest import is_well
 from tests.contract.played import Played, calls_of, echoed
 
+pytestmark = pytest.mark.takes(50)
+
 
 @pytest.fixture
 def played(caller):

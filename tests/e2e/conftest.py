@@ -1,6 +1,13 @@
 import pytest
 
+from tests.builders.opening import opened
 from tests.builders.shop import Client, a_customer, an_admin
+
+
+@pytest.fixture(scope="module")
+def stack(stack):
+    """The run's stack, when what the tests before did to it is over."""
+    return opened(stack)
 
 
 @pytest.fixture

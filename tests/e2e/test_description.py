@@ -11,6 +11,8 @@ import pytest
 from tests.builders.shop import PASSWORD, Client, a_product, logged_in, registered, unique
 from tests.e2e.test_identity import operate
 
+pytestmark = pytest.mark.takes(40)
+
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",

@@ -10,7 +10,7 @@ from tests.builders.servers import free_port
 from tests.builders.waiting import eventually
 from tests.integration.images.building import USER, Workshop
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.takes(100)]
 MOST_BYTES = 260_000_000
 """Of ours, beside the base: about what the packages of requirements/image.txt take."""
 

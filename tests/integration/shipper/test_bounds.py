@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from shipper.metering import FAMILIES
 from tests.builders.elasticsearch import Elasticsearch
@@ -13,6 +14,8 @@ from tests.builders.servers import free_port
 from tests.builders.shippers import Nursery
 from tests.builders.spooled import Writers, numbers
 from tests.builders.waiting import eventually
+
+pytestmark = pytest.mark.takes(40)
 
 FILE_BYTES = 200_000
 BOUND = 1_000_000

@@ -3,11 +3,15 @@ import signal
 import threading
 import time
 
+import pytest
+
 from tests.builders.elasticsearch import Elasticsearch
 from tests.builders.shippers import Nursery
 from tests.builders.spooled import Writers, numbers
 from tests.builders.waiting import eventually
 from tests.fakes.elasticsearch.server import FAULTS
+
+pytestmark = pytest.mark.takes(35)
 
 RECORDS = 200_000
 KILLS = 50

@@ -18,6 +18,8 @@ from tests.builders.waiting import eventually
 from tests.integration.stack.conftest import Servers
 from tests.stack_fixture import kirana
 
+pytestmark = pytest.mark.takes(90)
+
 
 @pytest.fixture
 def deep(tmp_path):

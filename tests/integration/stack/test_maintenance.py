@@ -19,6 +19,8 @@ from tests.builders.servers import free_port
 from tests.builders.waiting import eventually
 from tests.stack_fixture import kirana
 
+pytestmark = pytest.mark.takes(60)
+
 PATIENCE = 60
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.builders.waiting import eventually_async
 from tests.integration.edge.life.running import AnEdge, Crowd, alone, one_answer, request
 
+pytestmark = pytest.mark.takes(25)
+
 
 @pytest.mark.parametrize(
     ("workers", "terminate"),

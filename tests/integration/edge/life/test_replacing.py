@@ -8,6 +8,8 @@ import pytest
 from tests.builders.waiting import eventually_async
 from tests.integration.edge.life.running import AnEdge, Crowd, alone
 
+pytestmark = pytest.mark.takes(20)
+
 
 @pytest.mark.parametrize("workers", [1, 2], ids=["one worker", "two workers"])
 def test_workers_are_replaced_after_their_share_of_requests_and_nobody_notices(workers):

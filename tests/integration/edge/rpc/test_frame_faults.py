@@ -20,6 +20,8 @@ from tests.contract.conftest import is_well
 from tests.integration.edge.rpc.plane import QUEUE, RETURNING, TRUSTING, Plane, copy_of, drained, out_there, url_at
 from tests.integration.edge.rpc.things import Demo, Ledger, Said
 
+pytestmark = pytest.mark.takes(120)
+
 
 @pytest.fixture(scope="module")
 def plane(broker, postgres, tmp_path_factory):

@@ -21,6 +21,8 @@ from shared.resilience.coalescing import CoalescingPolicy
 from tests.builders.waiting import eventually, eventually_async
 from tests.integration.edge.rpc.calling import a_caller, a_context, method, run
 
+pytestmark = pytest.mark.takes(50)
+
 HERE = Path(__file__).parent
 MIB = 2**20
 

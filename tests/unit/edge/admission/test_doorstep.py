@@ -6,6 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge.admission.door import Admission
+from edge.admission.doorstep import Doorstep
+from edge.framing import read_header
 from shared.resilience.adaptive import LimitPolicy
 from tests.fakes.edge import FakeRpc, collaborators, serving
 
@@ -40,23 +42,24 @@ async def test_the_first_is_refused_inside_and_those_after_it_are_told_the_same_
     plain, quick = ({k: v for k, v in a.headers.items() if k not in OF_ONE_REQUEST} for a in (inside, outside))
     assert quick == plain
     assert all(outside.headers[name] for name in OF_ONE_REQUEST)
-    own = {"event.duration", "http.request.id", "trace.id", "span.id"}
-    assert {k: v for k, v in of_outside.items() if k not in own} == {k: v for k, v in of_inside.items() if k not in own}
+    said = of_outside.keys() - {"http.request.id", "requests"}
+    assert {name: of_outside[name] for name in said} == {name: of_inside[name] for name in said}
     assert of_outside["http.request.id"] == outside.headers["x-request-id"]
     assert parts.admission.limit_of("catalog").refused == [0, 0, 0, 2]
 
 
-async def test_a_client_finds_its_ids_again(parts):
-    trace = "0af7651916cd43dd8448eb211c80319c"
-    headers = {"X-Request-ID": "mine-1", "traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+async def test_those_of_one_turn_share_a_line_that_has_all_their_ids(parts):
     async with serving(parts) as client:
-        await client.get(CATEGORIES)
+        door = Doorstep(client.live, parts)
         with capture_logs() as logs:
-            refused = await client.get(CATEGORIES, headers=headers)
+            for number in range(3):
+                assert door.turn_away(
+                    "GET", CATEGORIES, read_header("1.1", f"Host: a\r\nX-Request-ID: r{number}".encode())
+                )
+            await asyncio.sleep(0)
 
-    assert refused.headers["x-request-id"] == "mine-1"
-    assert trace in refused.headers["server-timing"]
-    assert (lines(logs)[0]["http.request.id"], lines(logs)[0]["trace.id"]) == ("mine-1", trace)
+    (line,) = lines(logs)
+    assert (line["http.request.id"], line["requests"]) == (["r0", "r1", "r2"], 3)
 
 
 async def test_when_there_is_room_again_the_next_one_is_served_on_the_same_connection(parts):

@@ -53,6 +53,17 @@ def test_looking_by_bytes_finds_what_reading_every_line_finds(long_book, query):
     assert found or query.text == "R-77"
 
 
+@pytest.mark.parametrize("query", [Query(request="r-2"), Query(part="r-2"), Query(requests=frozenset({"r-2", "no"}))])
+def test_a_line_that_tells_of_several_requests_is_found_as_that_of_each(tmp_path, query):
+    write(tmp_path, a_line(0, "http.request", request=["r-1", "r-2", "r-3"]))
+
+    (found,) = entries(tmp_path, query)
+    (together,) = entries(tmp_path, Query(actions=frozenset({"http.request"})))
+
+    assert found["http"]["request"]["id"] == "r-2"
+    assert together["http"]["request"]["id"] == ["r-1", "r-2", "r-3"]
+
+
 def test_a_process_that_wrote_nothing_yet_is_no_fault(tmp_path):
     (tmp_path / "order-1.jsonl").touch()
 

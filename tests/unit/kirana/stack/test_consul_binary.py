@@ -1,4 +1,4 @@
-from kirana.stack.consul_binary import Source, codename, configured_sources, debian_mirrors
+from kirana.stack.consul_binary import Source, cache, codename, configured_sources, debian_mirrors, present
 
 DEB822 = """\
 Types: deb
@@ -73,3 +73,22 @@ def test_the_release_is_known_from_its_own_file(tmp_path):
 
     assert codename(release) == "bookworm"
     assert codename(tmp_path / "absent") == ""
+
+
+def test_what_one_stack_has_unpacked_all_stacks_of_the_user_find(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert present(tmp_path / "home") is None
+
+    for place in (tmp_path / "home", tmp_path / "cache" / "kirana"):
+        binary = place / "packages" / "consul" / "usr" / "bin" / "consul"
+        binary.parent.mkdir(parents=True)
+        binary.touch()
+        assert present(tmp_path / "home") == binary
+
+
+def test_a_place_that_is_no_absolute_path_is_nobodys(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert cache() == tmp_path / ".cache" / "kirana"
