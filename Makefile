@@ -24,7 +24,7 @@ BY_FILE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: check ## Everything, on private servers beside whatever runs; those that need a whole shop share two of them
 	$(BIN)/kirana install --tests
-	$(BIN)/pytest $(BY_FILE) --numprocesses 3 tests/contract
+	$(BIN)/pytest $(BY_FILE) tests/contract
 	$(BIN)/pytest $(BY_FILE) tests/integration --ignore=tests/integration/stack
 	$(BIN)/pytest $(BY_FILE) tests/e2e tests/integration/stack tests/chaos
 

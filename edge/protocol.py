@@ -166,6 +166,8 @@ class StrictProtocol(HttpProtocol):
         doorkeeper = self.reception.doorkeeper
         if doorkeeper is None or not doorkeeper.is_watched or self.reception.is_draining:
             return False
+        if self.http is None or not self.http.keep_alive:  # what still comes belongs to a request that was answered
+            return False
         end = data.find(HEAD_END)
         is_alone = end == len(data) - len(HEAD_END) and not self.recv_buffer
         if not is_alone or end >= StrictHttp.HEADER_MAX_SIZE or self._unread_since is not None or not self.transport:

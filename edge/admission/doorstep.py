@@ -19,6 +19,7 @@ from edge.heads import fields_of, head_of
 from edge.problems import MEDIA_TYPE
 from edge.routes import NotRouted
 from edge.stages.harden import HEADERS
+from edge.stages.log_access import NOT_COUNTED
 from shared.contracts.refusals import Unavailable
 from shared.values.identifiers import is_sane_token, new_id
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from edge.collaborators import Collaborators
     from edge.framing import Header
     from edge.live.current import LiveRoutes
+    from edge.routes import Route
     from edge.snapshot import Snapshot
     from shared.resilience.adaptive import AdaptiveLimit, Priority
 
@@ -47,6 +49,7 @@ class Doorstep:
         self._admission = collaborators.admission
         self._sight = collaborators.sight
         self._origins = collaborators.settings.cors_origins
+        self._has_denied = bool(collaborators.settings.denied)
         self._snapshot: Snapshot | None = None
         self._doors: dict[str, tuple[str, AdaptiveLimit, Priority]] = {}
         self._untold: dict[tuple[str, str], list[str]] = {}
@@ -64,13 +67,13 @@ class Doorstep:
         path = target.partition("?")[0]
         snapshot = self._live.snapshot
         found, _ = snapshot.table.find(method, path)
-        if isinstance(found, NotRouted):
+        if isinstance(found, NotRouted) or self._has_a_say_before(found):
             return None
         upstream, limit, priority = self._door(snapshot, found.policy.name)
         if limit.admits(priority):
             return None
         self._admission.crowd()
-        fields = dict(header.fields)
+        fields = dict(reversed(header.fields))  # of several of one name the first counts
         offered = fields.get("x-request-id")
         request_id = offered if offered is not None and is_sane_token(offered) else new_id()
         self._note(found.policy.name, upstream, request_id)
@@ -79,6 +82,10 @@ class Doorstep:
         self._sight.history.note(STATUS, ended - began, ended)
         self._sight.traffic.note(found.policy.name, method, STATUS, ended - began)
         return answer
+
+    def _has_a_say_before(self, route: Route) -> bool:
+        """Whether somebody may have to be refused for another reason, or must not be counted."""
+        return self._has_denied or route.access is not None or route.policy.local in NOT_COUNTED
 
     def _note(self, route: str, upstream: str, request_id: str) -> None:
         """Those of one turn of the loop and one route share a line, which costs as much as turning one away."""

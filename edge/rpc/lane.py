@@ -223,7 +223,7 @@ class Flight:
 def _context_of(errand: Errand[Parcel]) -> dict[str, Any]:
     """That of the first who asked; but the service works for as long as the last of them waits."""
     method, _, context = errand.item
-    if len(errand.waiters) == 1:  # it is the last, too
+    if len(errand.waiters) == 1 and next(iter(errand.waiters)).item is errand.item:  # it is the last, too
         return context_of(method, context)
     last = (errand.deadline or 0.0) + ANSWER_MARGIN - context.deadline.monotonic
     return context_of(method, context, deadline_ms=context.deadline.epoch_ms + int(max(0.0, last) * 1000))

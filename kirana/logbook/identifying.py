@@ -129,9 +129,9 @@ def _what(line: of.Entry) -> str:
 def _recent_ids(spool: Path) -> list[str]:
     ids: dict[str, None] = {}
     for line in entries(spool, Query(actions=frozenset({"http.request"}))):
-        id_ = of.request_of(line)
-        if id_ is not None:
-            ids[id_] = None
+        for one in of.of_each_request(line):
+            if (id_ := of.request_of(one)) is not None:
+                ids[id_] = None
     return list(ids)[-MOST_COMPARED:]
 
 

@@ -58,6 +58,8 @@ def _meanwhile(spool: Path, lines: list[Entry], verdict: Verdict) -> list[Entry]
 
 
 def _is_of_all(line: Entry, request: str | None) -> bool:
+    if isinstance(of.field(line, "http.request.id"), list):  # several others'
+        return False
     owner = of.request_of(line)
     return owner is None or (owner != request and of.action_of(line) in _OF_ALL)
 

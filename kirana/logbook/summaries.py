@@ -51,11 +51,11 @@ def failures(spool: Path, query: Query, most: int) -> list[Failures]:
     """Of the time and the rest of ``query``, the ``most`` frequent ones, each with the story of its newest request."""
     found: dict[Cause, Failures] = {}
     for line in entries(spool, replace(query, words=_WORDS)):
-        if _is_failure(line):
-            each = found.setdefault(_cause_of(line), Failures(_cause_of(line), line))
-            each.newest = line
+        for one in of.of_each_request(line) if _is_failure(line) else ():
+            each = found.setdefault(_cause_of(one), Failures(_cause_of(one), one))
+            each.newest = one
             each.count += 1
-            each.requests.add(of.request_of(line) or "")
+            each.requests.add(of.request_of(one) or "")
     frequent = nlargest(most, found.values(), key=lambda each: (each.count, of.stamp_of(each.newest)))
     told = stories(spool, [each.newest for each in frequent])
     for each in frequent:

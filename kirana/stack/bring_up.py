@@ -47,6 +47,8 @@ ADMIN = "admin"
 SERVER_SECONDS = 120.0
 SERVICE_SECONDS = 90.0
 CONSUL_SECONDS = 20.0
+CAN_WAIT = ("notification",)
+"""Without it the shop sells on, and its letters wait."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ def bring_up(home: Home, wishes: Wishes, steps: Steps, *, servers_only: bool = F
                 _wait_for_servers(plan, supervisor, steps)
                 with steps.step("Migrations"):
                     migrated()
-            _start_ours(plan, supervisor, steps)
-            _stock_the_shop(plan, wishes, steps)
+            if _start_ours(plan, supervisor, steps):
+                _stock_the_shop(plan, wishes, steps)
     return plan.state
 
 
@@ -180,22 +182,27 @@ def _wait_for_servers(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
         broker.load_definitions(plan.home, plan.state.management)
 
 
-def _start_ours(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
+def _start_ours(plan: Plan, supervisor: Supervisor, steps: Steps) -> bool:
+    """Gives whether the shop can serve: not while an operator keeps all of a service out."""
     supervisor.start(program.name for program in plan.ours)
     waiter = Waiter(plan.home, supervisor, ServiceFailed)
     with steps.step("Mail sink"):
         waiter.wait("mail-sink", readiness.smtp(plan.state.smtp), SERVICE_SECONDS)
-    away = _taken_out(plan, steps)
+    away, closed = _taken_out(plan, steps), list[str]()
     for service in SERVICES:
         instances = sum(program.name.rpartition("-")[0] == service for program in plan.ours if program.name not in away)
         if not instances:
+            closed += [service] if service not in CAN_WAIT else []
             continue
         probe = readiness.service(plan.state.amqp, METHODS[service], instances=instances)
         with steps.step(f"{service.capitalize()} service"):
             waiter.wait(f"{service}-1", probe, SERVICE_SECONDS)
-    if "edge" not in away:
-        with steps.step("Edge"):
-            waiter.wait("edge", readiness.edge(plan.state.edge_url), SERVICE_SECONDS)
+    with steps.step("Edge"):
+        question = readiness.ALIVE if closed or "edge" in away else readiness.READY
+        waiter.wait("edge", readiness.edge(plan.state.edge_url, question), SERVICE_SECONDS)
+    if closed:
+        steps.note(f"the shop is not open: there is nobody of {', '.join(closed)}")
+    return not closed
 
 
 def _taken_out(plan: Plan, steps: Steps) -> set[str]:

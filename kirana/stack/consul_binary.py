@@ -40,7 +40,7 @@ def present(home: Path) -> Path | None:
     on_path = shutil.which("consul")
     if on_path:
         return Path(on_path)
-    return next((found for place in (cache(), home) if place and (found := _unpacked(place)).exists()), None)
+    return next((found for place in (cache(), home) if place and _is_there(found := _unpacked(place))), None)
 
 
 def cache() -> Path | None:
@@ -137,6 +137,11 @@ def _fields(stanza: str) -> dict[str, str]:
     return fields
 
 
+def _is_there(binary: Path) -> bool:
+    """Whether we may run it; a place that we may not enter has nothing for us."""
+    return os.access(binary, os.X_OK)
+
+
 def _writable(home: Path) -> Path:
     shared = cache()
     try:
@@ -154,14 +159,22 @@ def _from_mirror(mirror: str, place: Path) -> Path:
     packages.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=packages, prefix="consul-") as folder:
         _unpack(mirror, Path(folder))
-        if not _unpacked(place).exists():
-            shutil.rmtree(packages / "consul", ignore_errors=True)
-            with suppress(OSError):  # somebody else was quicker
-                (Path(folder) / "consul").rename(packages / "consul")
+        with suppress(OSError):  # somebody else was quicker
+            _put(Path(folder) / "consul", packages / "consul")
     found = _unpacked(place)
-    if not found.exists():
+    if not _is_there(found):
         raise NoConsul(f"the package of {SUITE} holds no consul")
     return found
+
+
+def _put(fresh: Path, there: Path) -> None:
+    """Move it there whole; only what is of no use gives way to it."""
+    try:
+        fresh.rename(there)
+    except OSError:
+        if not _is_there(there / "usr" / "bin" / "consul"):
+            shutil.rmtree(there)
+            fresh.rename(there)
 
 
 def _unpack(mirror: str, place: Path) -> None:

@@ -23,6 +23,8 @@ Probe = Callable[[], str]
 """Gives an empty string when all is well, else what is wrong, in a few words."""
 
 TIMEOUT_SECONDS = 3.0
+ALIVE, READY = "/health/live", "/health/ready"
+"""What an edge can be asked: whether it answers, and whether it can serve."""
 
 
 def postgres(dsn: str) -> Probe:
@@ -116,11 +118,11 @@ def consul(url: str) -> Probe:
     return probe
 
 
-def edge(url: str) -> Probe:
+def edge(url: str, question: str = READY) -> Probe:
     """Its readiness document says it can serve; otherwise the parts that cannot are named."""
 
     def probe() -> str:
-        status, body = _get(f"{url}/health/ready")
+        status, body = _get(f"{url}{question}")
         if status == 200:  # noqa: PLR2004 - OK
             return ""
         return body.decode(errors="replace")[:600] or "it does not answer"

@@ -23,7 +23,8 @@ class Steps:
 
     def end_on_interrupt(self) -> None:
         """Have an interrupt end the running step. Where Python loses it, as in a destructor, no other step begins."""
-        signal.signal(signal.SIGINT, self._interrupt)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, self._interrupt)
 
     def _interrupt(self, *_sign: object) -> None:
         self._is_interrupted = True

@@ -14,6 +14,7 @@ from amqp.exceptions import FrameSyntaxError
 from amqp.method_framing import frame_handler
 from eventlet import Timeout, sleep
 from eventlet.event import Event
+from eventlet.semaphore import Semaphore
 from eventlet.support.greenlets import GreenletExit
 from kombu.connection import Connection
 
@@ -65,6 +66,7 @@ class Link:
         self._closed = False
         self._told: type[Exception] | None = None
         self._opened = Event()
+        self._writing = Semaphore()
 
     @property
     def is_open(self) -> bool:
@@ -97,16 +99,20 @@ class Link:
                 attempt += 1
 
     def write(self, frames: Callable[[], Any]) -> None:
-        """Run ``frames``, which writes to this link's connection.
+        """Run ``frames``, which writes to this link's connection: what it writes leaves together, in one go.
 
         Raises :class:`LinkDown` before anything was written, :class:`WriteFailed` when that is not known.
         """
-        connection = self._connection
+        connection, writing = self._connection, self._writing
         if connection is None:
             raise LinkDown(self.name)
         try:
-            with Timeout(WRITE_SECONDS, _Stalled("the broker takes no bytes")):
-                frames()
+            with Timeout(WRITE_SECONDS, _Stalled("the broker takes no bytes")), writing:
+                if self._connection is not connection:
+                    raise LinkDown(self.name)  # noqa: TRY301  # it was lost while others wrote
+                _write_together(connection.transport, frames)
+        except LinkDown:
+            raise
         except Exception as fault:
             if self._connection is connection:
                 self.drop()
@@ -148,7 +154,7 @@ class Link:
             except BaseException:
                 _abandon(connection)
                 raise
-        self._connection = connection
+        self._connection, self._writing = connection, Semaphore()  # who still writes to a lost one holds nobody up
         self._told = None
         log.info("broker.connected", link=self.name)
         opened, self._opened = self._opened, Event()
@@ -163,6 +169,19 @@ class Link:
             if time.monotonic() >= beat_at:
                 self.write(connection.heartbeat_tick)
                 beat_at = time.monotonic() + 1
+
+
+def _write_together(transport: Any, frames: Callable[[], Any]) -> None:
+    """An answer and its acknowledgement apart would be two system calls here, and wake the broker twice."""
+    gathered: list[bytes] = []
+    write = transport._write  # noqa: SLF001  # py-amqp has no other place between its framing and the socket
+    transport._write = lambda part: gathered.append(bytes(part))  # noqa: SLF001
+    try:
+        frames()
+    finally:
+        transport._write = write  # noqa: SLF001
+    if gathered:
+        transport.write(b"".join(gathered))
 
 
 def forgiving_frame_handler(connection: Any, callback: Any) -> Callable[[Any], Any]:

@@ -76,7 +76,7 @@ def repeated_sku(admin, body):
 
     def send():
         answer = admin.post("/api/products", json=body)
-        return answer if answer.status_code != 409 or answer.json()["code"] == "catalog.sku_taken" else None
+        return answer if answer.status_code == 201 or answer.json()["code"] == "catalog.sku_taken" else None
 
     return eventually(send, within=60, every=0.5, what="the taken sku")
 

@@ -16,6 +16,9 @@ from tests.contract.played import Played, calls_of, echoed
 
 pytestmark = pytest.mark.takes(50)
 
+LONG_ENOUGH = 2.5
+"""Seconds that a caller waits, so that the broker's word of an expired call comes in time on a busy machine, too."""
+
 
 @pytest.fixture
 def played(caller):
@@ -117,14 +120,14 @@ def test_a_stock_service_is_asked_call_by_call_and_nobody_hears_of_it(caller, pl
 def test_what_expires_where_nobody_takes_it_was_surely_not_executed(caller, played, expiring):
     calls = [{"method": "shout"}, {"method": "note"}]
 
-    for told in _told(caller, played.name, *calls, patience=0.8):
+    for told in _told(caller, played.name, *calls, patience=LONG_ENOUGH):
         assert told["code"] == "service.unavailable"
         assert told["details"]["retry_after"] == 1
-        assert told["seconds"] < 0.8
+        assert told["seconds"] < LONG_ENOUGH
 
 
 def test_a_change_that_expires_after_a_service_had_it_is_an_unknown_outcome_and_a_read_is_not(caller, played, expiring):
-    asked = _ask(caller, played.name, {"method": "shout"}, {"method": "note"}, patience=0.8)
+    asked = _ask(caller, played.name, {"method": "shout"}, {"method": "note"}, patience=LONG_ENOUGH)
 
     frame = played.take_up()
     played.announce(frame)
@@ -142,7 +145,7 @@ def test_a_lone_change_that_expires_is_an_unknown_outcome_for_nobody_says_who_ha
         played.answer(request, {"result": echoed("x"), "error": None})
     caller.wait(asked)
 
-    told = _told(caller, played.name, *calls, patience=0.8)
+    told = _told(caller, played.name, *calls, patience=LONG_ENOUGH)
 
     assert [each["code"] for each in told] == ["service.unavailable", "outcome.unknown"]
 

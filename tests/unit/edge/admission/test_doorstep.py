@@ -1,6 +1,7 @@
 """While there is no room, readers are turned away before anything is made of their requests, and told the truth."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -117,3 +118,37 @@ async def test_who_hangs_up_after_a_refusal_leaves_nothing_behind(parts):
             assert (await client.get("/health/live")).status_code == 200
 
     assert [line for line in logs if line.get("log_level") == "error"] == []
+
+
+async def test_who_may_not_come_at_all_is_told_so_and_takes_no_part_in_the_crowd(parts):
+    object.__setattr__(parts, "settings", replace(parts.settings, denied=["127.0.0.1/32"]))
+    async with serving(parts) as client:
+        parts.admission.crowd()
+        door = Doorstep(client.live, parts)
+
+        assert door.turn_away("GET", CATEGORIES, read_header("1.1", b"Host: a")) is None
+
+    assert parts.admission.limit_of("catalog").refused == [0, 0, 0, 0]
+
+
+async def test_of_two_ids_the_first_counts_as_it_does_inside(parts):
+    async with serving(parts) as client:
+        door = Doorstep(client.live, parts)
+        answer = door.turn_away(
+            "GET", CATEGORIES, read_header("1.1", b"Host: a\r\nX-Request-ID: r1\r\nX-Request-ID: r2")
+        )
+
+    assert b"x-request-id: r1\r\n" in answer
+
+
+async def test_after_the_last_answer_of_a_connection_nothing_is_taken_for_a_request(parts):
+    async with serving(parts) as client:
+        parts.admission.crowd()
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        writer.write(f"GET {CATEGORIES} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        told = await reader.read()
+        writer.close()
+
+    assert told.count(b"HTTP/1.1 ") == 1
+    assert told.startswith(b"HTTP/1.1 200")

@@ -90,6 +90,23 @@ def test_equal_reads_share_a_call_for_as_long_as_the_last_of_them_waits():
     on_a_bench(scenario)
 
 
+def test_who_joined_a_read_has_its_time_though_whoever_began_it_has_gone():
+    async def scenario(bench):
+        hasty, patient = bench.ask(seconds=0.5), bench.ask(seconds=10.0)
+        await asyncio.sleep(0)
+        hasty.cancel()
+        await bench.until_sent()
+        ((call,),) = bench.link.frames
+
+        bench.answer(call)
+
+        assert (await patient).result == {}
+        expected = Deadline.after(10.0).epoch_ms
+        assert expected - 1000 < call.context["deadline"] <= expected + 10
+
+    on_a_bench(scenario)
+
+
 def test_neither_changes_nor_the_reads_of_two_users_share_a_call():
     async def scenario(bench):
         asked = [bench.ask(CHANGE), bench.ask(CHANGE), bench.ask(user_id="a"), bench.ask(user_id="b")]

@@ -83,7 +83,7 @@ def test_what_one_stack_has_unpacked_all_stacks_of_the_user_find(tmp_path, monke
     for place in (tmp_path / "home", tmp_path / "cache" / "kirana"):
         binary = place / "packages" / "consul" / "usr" / "bin" / "consul"
         binary.parent.mkdir(parents=True)
-        binary.touch()
+        binary.touch(0o755)
         assert present(tmp_path / "home") == binary
 
 
