@@ -10,7 +10,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -188,16 +187,16 @@ def _median(runs: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _half_load(step: Step, most: float) -> float:
-    """Requests per second that keep all processors busy for half of the time, the load generator's part included.
+    """Requests per second for which all processors work half of the time, the load generator's part left out.
 
     Half of the ``most`` that a crowd of connections gets would be more than half of the work: what comes in a crowd is
     cheaper, as it shares frames, statements and round trips.
     """
     least = 0.0
     for _ in range(HALVINGS):
-        rate, busy, began = (least + most) / 2, _busy(), time.monotonic()
+        rate, before = (least + most) / 2, _busy() - _generator()
         _open(step, rate, LOOK_SECONDS)
-        share = (_busy() - busy) / (time.monotonic() - began) / psutil.cpu_count()
+        share = (_busy() - _generator() - before) / LOOK_SECONDS / psutil.cpu_count()
         least, most = (least, rate) if share > HALF else (rate, most)
     return round(least)
 
