@@ -1,7 +1,20 @@
 """The processes of a stack under test, by name."""
 
+import signal
+from contextlib import contextmanager
+
 from kirana.stack.home import Home
 from kirana.stack.overview import seen_processes
+
+
+@contextmanager
+def hearing_interrupts():
+    """Within the block this process, and whoever is begun in it, can be interrupted: a shell may have us begun deaf."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def pids(stack):

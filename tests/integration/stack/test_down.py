@@ -14,6 +14,7 @@ from kirana.stack.home import Home
 from kirana.stack.packages import postgres_programs
 from kirana.stack.state import save
 from kirana.stack.steps import Steps
+from tests.builders.processes import hearing_interrupts
 from tests.builders.waiting import eventually
 from tests.integration.stack.conftest import Servers
 from tests.stack_fixture import kirana
@@ -112,12 +113,13 @@ def test_what_needs_a_running_shop_says_at_once_that_it_does_not_run(servers, tm
 
 def test_an_interrupted_up_can_be_looked_at_and_taken_up_again(tmp_path):
     servers = Servers(tmp_path / "home")
-    begun = subprocess.Popen(
-        [sys.executable, "-m", "kirana.cli", "up"],
-        env=os.environ | {"KIRANA_HOME": str(servers.home.root)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with hearing_interrupts():
+        begun = subprocess.Popen(
+            [sys.executable, "-m", "kirana.cli", "up"],
+            env=os.environ | {"KIRANA_HOME": str(servers.home.root)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     try:
         while "PostgreSQL" not in begun.stderr.readline():
             assert begun.poll() is None

@@ -1,24 +1,25 @@
 import os
 import signal
+import time
 from contextlib import suppress
 
 import pytest
 
 from kirana.stack.steps import Steps
+from tests.builders.processes import hearing_interrupts
 
 
 @pytest.fixture
 def steps():
-    before = signal.getsignal(signal.SIGINT)
-    steps = Steps()
-    steps.end_on_interrupt()
-    yield steps
-    signal.signal(signal.SIGINT, before)
+    with hearing_interrupts():
+        steps = Steps()
+        steps.end_on_interrupt()
+        yield steps
 
 
 def interrupted():
     os.kill(os.getpid(), signal.SIGINT)
-    signal.pause()
+    time.sleep(10)
 
 
 def test_an_interrupt_ends_the_running_step(steps):
@@ -35,3 +36,12 @@ def test_one_that_was_lost_lets_no_other_step_begin(steps):
         begun = True
 
     assert not begun
+
+
+def test_who_was_begun_deaf_to_interrupts_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        Steps().end_on_interrupt()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
