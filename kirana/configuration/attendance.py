@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kirana.configuration.history import Author
 from kirana.configuration.keys import Keys, Write
 from kirana.stack.faults import StackFault
 from shared.contracts.maintenance import PREFIX, Maintenance, key_of, read_maintenance
+
+if TYPE_CHECKING:
+    from kirana.configuration.history import Author
 
 SERVICES = ("edge", "identity", "catalog", "cart", "order", "notification")
 OUT = "maintenance"

@@ -82,8 +82,8 @@ def bring_up(home: Home, wishes: Wishes, steps: Steps, *, servers_only: bool = F
                 _wait_for_servers(plan, supervisor, steps)
                 with steps.step("Migrations"):
                     migrated()
-            if _start_ours(plan, supervisor, steps):
-                _stock_the_shop(plan, wishes, steps)
+            _start_ours(plan, supervisor, steps)
+            _stock_the_shop(plan, wishes, steps)
     return plan.state
 
 
@@ -182,8 +182,7 @@ def _wait_for_servers(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
         broker.load_definitions(plan.home, plan.state.management)
 
 
-def _start_ours(plan: Plan, supervisor: Supervisor, steps: Steps) -> bool:
-    """Gives whether the shop can serve: not while an operator keeps all of a service out."""
+def _start_ours(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
     supervisor.start(program.name for program in plan.ours)
     waiter = Waiter(plan.home, supervisor, ServiceFailed)
     with steps.step("Mail sink"):
@@ -201,8 +200,11 @@ def _start_ours(plan: Plan, supervisor: Supervisor, steps: Steps) -> bool:
         question = readiness.ALIVE if closed or "edge" in away else readiness.READY
         waiter.wait("edge", readiness.edge(plan.state.edge_url, question), SERVICE_SECONDS)
     if closed:
-        steps.note(f"the shop is not open: there is nobody of {', '.join(closed)}")
-    return not closed
+        raise ServiceFailed(
+            f"Everything runs, but the shop is not open: all of {', '.join(closed)} is out.",
+            cause="An operator has taken it out.",
+            mend="kirana maintenance list   (then: kirana maintenance off INSTANCE; kirana up)",
+        )
 
 
 def _taken_out(plan: Plan, steps: Steps) -> set[str]:
