@@ -131,10 +131,11 @@ class Worker:
         self.tasks.append(task)
 
     async def leave(self) -> None:
-        """Send new requests elsewhere; what runs goes on."""
+        """Send new requests elsewhere; what runs goes on. A watch that will not end holds nothing up for long."""
         for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=CLOSING_SECONDS)
         if self.registration:
             await self.registration.leave()
 
