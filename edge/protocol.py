@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError, Future
 from time import monotonic
-from typing import Any, cast
+from typing import Any
 
 from sanic.exceptions import RequestTimeout, SanicException, ServiceUnavailable
 from sanic.http import Http, Stage
@@ -40,7 +40,7 @@ class StrictHttp(Http):
         method, target, version, header = protocol.heads.read(raw)
         self.url = target
         self.head_only = method == "HEAD"
-        self.keep_alive = header.keep_alive and protocol.app.config.KEEP_ALIVE
+        self.keep_alive = header.keep_alive and protocol.keeps_alive
         self.expecting_continue = header.expects_continue and header.length > 0
         request = protocol.request_class(
             url_bytes=target.encode(),
@@ -61,7 +61,8 @@ class StrictHttp(Http):
 
     def respond(self, response: Any) -> Any:
         """Begin the answer; while the worker drains it is the connection's last."""
-        if self._strict.reception.is_draining:
+        protocol: Any = self.protocol
+        if protocol.reception.is_draining:
             self.keep_alive = False
         return super().respond(response)
 
@@ -83,10 +84,6 @@ class StrictHttp(Http):
         await self._send(head_of(response.status, headers.items()) + body)
         self.stage = Stage.IDLE
 
-    @property
-    def _strict(self) -> StrictProtocol:
-        return cast("StrictProtocol", self.protocol)
-
     async def _whole_head(self) -> bytes:
         searched = 0
         while (end := self.recv_buffer.find(HEAD_END, searched)) == -1:
@@ -105,13 +102,14 @@ class StrictProtocol(HttpProtocol):
     """Deadlines instead of idle timers, and a bound on connections."""
 
     HTTP_CLASS = StrictHttp
-    __slots__ = ("_is_new", "_is_paused", "_more", "_unread_since", "heads", "holder", "reception")
+    __slots__ = ("_is_new", "_is_paused", "_more", "_unread_since", "heads", "holder", "keeps_alive", "reception")
 
     def __init__(self, *, app: Any, **more: Any) -> None:
         super().__init__(app=app, **more)
         self.reception = reception_of(app)
         self.holder = ""
         self.heads = HeadReader()
+        self.keeps_alive = bool(app.config.KEEP_ALIVE)
         self._is_new = True
         self._is_paused = False
         self._more: Future[None] | None = None

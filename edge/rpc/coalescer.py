@@ -91,7 +91,7 @@ class Coalescer(Generic[Item, Result]):
             task = asyncio.get_running_loop().create_task(self._run(batch))
             self._sends.add(task)
             task.add_done_callback(partial(self._ended, batch))
-        if self.machine.is_due and not self._is_departing:
+        if not self._is_departing and self.machine.is_due:
             self._is_departing = True
             asyncio.get_running_loop().call_soon(self._depart)
 

@@ -26,7 +26,7 @@ from shared.tracing import recording
 from shared.tracing.framing import framed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from aiormq.abc import DeliveredMessage
 
@@ -165,13 +165,13 @@ class Flight:
         """Seconds until the last who waits for any of it is gone."""
         return max(0.0, self._deadline - time.monotonic())
 
-    def answered(self, reply: frames.FramedReply) -> None:
-        """One call is done; its mates go on."""
-        errand = self._errands.pop(reply.id, None)
-        if errand is not None:
+    def answered(self, replies: Iterable[frames.FramedReply]) -> None:
+        """These calls are done; their mates go on."""
+        answers = [(errand, reply) for reply in replies if (errand := self._errands.pop(reply.id, None)) is not None]
+        for errand, _ in answers:
             if not errand.is_wanted:
                 self._pending.late(errand.item.method)
-            self.sending.answer(errand, reply)
+        self.sending.answer_all(answers)
         if not self._errands and not self.over.done():
             self.over.set_result(None)
 

@@ -14,7 +14,7 @@ from edge.rpc.failures import Blame, NotExecuted, OutcomeUnknown
 from shared.contracts import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from aiormq.abc import DeliveredMessage
 
@@ -30,8 +30,8 @@ REMEMBERED = 4096
 class Recipient(Protocol):
     """Whoever sent a frame and takes the answers to its calls."""
 
-    def answered(self, reply: frames.FramedReply) -> None:
-        """One of its calls is done."""
+    def answered(self, replies: Sequence[frames.FramedReply]) -> None:
+        """These of its calls are done."""
 
 
 class Awaiting(Protocol):
@@ -179,12 +179,15 @@ class Pending:
             self.counts["unreadable"] += 1
             log.warning("rpc.reply.unreadable", reason=str(fault))
             return
+        claimed: dict[Recipient, list[frames.FramedReply]] = {}
         for reply in replies:
             recipient = self._framed.pop(reply.id, None)
             if recipient is None:
                 self._unclaimed(reply.id, is_answer=True)
             else:
-                recipient.answered(reply)
+                claimed.setdefault(recipient, []).append(reply)
+        for recipient, its_own in claimed.items():
+            recipient.answered(its_own)
 
     def _unclaimed(self, correlation_id: str, *, is_answer: bool) -> None:
         self.counts["unclaimed"] += 1

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "application/json"
 TRANSIENT = 1
 _OUR_ERRORS = "kirana."
+_NULL = msgspec.Raw(b"null")
 
 
 def encode_call(arguments: dict[str, Any]) -> bytes:
@@ -105,7 +106,7 @@ def decode_reply(body: bytes, reply_headers: Mapping[str, Any] | None) -> RpcRep
 def open_reply(reply: frames.FramedReply) -> RpcReply:
     """Read the answer to a call in a frame; raises as :func:`decode_reply` does."""
     try:
-        error = msgspec.json.decode(reply.error)
+        error = None if reply.error == _NULL else msgspec.json.decode(reply.error)
         result = msgspec.json.decode(reply.result)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise OutcomeUnknown("unreadable reply", blame=Blame.SERVICE) from None

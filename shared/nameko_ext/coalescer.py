@@ -82,7 +82,7 @@ class Coalescer(Generic[Item, Result]):
             waiter.seat.send(result, exc=error)
         for batch in effects.leaving:
             self._sends[batch] = spawn(self._run, batch)
-        if self.machine.is_due and not self._is_departing:
+        if not self._is_departing and self.machine.is_due:
             self._is_departing = True
             get_hub().schedule_call_global(0, self._depart)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 WallClock = Callable[[], float]
 """Seconds since the epoch."""
@@ -17,8 +18,7 @@ class NotADeadline(ValueError):
     """What came as a deadline is not milliseconds since the epoch."""
 
 
-@dataclass(frozen=True, order=True)
-class Deadline:
+class Deadline(Struct, frozen=True, order=True):
     """Milliseconds since the epoch after which nobody works for the caller."""
 
     epoch_ms: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 from itertools import count
+from math import inf
 from typing import Generic
 
 from shared.resilience.coalescing.travellers import Item, Waiter
@@ -18,6 +19,8 @@ class Deadlines(Generic[Item]):
         self._heap: list[tuple[float, int, Waiter[Item]]] = []
         self._arrivals = count()  # breaks ties in order of arrival
         self._present = 0
+        self.earliest = inf
+        """No deadline is before this moment: a look at it spares most looks at the heap."""
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -27,6 +30,7 @@ class Deadlines(Generic[Item]):
         if waiter.deadline is not None:
             self._present += 1
             heappush(self._heap, (waiter.deadline, next(self._arrivals), waiter))
+            self.earliest = min(self.earliest, waiter.deadline)
 
     def drop(self, waiter: Waiter[Item]) -> None:
         """``waiter``, whose errand is ``None`` by now, needs no watching any more."""
@@ -50,4 +54,5 @@ class Deadlines(Generic[Item]):
             waiter = heappop(self._heap)[2]
             if waiter.errand is not None:
                 gone.append(waiter)
+        self.earliest = self._heap[0][0] if self._heap else inf
         return gone

@@ -13,7 +13,7 @@ What it promises, each held by ``tests/unit/shared/resilience/test_coalescing_ma
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic
 
 from shared.resilience.coalescing.deadlines import Deadlines
@@ -67,8 +67,9 @@ class Coalescing(Generic[Item, Result]):
         if refusal is None:
             self._admit(waiter)
         else:
-            told.append(self._tell(waiter, None, refusal))
-        return Effects(told, [])
+            self._count(refusal)
+            told.append(Told(waiter, None, refusal))
+        return Effects(told)
 
     @property
     def is_due(self) -> bool:
@@ -85,13 +86,16 @@ class Coalescing(Generic[Item, Result]):
             self.counts["cancelled"] += 1
             self._let_go(waiter)
 
-    def answered(self, errand: Errand[Item], result: Result) -> Effects[Item, Result]:
-        """An errand of a batch under way is done. Only the first outcome counts."""
-        return Effects(self._settle(errand, result, None), [])
+    def answered(self, answers: Iterable[tuple[Errand[Item], Result]]) -> Effects[Item, Result]:
+        """These errands of batches under way are done. Only the first outcome of each counts."""
+        told: list[Told[Item, Result]] = []
+        for errand, result in answers:
+            told += self._settle(errand, result, None)
+        return Effects(told)
 
     def failed(self, errand: Errand[Item], error: Exception) -> Effects[Item, Result]:
         """An errand of a batch under way went wrong, alone. Only the first outcome counts."""
-        return Effects(self._settle(errand, None, error), [])
+        return Effects(self._settle(errand, None, error))
 
     def released(self, batch: Batch[Item], now: float) -> Effects[Item, Result]:
         """Another batch may leave, though this one still has answers to give. Repeating it changes nothing."""
@@ -110,7 +114,7 @@ class Coalescing(Generic[Item, Result]):
 
     def expired(self, now: float) -> Effects[Item, Result]:
         """Tell those whose deadline has come: ``Expired`` if they never left, else ``Unanswered``."""
-        return Effects(self._expire(now), [])
+        return Effects(self._expire(now))
 
     def next_deadline(self) -> float | None:
         """When ``expired`` has something to tell next."""
@@ -132,7 +136,7 @@ class Coalescing(Generic[Item, Result]):
             told += self._abandon(batch, Unanswered("closed before the answer came"))
         self._under_way.clear()
         self._joinable.clear()
-        return Effects(told, [])
+        return Effects(told)
 
     def _refusal(self, waiter: Waiter[Item], now: float) -> Exception | None:
         if self._is_closed:
@@ -179,25 +183,44 @@ class Coalescing(Generic[Item, Result]):
         self.in_flight += len(errand.waiters)
 
     def _settle(self, errand: Errand[Item], result: Result | None, error: Exception | None) -> list[Told[Item, Result]]:
-        if error is None and not errand.is_wanted:
-            self.counts["late"] += 1
-        return [self._tell(waiter, result, error) for waiter in list(errand.waiters)]
+        """Tell all who wait for it, who then wait for nothing; it is in no queue any more."""
+        waiters = errand.waiters
+        if not waiters:
+            self.counts["late"] += error is None
+            return []
+        told = [Told(waiter, result, error) for waiter in waiters]
+        for waiter in waiters:
+            waiter.errand = None
+            self._deadlines.drop(waiter)
+        if errand.has_left:
+            self.in_flight -= len(told)
+        else:
+            self.waiting -= len(told)
+        waiters.clear()
+        self._count(error, len(told))
+        return told
 
     def _abandon(self, batch: Batch[Item], error: Exception) -> list[Told[Item, Result]]:
         return [told for errand in batch.errands for told in self._settle(errand, None, error)]
 
     def _expire(self, now: float) -> list[Told[Item, Result]]:
+        if now < self._deadlines.earliest:
+            return []
         return [self._tell_expired(waiter) for waiter in self._deadlines.passed(now)]
 
     def _tell_expired(self, waiter: Waiter[Item]) -> Told[Item, Result]:
-        if waiter.errand is not None and waiter.errand.has_left:
-            return self._tell(waiter, None, Unanswered("the deadline passed before the answer came"))
-        return self._tell(waiter, None, Expired("the deadline passed before a batch had room"))
-
-    def _tell(self, waiter: Waiter[Item], result: Result | None, error: Exception | None) -> Told[Item, Result]:
+        has_left = waiter.errand is not None and waiter.errand.has_left
+        error = (
+            Unanswered("the deadline passed before the answer came")
+            if has_left
+            else Expired("the deadline passed before a batch had room")
+        )
         self._let_go(waiter)
-        self.counts[_COUNTED_AS.get(None if error is None else type(error), "failed")] += 1
-        return Told(waiter, result, error)
+        self._count(error)
+        return Told(waiter, None, error)
+
+    def _count(self, error: Exception | None, callers: int = 1) -> None:
+        self.counts[_COUNTED_AS.get(None if error is None else type(error), "failed")] += callers
 
     def _let_go(self, waiter: Waiter[Item]) -> None:
         """Forget a caller; an errand that still waits, and now for nobody, is forgotten with it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic
 
 from shared.resilience.coalescing.machine import Coalescing
@@ -49,7 +49,11 @@ class Sending(Generic[Item, Result]):
 
     def answer(self, errand: Errand[Item], result: Result) -> None:
         """Give all who wait for ``errand`` their answer. A second outcome is ignored."""
-        self._do(self._machine.answered(errand, result))
+        self._do(self._machine.answered([(errand, result)]))
+
+    def answer_all(self, answers: Iterable[tuple[Errand[Item], Result]]) -> None:
+        """The same for several that were answered together."""
+        self._do(self._machine.answered(answers))
 
     def fail(self, errand: Errand[Item], error: Exception) -> None:
         """Fail this errand and no other. A second outcome is ignored."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -100,8 +100,8 @@ class Told(NamedTuple, Generic[Item, Result]):
 class Effects(NamedTuple, Generic[Item, Result]):
     """What the driver has to do now: wake these callers, send these batches."""
 
-    told: list[Told[Item, Result]]
-    leaving: list[Batch[Item]]
+    told: Sequence[Told[Item, Result]] = ()
+    leaving: Sequence[Batch[Item]] = ()
 
 
 def _latest(deadlines: list[float | None]) -> float | None:

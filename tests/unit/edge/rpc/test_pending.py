@@ -9,6 +9,14 @@ from edge.rpc.pending import REMEMBERED, Pending
 from shared.contracts.frames import REPLIES, FramedReply, write_replies
 
 
+class Noting:
+    def __init__(self):
+        self.ids = []
+
+    def answered(self, replies):
+        self.ids += [reply.id for reply in replies]
+
+
 def a_message(body=b"", **properties):
     known = {"correlation_id": None, "message_type": None, "headers": None, **properties}
     return SimpleNamespace(body=body, header=SimpleNamespace(properties=SimpleNamespace(**known)))
@@ -99,14 +107,13 @@ def test_a_lone_call_that_expired_was_not_executed_unless_it_may_have_been_deliv
 def test_answers_in_a_frame_reach_whoever_expects_each_and_the_rest_is_counted():
     def scenario():
         pending = Pending(limit=10)
-        answered = {}
-        recipients = [SimpleNamespace(answered=lambda reply, n=n: answered.setdefault(n, reply.id)) for n in range(2)]
+        recipients = [Noting(), Noting()]
         first, second = (pending.expect(recipient) for recipient in recipients)
         replies = [FramedReply(call_id, Raw(b"1"), Raw(b"null")) for call_id in (second, "unknown", first, first)]
 
         pending.resolve(a_message(write_replies(replies), message_type=REPLIES))
 
-        assert answered == {0: first, 1: second}
+        assert [recipient.ids for recipient in recipients] == [[first], [second]]
         assert (pending.counts["unclaimed"], len(pending)) == (2, 0)
 
     in_a_loop(scenario)

@@ -90,7 +90,7 @@ def test_identical_reads_that_wait_share_one_errand_and_its_answer():
     (batch,) = machine.finished(away, 0.0).leaving
 
     assert items(batch) == ["read 42"]
-    assert outcomes(machine.answered(batch.errands[0], "result")) == {"a": "result", "b": "result"}
+    assert outcomes(machine.answered([(batch.errands[0], "result")])) == {"a": "result", "b": "result"}
 
 
 def test_a_read_does_not_join_one_that_has_left_for_its_answer_could_be_older_than_the_question():
@@ -110,7 +110,7 @@ def test_one_who_shared_an_errand_may_go_and_the_other_is_answered():
     machine.cancel(first)
     (batch,) = machine.finished(away, 0.0).leaving
 
-    assert outcomes(machine.answered(batch.errands[0], "result")) == {"b": "result"}
+    assert outcomes(machine.answered([(batch.errands[0], "result")])) == {"b": "result"}
 
 
 def test_an_errand_nobody_waits_for_does_not_leave():
@@ -125,16 +125,16 @@ def test_an_answer_reaches_its_caller_while_its_batch_mates_are_still_out():
     machine, away, _ = a_loaded_machine("slow", "quick")
     (batch,) = machine.finished(away, 0.0).leaving
 
-    assert outcomes(machine.answered(batch.errands[1], "done")) == {"quick": "done"}
+    assert outcomes(machine.answered([(batch.errands[1], "done")])) == {"quick": "done"}
     assert machine.in_flight == 1
 
 
 def test_an_errand_has_one_outcome_and_the_first_counts():
     machine, away, _ = a_loaded_machine()
 
-    machine.answered(away.errands[0], "first")
+    machine.answered([(away.errands[0], "first")])
 
-    assert outcomes(machine.answered(away.errands[0], "second")) == {}
+    assert outcomes(machine.answered([(away.errands[0], "second")])) == {}
     assert machine.counts["late"] == 1
     assert outcomes(machine.finished(away, 0.0, error=OSError())) == {}
 
@@ -145,7 +145,7 @@ def test_a_batch_that_fails_fails_its_own_and_no_other():
     _, healthy = arrive(machine, "b")
 
     assert outcomes(machine.finished(failing.leaving[0], 0.0, error=OSError())) == {"a": OSError}
-    assert outcomes(machine.answered(healthy.leaving[0].errands[0], "done")) == {"b": "done"}
+    assert outcomes(machine.answered([(healthy.leaving[0].errands[0], "done")])) == {"b": "done"}
 
 
 def test_what_a_batch_leaves_open_when_it_ends_is_unanswered():
@@ -160,7 +160,7 @@ def test_a_released_batch_makes_room_once_and_may_still_answer():
     released = [machine.released(away, 0.0), machine.released(away, 0.0)]
 
     assert [len(effects.leaving) for effects in released] == [1, 0]
-    assert outcomes(machine.answered(away.errands[0], "late but true")) == {"first": "late but true"}
+    assert outcomes(machine.answered([(away.errands[0], "late but true")])) == {"first": "late but true"}
 
 
 def test_one_whose_deadline_passes_while_waiting_is_told_that_nothing_was_done_and_never_leaves():
@@ -189,7 +189,7 @@ def test_an_answer_for_which_nobody_waits_any_more_is_counted_as_late():
     _, effects = arrive(machine, "a", deadline=5.0)
     machine.expired(5.0)
 
-    machine.answered(effects.leaving[0].errands[0], "too late")
+    machine.answered([(effects.leaving[0].errands[0], "too late")])
 
     assert machine.counts["late"] == 1
     assert machine.counts["answered"] == 0

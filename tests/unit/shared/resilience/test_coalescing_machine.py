@@ -111,7 +111,7 @@ class CoalescingAgainstAModel(RuleBasedStateMachine):
         group.is_settled = True
         group.members = []
 
-        effects = self.machine.answered(errand, result) if error is None else self.machine.failed(errand, error)
+        effects = self.machine.answered([(errand, result)]) if error is None else self.machine.failed(errand, error)
 
         assert all(told.result == f"result of {told.waiter.item}" for told in effects.told if error is None)
         self.check(effects, expected)
