@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from pathlib import Path
 SUITE = "bullseye"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 TIMEOUT_SECONDS = 180
+LEFT_BEHIND_SECONDS = 3600
+"""No unpacking lasts so long: a folder of that age was left by one that was killed."""
 
 
 class NoConsul(Exception):
@@ -157,6 +160,7 @@ def _writable(home: Path) -> Path:
 def _from_mirror(mirror: str, place: Path) -> Path:
     packages = place / "packages"
     packages.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(packages)
     with tempfile.TemporaryDirectory(dir=packages, prefix="consul-") as folder:
         _unpack(mirror, Path(folder))
         with suppress(OSError):  # somebody else was quicker
@@ -165,6 +169,14 @@ def _from_mirror(mirror: str, place: Path) -> Path:
     if not _is_there(found):
         raise NoConsul(f"the package of {SUITE} holds no consul")
     return found
+
+
+def clear_leftovers(packages: Path) -> None:
+    """Remove what those have left who were killed while they unpacked."""
+    for folder in packages.glob("consul-*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > LEFT_BEHIND_SECONDS:
+                shutil.rmtree(folder)
 
 
 def _put(fresh: Path, there: Path) -> None:

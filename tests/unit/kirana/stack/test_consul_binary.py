@@ -1,4 +1,16 @@
-from kirana.stack.consul_binary import Source, cache, codename, configured_sources, debian_mirrors, present
+import os
+import time
+
+from kirana.stack.consul_binary import (
+    LEFT_BEHIND_SECONDS,
+    Source,
+    cache,
+    clear_leftovers,
+    codename,
+    configured_sources,
+    debian_mirrors,
+    present,
+)
 
 DEB822 = """\
 Types: deb
@@ -92,3 +104,15 @@ def test_a_place_that_is_no_absolute_path_is_nobodys(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
 
     assert cache() == tmp_path / ".cache" / "kirana"
+
+
+def test_what_a_killed_unpacking_has_left_is_cleared_away_but_not_one_that_is_under_way_nor_the_agent(tmp_path):
+    for name in ("consul", "consul-killed", "consul-busy"):
+        (tmp_path / name / "downloads").mkdir(parents=True)
+    long_ago = time.time() - LEFT_BEHIND_SECONDS - 1
+    for name in ("consul", "consul-killed"):
+        os.utime(tmp_path / name, (long_ago, long_ago))
+
+    clear_leftovers(tmp_path)
+
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["consul", "consul-busy"]
