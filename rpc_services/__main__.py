@@ -1,16 +1,23 @@
 """``python -m rpc_services <service> [migrate]``: eventlet patches the world before anything else is imported.
 
-``python -m rpc_services healthy`` and ``alive`` are asked every few seconds, so they import none of that.
+``python -m rpc_services healthy`` and ``alive`` are asked every few seconds, so they import none of that, and
+migrations need none of it.
 """
 
 import os
 import sys
 import warnings
 
-from rpc_services import health_file
+from rpc_services import SERVICES, health_file
 
 if __name__ == "__main__" and sys.argv[1:] in (["healthy"], ["alive"]):
     sys.exit(health_file.main(os.environ, question=sys.argv[1]))
+
+if __name__ == "__main__" and sys.argv[2:] == ["migrate"] and sys.argv[1] in SERVICES:
+    from rpc_services import migrating
+
+    migrating.main(sys.argv[1], os.environ)
+    sys.exit()
 
 warnings.filterwarnings("ignore", message="(?s).*Eventlet is deprecated")
 

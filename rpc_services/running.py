@@ -19,7 +19,7 @@ import structlog
 from eventlet.event import Event
 from nameko import config
 
-from rpc_services import health_file
+from rpc_services import SERVICES, health_file
 from rpc_services.registration import Agent, Registration, health_of
 from rpc_services.workers import MAX_WORKERS
 from shared import logs
@@ -30,14 +30,12 @@ from shared.metrics.rendering import rendered
 from shared.metrics.settings import OFF, MetricsAddress, read_metrics_address
 from shared.nameko_ext.container import ServiceContainer
 from shared.nameko_ext.metrics import ContainerState
-from shared.persistence.migrations import migrate
 from shared.settings.reader import BadSettings, Reader, positive
 from shared.tracing.processes import begin_recording
 from shared.tracing.settings import TracingSettings, read_tracing_settings
 
 log = structlog.get_logger()
 
-SERVICES = ("identity", "catalog", "cart", "order", "notification")
 USAGE = f"usage: python -m rpc_services {{{','.join(SERVICES)}}} [migrate]  |  python -m rpc_services {{healthy,alive}}"
 EX_USAGE = 64
 HEARTBEAT_SECONDS = 10
@@ -95,12 +93,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
     match list(sys.argv[1:] if arguments is None else arguments):
         case [service] if service in SERVICES:
-            _or_bad_settings(lambda: run(_service_class(service), os.environ))
-        case [service, "migrate"] if service in SERVICES:
-            _or_bad_settings(lambda: run_migrations(service, os.environ))
+            _run_named(service)
         case _:
             sys.stderr.write(f"{USAGE}\n")
             raise SystemExit(EX_USAGE)
+
+
+def _run_named(service: str) -> None:
+    module = import_module(f"rpc_services.{service}.service")
+    try:
+        run(module.Service, os.environ)
+    except BadSettings as fault:
+        sys.stderr.write(f"{fault}\n")
+        raise
 
 
 def run(service_class: type, environ: Mapping[str, str]) -> None:
@@ -120,16 +125,6 @@ def run(service_class: type, environ: Mapping[str, str]) -> None:
     Process(ServiceContainer(service_class), settings).run()
     if tracing is not None:
         tracing.close()
-
-
-def run_migrations(service: str, environ: Mapping[str, str]) -> None:
-    """Bring the service's database up to date. A service without migrations has nothing to do."""
-    if not (Path(__file__).parent / service / "migrations" / "versions").is_dir():
-        return
-    reader = Reader(environ)
-    url = reader.read("DATABASE_URL", str)
-    reader.finish()
-    migrate(f"rpc_services.{service}", url)
 
 
 def configure_nameko(settings: ProcessSettings) -> None:
@@ -207,17 +202,3 @@ class Process:
     def _ask_to_stop(self) -> None:
         if not self._asked_to_stop.ready():
             self._asked_to_stop.send(None)
-
-
-def _service_class(service: str) -> type:
-    module = import_module(f"rpc_services.{service}.service")
-    found: type = module.Service
-    return found
-
-
-def _or_bad_settings(work: Any) -> None:
-    try:
-        work()
-    except BadSettings as fault:
-        sys.stderr.write(f"{fault}\n")
-        raise

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from rpc_services.running import EX_USAGE, main, read_process_settings, run_migrations
+from rpc_services.migrating import run_migrations
+from rpc_services.running import EX_USAGE, main, read_process_settings
 from shared.settings.reader import BadSettings
 
 NEEDED = {"KIRANA_AMQP_URL": "amqp://user:secret@127.0.0.1:5672/kirana"}
