@@ -62,10 +62,10 @@ def test_twenty_at_once_have_one_effect_and_one_answer(caller):
     assert caller.call("demo.count_things", name=name).result["things"] == 1
 
 
-def test_a_repetition_of_something_slow_is_told_that_it_still_runs(caller):
-    operation, name = _new(), _new()
-    slow = caller.ask("demo.add_thing", name=name, seconds=2.5, headers=_operation(operation))
-    eventually(lambda: caller.depth("rpc-demo") == 0)
+def test_a_repetition_of_something_slow_is_told_that_it_still_runs(caller, tmp_path):
+    operation, name, journal = _new(), _new(), tmp_path / "journal"
+    slow = caller.ask("demo.add_thing", name=name, seconds=2.5, journal=str(journal), headers=_operation(operation))
+    eventually(journal.exists, what="the first run's beginning")
 
     reply = caller.call("demo.add_thing", name=name, seconds=2.5, headers=_operation(operation))
 
@@ -74,14 +74,14 @@ def test_a_repetition_of_something_slow_is_told_that_it_still_runs(caller):
     assert caller.wait(slow).result["name"] == name
 
 
-def test_a_call_whose_worker_was_killed_is_done_once_by_the_next(rabbit, start, demo):
+def test_a_call_whose_worker_was_killed_is_done_once_by_the_next(rabbit, start, demo, tmp_path):
     demo.end()  # so that the victim surely gets the call
     victim = start("-m", "kirana_demo", name="victim")
     eventually(lambda: is_well(rabbit, "demo"), what="the victim")
     caller = Caller(rabbit.connect())
-    operation, name = _new(), _new()
-    asked = caller.ask("demo.add_thing", name=name, seconds=1.0, headers=_operation(operation))
-    eventually(lambda: caller.depth("rpc-demo") == 0)
+    operation, name, journal = _new(), _new(), tmp_path / "journal"
+    asked = caller.ask("demo.add_thing", name=name, seconds=1.0, journal=str(journal), headers=_operation(operation))
+    eventually(journal.exists, what="the victim's beginning")
 
     victim.end(signal.SIGKILL)
     demo.again()
