@@ -26,6 +26,16 @@ BODILESS = frozenset({204, 304})
 class StrictHttp(Http):
     """Reads heads itself, and only once: what was checked is what the request is made of."""
 
+    async def http1(self) -> None:
+        """Serve a connection to its end, and leave nothing that refers to itself: the collector stops all others."""
+        try:
+            await super().http1()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+        finally:
+            self.response_func = None  # type: ignore[assignment]  # as below
+            for part in (self.request, self.response):
+                if part is not None:
+                    part.stream = None
+
     async def http1_request_header(self) -> None:
         """Receive and read the head, and make the request of it. Raises what ``HeadReader.read`` does."""
         try:
@@ -117,20 +127,20 @@ class StrictProtocol(HttpProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Take the connection, if there is room or somebody slow can be asked to leave."""
-        if len(self.connections) >= self.reception.most and not self.reception.make_room(self.connections):
+        if self.reception.open_connections >= self.reception.most and not self.reception.make_room():
             transport.write(_full())
             transport.close()
             return
         self._time = monotonic()
         super().connection_made(transport)  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
-        self.reception.open_connections += 1
         self.holder = holder_of(self.conn_info.client_ip if self.conn_info else "")
+        self.reception.welcome(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up, unless the connection was turned away. What runs for it is cancelled, and answers nobody."""
         if self.conn_info is None:
             return
-        self.reception.open_connections -= 1
+        self.reception.farewell(self)
         if self.http is not None:
             self.http.stage = Stage.FAILED
             self.http.request_body = None  # or its task would go on waiting for the rest of a body that cannot come

@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import json
 import socket
 import time
@@ -11,7 +12,7 @@ from sanic import Sanic
 from sanic.response import json as json_response
 from sanic.response import raw
 
-from edge.protocol import StrictProtocol
+from edge.protocol import StrictHttp, StrictProtocol
 from edge.reception import reception_of
 from tests.builders.waiting import eventually_async
 
@@ -111,6 +112,36 @@ async def until_the_end(reader: asyncio.StreamReader) -> bytes:
 
 def statuses(answer: bytes) -> list[int]:
     return [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", GET, GET + b"\r\n", POST + b"Content-Length: 9\r\n\r\n{"], ids=["nothing", "head", "all", "body"]
+)
+def test_a_connection_that_is_over_leaves_nothing_for_the_collector(sent):
+    """Its passes stop the worker: with thousands of slow clients, for 40 ms at a time."""
+
+    async def scenario():
+        async with a_server(REQUEST_TIMEOUT=5) as port:
+            seen = RECEPTIONS[-1]
+            gc.collect()
+            gc.disable()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(sent)
+                await eventually_async(lambda: seen.open_connections == 1, within=10)
+                await asyncio.sleep(0.2)
+                writer.close()
+                await eventually_async(lambda: seen.open_connections == 0, within=10)
+                await asyncio.sleep(0.2)
+                gc.collect()
+                return [kept for kept in gc.garbage if isinstance(kept, StrictProtocol | StrictHttp)]
+            finally:
+                gc.set_debug(0)
+                gc.garbage.clear()
+                gc.enable()
+
+    assert asyncio.run(scenario()) == []
 
 
 def ask(*parts: bytes, pause: float = 0.0) -> bytes:
