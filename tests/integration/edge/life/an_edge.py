@@ -70,6 +70,7 @@ def build():
     worker = StandIn(collaborators=parts, broker=None, table=None, health=health, keys=None)
     app = edge_app.create_app(parts.settings, worker=worker)
     app.config.update(OPTIONS.get("sanic", {}))
+    app.after_server_start(lambda *_: say("serving"))  # the last word of a start: signals are listened for by now
     return app
 
 

@@ -44,7 +44,7 @@ class AnEdge:
     def start(self):
         """Returns when every worker serves."""
         environment = os.environ | {"AN_EDGE": json.dumps(self._options), "PYTHONPATH": str(ROOT)}
-        already = len(self.pids("open"))
+        already = len(self.pids("serving"))
         with (self.home / "words").open("ab") as words:
             self.process = subprocess.Popen(
                 [sys.executable, "-W", "ignore", str(PROGRAM)],
@@ -54,7 +54,7 @@ class AnEdge:
                 start_new_session=True,
             )
         wanted = already + self._options["settings"].get("workers", 1)
-        eventually(lambda: len(self.pids("open")) >= wanted, what=f"the start of an edge: {self.words()}")
+        eventually(lambda: len(self.pids("serving")) >= wanted, what=f"the start of an edge: {self.words()}")
         eventually(lambda: answers(self.port), what="an answer", despite=(OSError,))
 
     def terminate(self):
