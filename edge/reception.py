@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from edge.framing import Header
 
@@ -80,7 +80,8 @@ class Reception:
     cut: Counter[str] = field(default_factory=lambda: Counter({"full": 0, "late": 0, "unread": 0}))
     doorkeeper: Doorkeeper | None = None
     _guests: OrderedDict[Guest, None] = field(default_factory=OrderedDict)
-    _held: Counter[str] = field(default_factory=Counter)
+    _held: dict[str, OrderedDict[Guest, None]] = field(default_factory=dict)
+    _greedy: set[str] = field(default_factory=set)
     _told_at: float = -QUIET_SECONDS
 
     @property
@@ -91,22 +92,28 @@ class Reception:
     def welcome(self, guest: Guest) -> None:
         """It takes a place, whether or not there is one: ask :meth:`make_room` before."""
         self._guests[guest] = None
-        self._held[guest.holder] += 1
+        held = self._held.setdefault(guest.holder, OrderedDict())
+        held[guest] = None
+        if len(held) > MODEST:
+            self._greedy.add(guest.holder)
 
     def farewell(self, guest: Guest) -> None:
         """Its place is free; one that had none, or has left before, changes nothing."""
         if guest not in self._guests:
             return
         del self._guests[guest]
-        self._held[guest.holder] -= 1
-        if not self._held[guest.holder]:
+        held = self._held[guest.holder]
+        del held[guest]
+        if len(held) <= MODEST:
+            self._greedy.discard(guest.holder)
+        if not held:
             del self._held[guest.holder]
 
     def make_room(self) -> bool:
         """End some connections whose clients are slow. False when every client waits for us, not we for it."""
         now = monotonic()
         count = max(1, len(self._guests) // PART)
-        leaving = those_who_leave(self._in_turn(count * CHOICE, now), self._held, count, now)
+        leaving = those_who_leave(self._looked_at(count * CHOICE, now), count, now)
         for guest in leaving:
             self.farewell(guest)
             guest.leave()
@@ -116,19 +123,14 @@ class Reception:
             self._told_at = now
         return bool(leaving)
 
-    def _in_turn(self, enough: int, now: float) -> list[tuple[Guest, float]]:
-        """Those we wait for, and since when: going round, until ``enough`` have had the time, or all were looked at."""
-        waiting: list[tuple[Guest, float]] = []
-        for _ in range(len(self._guests)):
-            guest, _ = self._guests.popitem(last=False)
-            self._guests[guest] = None
-            since = guest.waits_since
-            if since is not None:
-                waiting.append((guest, since))
-                enough -= now - since >= YOUNG_SECONDS
-                if enough <= 0:
-                    break
-        return waiting
+    def _looked_at(self, enough: int, now: float) -> list[tuple[Guest, float]]:
+        """Some we wait for, and since when: of whoever holds most, if that is greedy and any of his had the time."""
+        if self._greedy:
+            greediest = max(self._greedy, key=lambda holder: len(self._held[holder]))
+            waiting = _in_turn(self._held[greediest], enough, now)
+            if any(now - since >= YOUNG_SECONDS for _, since in waiting):
+                return waiting
+        return _in_turn(self._guests, enough, now)
 
 
 def reception_of(app: Any) -> Reception:
@@ -139,18 +141,26 @@ def reception_of(app: Any) -> Reception:
     return reception
 
 
-def those_who_leave(
-    waiting: Iterable[tuple[Guest, float]], held: Mapping[str, int], count: int, now: float
-) -> list[Guest]:
-    """First who has had the time, of these who holds most places, of these who waits longest.
+def _in_turn(guests: OrderedDict[Guest, None], enough: int, now: float) -> list[tuple[Guest, float]]:
+    """Going round, until ``enough`` have had the time, or all were looked at."""
+    waiting: list[tuple[Guest, float]] = []
+    for _ in range(len(guests)):
+        guest = next(iter(guests))
+        guests.move_to_end(guest)
+        since = guest.waits_since
+        if since is not None:
+            waiting.append((guest, since))
+            enough -= now - since >= YOUNG_SECONDS
+            if enough <= 0:
+                break
+    return waiting
 
-    ``waiting`` are those we wait for, and since when; ``held`` are the places by holder. Behind a proxy all have one
-    address, and the one we have waited for longest goes.
-    """
 
-    def rank(pair: tuple[Guest, float]) -> tuple[bool, int, float]:
-        guest, since = pair
-        return now - since < YOUNG_SECONDS, -max(MODEST, held[guest.holder]), since
+def those_who_leave(waiting: Iterable[tuple[Guest, float]], count: int, now: float) -> list[Guest]:
+    """Of those we wait for, and since when: first who has had the time, of these who waits longest."""
+
+    def rank(pair: tuple[Guest, float]) -> tuple[bool, float]:
+        return now - pair[1] < YOUNG_SECONDS, pair[1]
 
     return [guest for guest, _ in nsmallest(count, waiting, key=rank)]
 

@@ -1,4 +1,3 @@
-from collections import Counter
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -23,8 +22,7 @@ class Guest:
 
 
 def those_who_leave(guests, count, now):
-    waiting = [(guest, guest.waits_since) for guest in guests]
-    return module.those_who_leave(waiting, Counter(guest.holder for guest in guests), count, now)
+    return module.those_who_leave([(guest, guest.waits_since) for guest in guests], count, now)
 
 
 def a_full_house(*guests):
@@ -48,26 +46,59 @@ def test_who_waits_for_us_stays():
     assert [bool(guest.gone) for guest in (*busy, slow)] == [False] * 5 + [True]
 
 
-def test_who_holds_more_places_than_is_modest_gives_up_his_before_anybody_else():
-    greedy = [Guest("10.0.0.66", waits_since=NOW - 2) for _ in range(MODEST + 1)]
-    patient = Guest("10.0.0.1", waits_since=NOW - 29)
+def ages(count, age, holder):
+    return [Guest(holder, waits_since=monotonic() - age) for _ in range(count)]
 
-    assert those_who_leave([patient, *greedy], 1, NOW)[0].holder == "10.0.0.66"
+
+def test_who_holds_more_places_than_is_modest_gives_up_his_before_anybody_else():
+    patient, greedy = ages(900, 29, "10.0.0.1"), ages(MODEST + 1, 2, "10.0.0.66")
+    for number, guest in enumerate(patient):
+        guest.holder = f"10.0.1.{number}"
+    reception = a_full_house(*patient, *greedy)
+
+    reception.make_room()
+
+    assert sum(bool(guest.gone) for guest in greedy) == 5
+    assert not any(guest.gone for guest in patient)
+
+
+def test_of_two_who_are_greedy_the_greedier_gives_up_his():
+    one, other = ages(MODEST + 1, 20, "10.0.0.65"), ages(MODEST + 2, 2, "10.0.0.66")
+    reception = a_full_house(*one, *other)
+
+    reception.make_room()
+
+    assert not any(guest.gone for guest in one)
+
+
+def test_who_was_greedy_is_not_any_more_when_he_has_given_up_enough():
+    slow, greedy = ages(50, 29, "10.0.0.1"), ages(MODEST + 3, 2, "10.0.0.66")
+    reception = a_full_house(*slow, *greedy)
+
+    for _ in range(4):
+        reception.make_room()
+
+    assert [sum(bool(guest.gone) for guest in guests) for guests in (greedy, slow)] == [3, 1]
 
 
 def test_many_customers_behind_one_address_are_not_greedy_yet():
-    customers = [Guest("10.0.0.66", waits_since=NOW - 2) for _ in range(MODEST)]
-    slow = Guest("10.0.0.1", waits_since=NOW - 29)
+    slow, customers = ages(1, 29, "10.0.0.1"), ages(MODEST, 2, "10.0.0.66")
+    reception = a_full_house(*slow, *customers)
 
-    assert those_who_leave([*customers, slow], 1, NOW) == [slow]
+    reception.make_room()
+
+    assert slow[0].gone
 
 
 def test_who_has_only_just_come_goes_last_but_goes():
-    fresh = [Guest("10.0.0.66", waits_since=NOW - 0.1) for _ in range(MODEST + 1)]
-    slow = Guest("10.0.0.1", waits_since=NOW - 2)
+    fresh, slow = ages(MODEST + 1, 0.1, "10.0.0.66"), ages(1, 2, "10.0.0.1")
+    reception = a_full_house(*fresh, *slow)
 
-    assert those_who_leave([*fresh, slow], 1, NOW) == [slow]
-    assert len(those_who_leave([*fresh, slow], 3, NOW)) == 3
+    reception.make_room()
+    assert (bool(slow[0].gone), any(guest.gone for guest in fresh)) == (True, False)
+
+    reception.make_room()
+    assert sum(bool(guest.gone) for guest in fresh) == 1
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, NOW)), max_size=60), st.integers(1, 70))
