@@ -31,6 +31,7 @@ OPEN = """
 SELECT COUNT(*) FROM carts WHERE expires_at > ? AND instr(fields, '"q:') AND instr(fields, '"closed_by":""')
 """
 BUSY_TIMEOUT_SECONDS = 2.0
+WAL_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +165,21 @@ class Journal:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(SCHEMA)
         return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Of several who open a new file at once only one can switch it, and SQLite by itself does not wait for that."""
+    for attempt in range(1, WAL_ATTEMPTS + 1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if attempt == WAL_ATTEMPTS:
+                raise
+            connection.execute("BEGIN IMMEDIATE")  # for this it waits
+            connection.execute("COMMIT")
+        else:
+            return
