@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -55,10 +55,13 @@ class PromptRedis(Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """As the client does."""
-        async with _within(self.patience):
-            if recording.active is None:
-                return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # it carries no types here
-            with commands.command(args[0], self.connection_pool.connection_kwargs):
+        told = (
+            nullcontext()
+            if recording.active is None
+            else commands.command(args[0], self.connection_pool.connection_kwargs)
+        )
+        with told:
+            async with _within(self.patience):
                 return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # it carries no types here
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:  # noqa: FBT001, FBT002 - its own way
@@ -72,10 +75,13 @@ class _PromptPipeline(Pipeline):
     patience = ANSWER_SECONDS
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - as above
-        async with _within(self.patience):
-            if recording.active is None:
-                return await super().execute(raise_on_error)
-            with commands.pipeline(len(self.command_stack), self.connection_pool.connection_kwargs):
+        told = (
+            nullcontext()
+            if recording.active is None
+            else commands.pipeline(len(self.command_stack), self.connection_pool.connection_kwargs)
+        )
+        with told:
+            async with _within(self.patience):
                 return await super().execute(raise_on_error)
 
 
