@@ -161,3 +161,18 @@ def test_a_journal_that_cannot_be_opened_is_unavailable(tmp_path):
 
     with pytest.raises(Unavailable):
         Journal(tmp_path / "file" / "journal").read("user:1", now=NOW)
+
+
+def test_who_opens_a_new_file_while_another_writes_to_it_waits_for_that(journal, path):
+    path.parent.mkdir()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE something (id INTEGER)")
+    done = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    done.start()
+
+    found = journal.read("user:nobody", now=NOW)
+
+    done.join()
+    other.close()
+    assert found is None
