@@ -59,10 +59,10 @@ class Spool:
         self._soon, self._thread = soon, threading.get_ident()
 
     def flush(self) -> None:
-        """Write what was gathered."""
-        if self._gathered and self._file is not None:
-            self._append(self._file, b"".join(self._gathered))
-        self._gathered.clear()
+        """Write what was gathered. A line that comes meanwhile, as from a finaliser, is one of the next turn."""
+        lines, self._gathered = self._gathered, []
+        if lines and self._file is not None:
+            self._append(self._file, b"".join(lines))
 
     def write(self, line: bytes) -> None:
         """Write a line (with its newline) to both places."""

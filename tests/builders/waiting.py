@@ -7,7 +7,10 @@ EVERY_SECONDS = 0.05
 
 
 def eventually(look, *, within=30.0, every=EVERY_SECONDS, what="it", despite=()):
-    """The first truthy thing that ``look`` sees; fails at the deadline. A fault in ``despite`` means not yet."""
+    """The first truthy thing that ``look`` sees; fails at the deadline. A fault in ``despite`` means not yet.
+
+    ``what`` may be a function: asked when it failed, it can tell how things are then.
+    """
     give_up_at = time.monotonic() + within
     while True:
         try:
@@ -19,7 +22,8 @@ def eventually(look, *, within=30.0, every=EVERY_SECONDS, what="it", despite=())
             last = seen
         if seen:
             return seen
-        assert time.monotonic() < give_up_at, f"{what}: not within {within} s, last seen was {last!r}"
+        if time.monotonic() >= give_up_at:
+            raise AssertionError(f"{what() if callable(what) else what}: not within {within} s, last seen was {last!r}")
         time.sleep(every)
 
 

@@ -102,7 +102,10 @@ def test_one_id_is_in_both_logs(nginx, edges):
     status, headers, _ = run(nginx.ask("/api/products/3", "X-Request-Id: one-id-for-both", source="127.0.0.5"))
 
     assert (status, headers["x-request-id"]) == (200, "one-id-for-both")
-    assert eventually(lambda: "one-id-for-both" in str([edge.logged() for edge in edges[0]]))
+    eventually(
+        lambda: "one-id-for-both" in str([edge.logged() for edge in edges[0]]),
+        what=lambda: f"its line in {[edge.words() + str(edge.logged()) for each in edges for edge in each]}",
+    )
     of_nginx = eventually(lambda: [line for line in nginx.log().splitlines() if "one-id-for-both" in line])
     line = json.loads(of_nginx[0])
     assert (line["http.response.status_code"], line["source.address"]) == (200, "127.0.0.5")

@@ -1,6 +1,7 @@
 import os
 import threading
 
+from shared.logs import spool as spool_module
 from shared.logs.spool import Spool
 
 
@@ -142,3 +143,22 @@ def test_a_line_of_another_thread_waits_for_no_loop(tmp_path):
     other.join()
 
     assert (tmp_path / "edge.jsonl").read_bytes() == b"elsewhere\n"
+
+
+def test_a_line_that_comes_while_the_gathered_are_written_is_one_of_the_next_turn(tmp_path, monkeypatch):
+    turn = []
+    spool = Spool(tmp_path / "edge.jsonl", stdout=None)
+    spool.gather(turn.append)
+    write = spool_module.posix.write
+
+    def interrupted(descriptor, lines):
+        if len(turn) == 1:
+            spool.write(b"of a finaliser\n")
+        return write(descriptor, lines)
+
+    monkeypatch.setattr(spool_module.posix, "write", interrupted)
+    spool.write(b"one\n")
+    for flush in turn:
+        flush()
+
+    assert (tmp_path / "edge.jsonl").read_bytes() == b"one\nof a finaliser\n"
