@@ -9,24 +9,32 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
-_IDENTITY = ("KIRANA_STACK", "SUPERVISOR_PROCESS_NAME")
+_STACK, _PROGRAM = "KIRANA_STACK", "SUPERVISOR_PROCESS_NAME"
 
 
 def predecessors() -> list[int]:
     """Processes of the same program of the same stack, but not this one."""
-    mine = [f"{name}={os.environ[name]}".encode() for name in _IDENTITY]
+    is_ours = _is_front if os.environ[_PROGRAM] == "front" else _is_marked
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and int(folder.name) != os.getpid():
-            try:
-                theirs = (folder / "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if all(entry in theirs for entry in mine):
-                found.append(int(folder.name))
+            with suppress(OSError):  # gone, or another user's
+                if is_ours(folder):
+                    found.append(int(folder.name))
     return found
+
+
+def _is_marked(folder: Path) -> bool:
+    theirs = (folder / "environ").read_bytes().split(b"\0")
+    return all(f"{name}={os.environ[name]}".encode() in theirs for name in (_STACK, _PROGRAM))
+
+
+def _is_front(folder: Path) -> bool:
+    """Its nginx writes titles over its environment, but stays in the folder that it was started in."""
+    return (folder / "comm").read_text() == "nginx\n" and str((folder / "cwd").readlink()) == os.environ[_STACK]
 
 
 def clear_away(seconds: float = 5.0) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from kirana.stack import front
 from kirana.stack.home import MARK
 
 PROGRAM = "SUPERVISOR_PROCESS_NAME"
@@ -28,9 +29,11 @@ def of_stack(root: Path) -> list[StackProcess]:
     """Every live process of the stack in ``root``, whoever its parent is now.
 
     The mark is inherited; children that overwrote it (PostgreSQL's do, for their titles) are known by their parents.
+    nginx overwrites its own, so it is known by the folder that it was started in.
     """
     environments = {pid: _environment(pid) for pid in psutil.pids() if pid != os.getpid()}
     programs = {pid: found.get(PROGRAM, "") for pid, found in environments.items() if found.get(MARK) == str(root)}
+    programs |= {pid: front.NAME for pid in environments if pid not in programs and _is_front(pid, root)}
     parents = {pid: _parent(pid) for pid in environments}
     grown = True
     while grown:
@@ -46,6 +49,14 @@ def other_homes(root: Path) -> set[Path]:
     """The homes of the other stacks that run on this machine, as far as this user may see them."""
     marks = {_environment(pid).get(MARK, "") for pid in psutil.pids()}
     return {Path(mark) for mark in marks if mark and mark != str(root)}
+
+
+def _is_front(pid: int, root: Path) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.name() == "nginx" and Path(process.cwd()) == root
+    except psutil.Error:  # gone, or another user's
+        return False
 
 
 def _parent(pid: int) -> int:

@@ -187,31 +187,27 @@ def test_a_process_that_hangs_is_critical_until_it_goes_on(stack, another_catalo
     eventually(lambda: status(stack, "catalog-catalog-8") == "passing", within=PATIENCE, what="its recovery")
 
 
-def test_a_start_does_not_wait_for_who_is_out(stack):
-    out = kirana(stack.home, "maintenance", "on", "notification-1", "--force", "--wait", "60")
+def started_without(stack, instance):
+    """What a start says while the only instance of a service is out."""
+    out = kirana(stack.home, "maintenance", "on", instance, "--force", "--wait", "60")
     assert out.returncode == 0, out.stderr
-
     try:
-        started = kirana(stack.home, "up")
+        return kirana(stack.home, "up")
     finally:
-        back = kirana(stack.home, "maintenance", "off", "notification-1", "--wait", "60")
+        back = kirana(stack.home, "maintenance", "off", instance, "--wait", "60")
+        assert back.returncode == 0, back.stderr
+
+
+def test_a_start_does_not_wait_for_who_is_out(stack):
+    started = started_without(stack, "notification-1")
 
     assert started.returncode == 0, started.stderr
     assert "notification-1 is out" in started.stdout + started.stderr
-    assert back.returncode == 0, back.stderr
 
 
 def test_a_start_says_that_a_shop_without_one_of_its_services_is_not_open(stack):
-    out = kirana(stack.home, "maintenance", "on", "catalog-1", "--force", "--wait", "60")
-    assert out.returncode == 0, out.stderr
-
-    try:
-        started = kirana(stack.home, "up")
-    finally:
-        back = kirana(stack.home, "maintenance", "off", "catalog-1", "--wait", "60")
+    started = started_without(stack, "catalog-1")
 
     assert started.returncode != 0
     assert "all of catalog is out" in started.stderr
     assert "The shop is open" not in started.stdout
-    assert back.returncode == 0, back.stderr
-    assert kirana(stack.home, "up").returncode == 0
