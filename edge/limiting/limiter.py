@@ -12,7 +12,6 @@ from typing import NamedTuple
 import structlog
 
 from edge.limiting.gathering import UNANSWERED, Gathering
-from edge.limiting.headroom import Headroom
 from edge.limiting.limits import Asked, Check, Limit, LimitsAway, Taken, Verdict
 from edge.limiting.local_windows import LocalWindows
 from edge.limiting.refusals import Refusals
@@ -41,15 +40,6 @@ class Patience(NamedTuple):
 PATIENCE = Patience()
 
 
-class Awaited(NamedTuple):
-    """A question to Redis that is under way; ``Limiter.told`` waits for what becomes of it."""
-
-    seat: asyncio.Future[Taken]
-    limits: Sequence[Limit]
-    keys: tuple[str, ...]
-    asked_at: float
-
-
 class Limiter:
     """``edges`` says how many workers share a quota while each must judge alone; ``scale`` multiplies all quotas.
 
@@ -76,7 +66,6 @@ class Limiter:
         )
         self._local = LocalWindows(monotonic=monotonic)
         self._refusals = Refusals()
-        self.headroom = Headroom()
         self._scale = scale
         self._quotas: dict[Limit, int] = {}
         self._edges = edges
@@ -111,28 +100,17 @@ class Limiter:
 
         Raises :class:`LimitsAway` while Redis is away and one of them says ``away: refuse``.
         """
-        asked = self.ask(limits, keys)
-        return await self.told(asked) if isinstance(asked, Awaited) else asked
-
-    def ask(self, limits: Sequence[Limit], keys: tuple[str, ...]) -> Awaited | list[Verdict]:
-        """The first half of :meth:`take`: the verdicts, if nobody need be asked. Raises as that does."""
         if self.is_local:
             return self._alone(limits, keys)
         if self._refusals and (known := self._refusals.find(keys, limits, self._monotonic())):
             self._count_refusal(known)
             return known
         asked_at = self._monotonic()
-        return Awaited(self._gathering.ask(limits, keys), limits, keys, asked_at)
-
-    async def told(self, asked: Awaited) -> list[Verdict]:
-        """The second half of :meth:`take`. Raises as that does."""
-        seat, limits, keys, asked_at = asked
-        taken = await seat
+        taken = await self._gathering.ask(limits, keys)
         if taken is UNANSWERED:
             return self._alone(limits, keys)
         self.counts["shared"] += 1
         verdicts = self._verdicts(limits, taken)
-        self.headroom.note(keys, verdicts)
         if not taken.admitted:
             self._refusals.note(keys, limits, verdicts, taken=taken, asked_at=asked_at)
         return verdicts
