@@ -80,6 +80,8 @@ def _made(stage: Stage, route: Route) -> Stage:
 
 
 def _is_gate(stage: Stage) -> bool:
+    if inspect.isfunction(stage):  # a signature costs more than all else of a table's compiling
+        return stage.__code__.co_argcount == 1
     return len(inspect.signature(stage).parameters) == 1
 
 

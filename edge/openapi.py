@@ -255,7 +255,8 @@ def _problem_headers(policy: RoutePolicy, status: int) -> Json:
 
 def _problems(route: Route) -> Json:
     """Per status one problem response, naming the codes that may stand in it."""
-    codes = {*COMMON, *(code for code in PROBLEMS if code.split(".")[0] in _areas(route))}
+    areas = _areas(route)
+    codes = {*COMMON, *(code for code in PROBLEMS if code.split(".")[0] in areas)}
     codes |= {code for named in route.policy.plugins for code in plugin_named(named.name).problems}
     by_status: dict[int, list[str]] = {}
     for code in sorted(codes):

@@ -1,6 +1,8 @@
 """An edge without servers: fakes of everything behind it, and a real HTTP port in front of it."""
 
+import functools
 import socket
+import ssl
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ from edge.limiting.limiter import Limiter
 from edge.pipeline import install
 from edge.protocol import StrictProtocol
 from edge.revocations import EndedSessions
-from edge.routes import load
+from edge.routes import compiled
 from edge.rpc.calls import RpcReply
 from edge.settings import Settings
 from shared.contracts.identity import GET_JWKS
@@ -131,6 +133,18 @@ def collaborators(rpc=None, *, redis=None, health=None, cache=None, windows=None
     )
 
 
+_compiled = functools.cache(compiled)
+
+
+def table_of(path):
+    """Compiled once for many tests; nothing ever changes one."""
+    return _compiled(Path(path).read_text(encoding="utf-8"))
+
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""A client would read all certificates of the world first, for each test anew."""
+
+
 @asynccontextmanager
 async def serving(parts, routes=ROUTES, *, shared=None):
     """An HTTP client of an edge on a free port of this machine; ``shared`` is where it offers tables to all.
@@ -139,7 +153,7 @@ async def serving(parts, routes=ROUTES, *, shared=None):
     """
     app = Sanic(f"edge-{new_id()}", configure_logging=False)
     app.config.update(MOTD=False, TOUCHUP=False)
-    live = install(app, load(routes), parts)
+    live = install(app, table_of(routes), parts)
     live.shared = shared
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
@@ -149,7 +163,7 @@ async def serving(parts, routes=ROUTES, *, shared=None):
     await server.startup()
     await server.start_serving()
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, verify=NO_TLS) as client:
             client.live = live
             yield client
     finally:
