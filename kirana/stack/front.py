@@ -14,6 +14,9 @@ from kirana.stack.home import Home
 from kirana.stack.programs import Program, fingerprint
 
 NAME = "front"
+FOLDER = "front"
+"""Where nginx is started, and nobody else: it writes titles over the mark that others of a stack are known by."""
+
 SLOTS = 100
 
 _CONFIGURATION = """\
@@ -102,7 +105,7 @@ def program(home: Home, chosen: dict[str, int]) -> Program:
         ),
     )
     command = (str(nginx()), "-e", "stderr", "-c", str(path))
-    return Program(NAME, command, fingerprint(path), stop_signal="QUIT", stop_group=False)
+    return Program(NAME, command, fingerprint(path), stop_signal="QUIT", stop_group=False, folder=folder)
 
 
 def weigh(home: Home, percent: int) -> None:
@@ -124,4 +127,4 @@ def weight(home: Home) -> int:
 
 
 def _folder(home: Home) -> Path:
-    return home.root / "front"
+    return home.root / FOLDER

@@ -33,8 +33,8 @@ def _is_marked(folder: Path) -> bool:
 
 
 def _is_front(folder: Path) -> bool:
-    """Its nginx writes titles over its environment, but stays in the folder that it was started in."""
-    return (folder / "comm").read_text() == "nginx\n" and str((folder / "cwd").readlink()) == os.environ[_STACK]
+    """Its nginx writes titles over its environment, but stays in the folder that only it is started in: our own."""
+    return (folder / "comm").read_text() == "nginx\n" and (folder / "cwd").readlink() == Path.cwd()
 
 
 def clear_away(seconds: float = 5.0) -> None:

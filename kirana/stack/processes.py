@@ -29,7 +29,7 @@ def of_stack(root: Path) -> list[StackProcess]:
     """Every live process of the stack in ``root``, whoever its parent is now.
 
     The mark is inherited; children that overwrote it (PostgreSQL's do, for their titles) are known by their parents.
-    nginx overwrites its own, so it is known by the folder that it was started in.
+    nginx overwrites its own, so it is known by the folder that only it is started in.
     """
     environments = {pid: _environment(pid) for pid in psutil.pids() if pid != os.getpid()}
     programs = {pid: found.get(PROGRAM, "") for pid, found in environments.items() if found.get(MARK) == str(root)}
@@ -54,7 +54,7 @@ def other_homes(root: Path) -> set[Path]:
 def _is_front(pid: int, root: Path) -> bool:
     try:
         process = psutil.Process(pid)
-        return process.name() == "nginx" and Path(process.cwd()) == root
+        return process.name() == "nginx" and Path(process.cwd()) == (root / front.FOLDER).resolve()
     except psutil.Error:  # gone, or another user's
         return False
 

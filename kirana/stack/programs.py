@@ -48,7 +48,10 @@ GENEROUS = {"KIRANA_EDGE_RATE_SCALE": "1000", "KIRANA_LOGIN_THROTTLE_SCALE": "10
 
 @dataclass(frozen=True)
 class Program:
-    """One supervised process. ``owns_log`` says that it writes the log spool, so its standard output is dropped."""
+    """One supervised process. ``owns_log`` says that it writes the log spool, so its standard output is dropped.
+
+    It is started in ``folder``, else in the stack's.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -57,6 +60,7 @@ class Program:
     stop_seconds: int = 30
     owns_log: bool = False
     stop_group: bool = True
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 _PROGRAM = """
 [program:{name}]
 command={command}
+directory={folder}
 environment={environment}
 autostart=false
 autorestart=true
@@ -71,6 +72,7 @@ def _section(home: Home, program: Program) -> str:
     return _PROGRAM.format(
         name=program.name,
         command=" ".join(_quoted(word) for word in [*launch, *program.command]),
+        folder=_plain(program.folder or home.root),
         environment=",".join(f"{name}={_quoted(value)}" for name, value in sorted(environment.items())),
         stop_signal=program.stop_signal,
         stop_seconds=program.stop_seconds,

@@ -1,6 +1,7 @@
 """The local stack's nginx when its main process was killed outright, and its workers live on with the port."""
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import suppress
@@ -33,7 +34,7 @@ class Front:
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", LAUNCH, "keep", *self._program.command],
             env=self.home.environment() | {"SUPERVISOR_PROCESS_NAME": front.NAME, "PATH": os.environ["PATH"]},
-            cwd=self.home.root,
+            cwd=self._program.folder,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -57,6 +58,9 @@ class Front:
 
 @pytest.fixture
 def nginx(tmp_path):
+    """Its home is on another disk."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
     there = Front(tmp_path / "home")
     yield there
     there.end()
@@ -78,16 +82,22 @@ def test_a_front_that_was_killed_starts_again_and_nobody_of_before_holds_its_por
     assert {each.pid for each in of_stack(nginx.home.root)} >= {each.pid for each in after}
 
 
-def test_down_ends_what_a_killed_front_has_left(nginx, tmp_path):
+@pytest.fixture
+def strangers(nginx, tmp_path):
+    """The front of another stack, and an nginx of somebody who stands in our folder."""
+    other = Front(tmp_path / "other")
+    theirs = shutil.copy(shutil.which("sleep"), tmp_path / "nginx")
+    with subprocess.Popen([theirs, "60"], cwd=nginx.home.root) as standing:
+        yield [*other.start(), psutil.Process(standing.pid)]
+        standing.kill()
+    other.end()
+
+
+def test_down_ends_what_a_killed_front_has_left_and_nobody_else(nginx, strangers):
     left = nginx.start()
     nginx.kill()
-    stranger = Front(tmp_path / "other")
-    try:
-        others = stranger.start()
 
-        assert bring_down(nginx.home, Steps())
+    assert bring_down(nginx.home, Steps())
 
-        assert all(map(is_gone, left))
-        assert not any(map(is_gone, others))
-    finally:
-        stranger.end()
+    assert all(map(is_gone, left))
+    assert not any(map(is_gone, strangers))
