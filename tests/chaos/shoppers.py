@@ -13,6 +13,9 @@ from tests.builders.shop import Client, logged_in, unique
 
 PATIENCE_SECONDS = 90.0
 PAUSE_SECONDS = 0.3
+LONGEST_THOUGHT_SECONDS = 0.3
+"""Nobody buys without looking: a shop that has nothing but its customers to attend to starts and mends nothing."""
+
 SHARE_OF_CANCELLATIONS = 0.3
 
 
@@ -61,6 +64,7 @@ class Shoppers:
                         self._cancel(client, order)
                 except GaveUp as fault:
                     self.lies.append(str(fault))
+                self._stop.wait(chance.uniform(0, LONGEST_THOUGHT_SECONDS))
 
     def _order(self, client, chance):
         lines = {product_id: chance.randint(1, 3) for product_id in chance.sample(self._product_ids, 2)}
