@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +14,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kirana.commands.complaint import complain
+from kirana.stack.faults import StackFault
+
 if TYPE_CHECKING:
     from kirana.deploying.canary import Report
     from kirana.deploying.watching import Policy
 
 PARTS = ("edge", "identity", "catalog", "cart", "order", "notification")
 DEFAULT_WATCH_SECONDS = 20.0
+INTERRUPTED = 130
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What a terminal that is closed or a job that is called off sends, too."""
 
 HELP = """Put a new version of the local stack's edge or services in the place of the old, without a failed request.
 
@@ -32,7 +39,8 @@ kirana deploy ../next --part catalog --part order  services, from another folder
 kirana deploy kirana-0.2-py3-none-any.whl --watch 60
 
 \b
-Exit status: 0 it serves, 13 it erred and was taken back; others as of kirana up.
+Exit status: 0 it serves, 13 it erred and was taken back, 130 it was interrupted and taken back; others as of
+kirana up. After a deployment that was killed outright, kirana up puts everything right.
 """
 
 
@@ -57,11 +65,24 @@ def deploy(  # noqa: PLR0913 - an option each
     parts = part or ["edge"]
     if unknown := [one for one in parts if one not in PARTS]:
         raise typer.BadParameter(f"{unknown[0]!r}: one of {', '.join(PARTS)} is expected.", param_hint="--part")
-    reports = _deploy(source or CHECKOUT, parts, canary, Policy(errors / 100, watch))
+    for ending in ENDINGS:
+        signal.signal(ending, _take_back)
+    try:
+        reports = _deploy(source or CHECKOUT, parts, canary, Policy(errors / 100, watch))
+    except KeyboardInterrupt:
+        complain(StackFault("Interrupted, and taken back: what served before serves everything.", mend="kirana status"))
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps([asdict(report) for report in reports], indent=2))
     else:
         _show(reports)
+
+
+def _take_back(*_sign: object) -> None:
+    """The first one ends the trial; that may then take its time."""
+    for ending in ENDINGS:
+        signal.signal(ending, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _deploy(source: Path, parts: list[str], percent: int, policy: Policy) -> list[Report]:

@@ -119,7 +119,9 @@ def _prepare(home: Home, wishes: Wishes, supervisor: Supervisor, consul: Path | 
         *([consul_agent.program(home, chosen, consul)] if consul else []),
     ]
     ours = our_programs(state, secret, wishes, edge_port=chosen["edge"])
-    ours += [front.program(home, chosen)] if front.is_wanted(home) else []
+    if front.is_wanted(home):
+        ours.append(front.program(home, chosen))
+        front.weigh(home, 0)  # a deployment that was killed may have left a weight, and its version ends below
     administration = postgres.dsn(postgres.SUPERUSER, secret["postgres"], chosen["postgres"], "postgres")
     configuration = supervisor_conf.render(home, [*servers, *ours])
     if running:
@@ -209,7 +211,7 @@ def _start_ours(plan: Plan, supervisor: Supervisor, steps: Steps) -> None:
 
 def _taken_out(plan: Plan, steps: Steps) -> set[str]:
     """Instances that take nothing, or not always, because an operator wishes so: nobody waits for those."""
-    from kirana.configuration.attendance import wishes
+    from kirana.configuration.attendance import let_in, wishes
     from kirana.configuration.keys import Keys
 
     if not plan.state.consul:
@@ -217,6 +219,8 @@ def _taken_out(plan: Plan, steps: Steps) -> set[str]:
     try:
         with Keys(plan.state.consul) as keys:
             away = set(wishes(keys))
+            for trial in {instance for instance in away if instance.endswith("-canary")}:
+                let_in(keys, trial)  # a deployment that was killed left the wish, and nobody is on trial now
     except StackFault:  # it was said already that Consul is away
         return set()
     for instance in sorted(away & {program.name for program in plan.ours}):

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +21,7 @@ from tests.builders.processes import pids
 from tests.builders.shop import Client, a_product, an_admin, unique
 from tests.builders.waiting import eventually
 from tests.chaos.shoppers import Shoppers
-from tests.stack_fixture import kirana
+from tests.stack_fixture import environment_of, kirana
 
 pytestmark = pytest.mark.takes(90)
 
@@ -35,6 +37,14 @@ def fronted(stack):
     yield opened(fronted)
     for part in ("edge", "catalog"):
         releases.pin(home, part, None)
+
+
+@pytest.fixture
+def settled(fronted):
+    """Every part runs the checkout's version, whatever was deployed before."""
+    started = kirana(fronted.home, "up")
+    assert started.returncode == 0, started.stderr
+    return fronted
 
 
 @pytest.fixture
@@ -107,6 +117,51 @@ def test_a_version_that_errs_is_taken_back_and_what_it_could_not_read_the_old_on
     assert (pids(fronted)["edge"], started_with(fronted, "edge")) == before
     assert "edge-canary" not in pids(fronted)
     assert front.weight(Home(fronted.home)) == 0
+
+
+@contextmanager
+def on_trial(stack, source):
+    """A deployment that looks at its version for a long time, as a process."""
+    begun = subprocess.Popen(
+        [sys.executable, "-m", "kirana.cli", "deploy", str(source), "--canary", "30", "--watch", "300"],
+        env=environment_of(stack.home),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with begun:
+        try:
+            eventually(lambda: front.weight(Home(stack.home)) == 30, within=120, what="the trial")
+            yield begun
+        finally:
+            begun.kill()
+
+
+def test_a_deployment_that_is_killed_or_called_off_ends_with_the_old_version_and_no_failure(
+    settled, shoppers, tmp_path
+):
+    source = a_source(tmp_path / "next", **{"edge/app.py": ('"""', f'"""{unique("Newer")}. ')})
+    before = pids(settled)
+
+    with on_trial(settled, source) as deployment:
+        deployment.kill()
+    assert "edge-canary" in pids(settled)
+    mended = kirana(settled.home, "up")
+    assert mended.returncode == 0, mended.stderr
+    assert front.weight(Home(settled.home)) == 0
+    assert pids(settled) == before
+
+    with on_trial(settled, source) as deployment:
+        deployment.terminate()
+        said = deployment.communicate(timeout=90)[1]
+    served = len(shoppers.acknowledged)
+    eventually(lambda: len(shoppers.acknowledged) > served, within=60, what="an order after it")
+
+    assert deployment.returncode == 130
+    assert "taken back" in said
+    assert front.weight(Home(settled.home)) == 0
+    assert pids(settled) == before
+    assert not shoppers.lies
+    assert set(shoppers.statuses) == {200, 201}
 
 
 def test_a_version_that_does_not_start_gets_no_traffic_and_the_old_one_serves_on(fronted, shoppers, tmp_path):
