@@ -60,12 +60,10 @@ def test_ninety_adds_from_many_devices_add_up(stack, admin):
     add = {"product_id": product["id"], "quantity": 1}
 
     with devices(stack, 9) as clients:
-        answers = at_once(
-            [lambda c=c: [c.post("/api/cart/items", json=add).status_code for _ in range(10)] for c in clients]
-        )
+        answers = at_once([lambda c=c: [c.post("/api/cart/items", json=add) for _ in range(10)] for c in clients])
         cart = clients[0].get("/api/cart").json()
 
-    assert {status for batch in answers for status in batch} == {200}
+    assert not [answer.text for batch in answers for answer in batch if answer.status_code != 200]
     assert cart["items"][0]["quantity"] == 90
     assert cart["version"] == 90
 
