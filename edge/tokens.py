@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LEEWAY_SECONDS", "BadToken", "Caller", "Verifier"]
 
-_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_LETTER = "[A-Za-z0-9_-]"
+_SEGMENT = rf"(?={_LETTER})(?:{_LETTER}{{4}})*(?:{_LETTER}[AQgw]|{_LETTER}{{2}}[AEIMQUYcgkosw048])?"
+_FORM = re.compile(rf"{_SEGMENT}\.{_SEGMENT}\.{_SEGMENT}")
+"""Each segment as only one text can be written (RFC 4648, 3.5): bits that mean nothing are zero."""
 _OPTIONS: Options = {"require": list(REQUIRED), "strict_aud": True, "enforce_minimum_key_length": True}
 
 
