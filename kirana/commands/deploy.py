@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kirana.commands.complaint import complain
+from kirana.commands.up import INTERRUPTED
 from kirana.stack.faults import StackFault
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 PARTS = ("edge", "identity", "catalog", "cart", "order", "notification")
 DEFAULT_WATCH_SECONDS = 20.0
-INTERRUPTED = 130
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What a terminal that is closed or a job that is called off sends, too."""
 
@@ -66,11 +66,13 @@ def deploy(  # noqa: PLR0913 - an option each
     if unknown := [one for one in parts if one not in PARTS]:
         raise typer.BadParameter(f"{unknown[0]!r}: one of {', '.join(PARTS)} is expected.", param_hint="--part")
     for ending in ENDINGS:
-        signal.signal(ending, _take_back)
+        if signal.getsignal(ending) is not signal.SIG_IGN:  # nohup wants to outlive its terminal
+            signal.signal(ending, _take_back)
     try:
         reports = _deploy(source or CHECKOUT, parts, canary, Policy(errors / 100, watch))
     except KeyboardInterrupt:
-        complain(StackFault("Interrupted, and taken back: what served before serves everything.", mend="kirana status"))
+        said = "Interrupted. What was on trial is taken back; what had replaced an old version by then stays."
+        complain(StackFault(said, mend="kirana status"))
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps([asdict(report) for report in reports], indent=2))

@@ -67,8 +67,12 @@ class Deployment:
         with self._taken_back(canary.name, mains):
             report = self._try(canary, mains)
             self._replace(mains)
-        with self._steps.step("The trial ends; its last requests are answered"):
+        try:
+            with self._steps.step("The trial ends; its last requests are answered"):
+                self._withdraw(canary.name)
+        except KeyboardInterrupt:  # the new version serves by now, and nothing may be left beside it
             self._withdraw(canary.name)
+            raise
         return report
 
     def _try(self, canary: Section, mains: list[Section]) -> Report:
@@ -130,9 +134,8 @@ class Deployment:
         self._way.shift(0)
 
     def _withdraw(self, name: str) -> None:
-        configuration = self._configuration()
-        if configuration.named(name) is not None:
-            self._supervisor.apply(configuration.without(name).text)
+        """May be repeated: the supervisor compares what is written with what it runs."""
+        self._supervisor.apply(self._configuration().without(name).text)
         self._way.clear()
 
     def _put(self, section: Section) -> None:
