@@ -60,7 +60,7 @@ def main() -> None:
         ]
         runs = [
             _measure(way, clients, options.seconds) | {"round": number}
-            for clients in CONCURRENCIES
+            for clients in options.clients
             for number in range(options.rounds)
             for way in ways
         ]
@@ -72,6 +72,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2, help="per way, number of clients and round (default: 2)")
+    parser.add_argument("--clients", type=int, nargs="+", default=CONCURRENCIES, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="medians of so many are shown (default: 5)")
     return parser.parse_args()
 
@@ -164,7 +165,7 @@ def _show_ratios(runs: list[dict[str, Any]]) -> None:
     """Only what was measured within the same seconds is compared: the machine's own speed changes between rounds."""
     by = {(run["way"], run["clients"], run["round"]): run for run in runs}
     rounds = sorted({run["round"] for run in runs})
-    for clients in CONCURRENCIES:
+    for clients in sorted({run["clients"] for run in runs}):
         frames, singles, stock = ([by[mode, clients, number] for number in rounds] for mode in MODES)
         print(
             f"{clients:>3} clients: {_ratio(frames, singles)} x a message per call, {_ratio(frames, stock)} x stock; "

@@ -119,7 +119,7 @@ class OneMessagePerCall:
 
     async def _on_reply(self, message: DeliveredMessage) -> None:
         answer = self._waiting.pop(message.header.properties.correlation_id or "", None)
-        if answer is not None:
+        if answer is not None and not answer.done():  # its client may have gone
             answer.set_result(message.body)
 
 

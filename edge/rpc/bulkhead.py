@@ -17,7 +17,7 @@ class Bulkhead:
     """At most ``limit`` holders; ``queue`` more wait their turn, first come, first served."""
 
     def __init__(self, *, limit: int, queue: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._queue = queue
         self._turns: deque[asyncio.Future[None]] = deque()
         self.in_flight = 0
@@ -39,7 +39,7 @@ class Bulkhead:
 
     def try_enter(self) -> bool:
         """Take a place if one is free, without a wait; :meth:`leave` it in the end. Gives whether there was one."""
-        if self.in_flight >= self._limit:
+        if self.in_flight >= self.limit:
             return False
         self.in_flight += 1
         return True
@@ -103,13 +103,12 @@ class DividedBulkhead:
 
     def try_enter(self, method: str) -> bool:
         """Take a place if one is free, without a wait; :meth:`leave` it in the end. Gives whether there was one."""
-        part = self._part(method)
-        if not part.try_enter():
+        part, whole = self._parts.get(method) or self._part(method), self._whole
+        if part.in_flight >= part.limit or whole.in_flight >= whole.limit:
             return False
-        if self._whole.try_enter():
-            return True
-        part.leave()
-        return False
+        part.in_flight += 1
+        whole.in_flight += 1
+        return True
 
     async def enter(self, method: str, *, patience: float) -> None:
         """Wait for a place; :meth:`leave` it in the end. Raises ``NotExecuted`` after ``patience`` seconds."""

@@ -62,15 +62,23 @@ class RpcClient:
         the deadline and the retry budget, what may be repeated: reads, and changes that surely did not happen.
         """
         self._budget.earn()
-        try:
-            return await self._attempt(method, arguments, context)
-        except CallFailure as failure:
-            self.counts[type(failure).__name__] += 1
-            if not self._may_repeat(method, failure, context):
+        is_repeated = False
+        while True:
+            try:
+                return await self._way(method.service, context).call(method, arguments, context=context)
+            except FramesNotSpoken:
+                self._note_stock(method.service)
+                continue
+            except RemoteRefusal as refusal:
+                self._note_fault(method, refusal)
                 raise
-        self.counts["retries"] += 1
-        await asyncio.sleep(self._dice.uniform(*RETRY_PAUSE))
-        return await self._attempt(method, arguments, context)
+            except CallFailure as failure:
+                self.counts[type(failure).__name__] += 1
+                if is_repeated or not self._may_repeat(method, failure, context):
+                    raise
+            is_repeated = True
+            self.counts["retries"] += 1
+            await asyncio.sleep(self._dice.uniform(*RETRY_PAUSE))
 
     async def close(self, *, drain: float) -> None:
         """Take no more calls; wait ``drain`` seconds for those that are out."""
@@ -84,30 +92,25 @@ class RpcClient:
             and self._budget.spend()
         )
 
-    async def _attempt(self, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
+    def _way(self, service: str, context: CallContext) -> Lane | Singles:
+        """Raises ``NotExecuted`` when there is none."""
         if context.deadline.remaining() <= ANSWER_MARGIN:
             raise NotExecuted("the deadline passed before the call was sent")
         self._broker.link()  # says at once that there is none
-        if self._consumers.absent(method.service):
+        if self._consumers.absent(service):
             raise NotExecuted("no instance of the service is listening")
-        way = self._singles if self._policy is None or method.service in self._stock else self._lane(method.service)
-        try:
-            return await way.call(method, arguments, context=context)
-        except FramesNotSpoken:
-            self._note_stock(method.service)
-            return await self._attempt(method, arguments, context)
-        except RemoteRefusal as refusal:
-            if refusal.remote_type:  # no refusal of the shop, but a fault in the service
-                self.counts["faults"] += 1
-                log.warning("rpc.call.fault", method=method.routing_key, remote_type=refusal.remote_type)
-            raise
-
-    def _lane(self, service: str) -> Lane:
+        if self._policy is None or service in self._stock:
+            return self._singles
         lane = self.lanes.get(service)
         if lane is None:
-            policy = self._policy or POLICY
-            lane = self.lanes[service] = Lane(service, broker=self._broker, pending=self._pending, policy=policy)
+            lane = Lane(service, broker=self._broker, pending=self._pending, policy=self._policy)
+            self.lanes[service] = lane
         return lane
+
+    def _note_fault(self, method: Method, refusal: RemoteRefusal) -> None:
+        if refusal.remote_type:  # no refusal of the shop, but a fault in the service
+            self.counts["faults"] += 1
+            log.warning("rpc.call.fault", method=method.routing_key, remote_type=refusal.remote_type)
 
     def _note_stock(self, service: str) -> None:
         """A service that answers like stock Nameko gets no more frames, for as long as this process lives."""

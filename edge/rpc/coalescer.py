@@ -57,10 +57,11 @@ class Coalescer(Generic[Item, Result]):
             if deadline is not None and (self._alarm is None or deadline < self._alarm_at):
                 self._watch(deadline)
             return await seat
-        finally:
+        except BaseException:
             self.machine.cancel(waiter)
             if not seat.cancel() and not seat.cancelled():
                 seat.exception()  # seen: an error that came when its caller had just gone is not to be reported
+            raise
 
     async def close(self, *, drain: float) -> None:
         """Admit nobody, wait ``drain`` seconds for those who are in, then tell the rest and stop what still sends."""
@@ -78,15 +79,16 @@ class Coalescer(Generic[Item, Result]):
             await asyncio.wait(self._sends, timeout=STOPPING_SECONDS)
 
     def _do(self, effects: Effects[Item, Result]) -> None:
-        for waiter, result, error in effects.told:
-            if waiter.seat.done():  # cancelled, but its task has not run since
+        for told in effects.told:
+            seat, error = told.waiter.seat, told.error
+            if seat.done():  # cancelled, but its task has not run since
                 continue
             if error is None:
-                waiter.seat.set_result(result)
+                seat.set_result(told.result)
             elif isinstance(error, StopIteration):  # no future takes one, and its caller must not be left waiting
-                waiter.seat.set_exception(RuntimeError("the sender failed with StopIteration"))
+                seat.set_exception(RuntimeError("the sender failed with StopIteration"))
             else:
-                waiter.seat.set_exception(error)
+                seat.set_exception(error)
         for batch in effects.leaving:
             task = asyncio.get_running_loop().create_task(self._run(batch))
             self._sends.add(task)

@@ -83,28 +83,13 @@ class Guard:
     async def _guarded(self, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
         post, name = self._post(method.service), method.name
         if not post.bulkhead.try_enter(name):
-            if post.circuit.state(name) is BreakerState.OPEN:
-                raise _refused(post, name)
-            await post.bulkhead.enter(name, patience=min(LONGEST_WAIT, max(0.0, context.deadline.remaining() / 2)))
+            await _queue(post, name, context)
         try:
             judge = fair_ending if context.deadline.remaining() >= FAIR_SECONDS else unfair_ending
-            attempt = post.circuit.attempt(name, judge) or await self._probing(post, name, judge, context)
-            try:
-                with attempt:
-                    return await self._rpc.call(method, arguments, context=context)
-            finally:
-                if attempt.is_probe:
-                    post.tell()
+            with post.circuit.attempt(name, judge) or await _probing(post, name, judge, context):
+                return await self._rpc.call(method, arguments, context=context)
         finally:
             post.bulkhead.leave(name)
-
-    async def _probing(self, post: Post, method: str, judge: Judge, context: CallContext) -> Attempt:
-        """Wait for a verdict, if a probe is out. Raises ``NotExecuted`` when there is no way through."""
-        if post.circuit.state(method) is BreakerState.HALF_OPEN:
-            await post.verdict(min(VERDICT_SECONDS, max(0.0, context.deadline.remaining() / 2)))
-            if (attempt := post.circuit.attempt(method, judge)) is not None:
-                return attempt
-        raise _refused(post, method)
 
     def wake(self, service: str) -> None:
         """The service was seen alive, or nobody knows any more: probe whatever is open."""
@@ -148,6 +133,22 @@ class Guard:
             moved = partial(_report, service)
             post = self._posts[service] = Post(self._policy, clock=self._clock, dice=self._dice, on_move=moved)
         return post
+
+
+async def _queue(post: Post, method: str, context: CallContext) -> None:
+    """Wait for a place. Raises ``NotExecuted`` when it comes to nothing, and at once when the breaker is open."""
+    if post.circuit.state(method) is BreakerState.OPEN:
+        raise _refused(post, method)
+    await post.bulkhead.enter(method, patience=min(LONGEST_WAIT, max(0.0, context.deadline.remaining() / 2)))
+
+
+async def _probing(post: Post, method: str, judge: Judge, context: CallContext) -> Attempt:
+    """Wait for a verdict, if a probe is out. Raises ``NotExecuted`` when there is no way through."""
+    if post.circuit.state(method) is BreakerState.HALF_OPEN:
+        await post.verdict(min(VERDICT_SECONDS, max(0.0, context.deadline.remaining() / 2)))
+        if (attempt := post.circuit.attempt(method, judge)) is not None:
+            return attempt
+    raise _refused(post, method)
 
 
 def _refused(post: Post, method: str) -> NotExecuted:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from edge.rpc.coalescer import Coalescer
 from edge.rpc.failures import (
@@ -48,7 +48,7 @@ class FramesNotSpoken(Exception):
     """The service knows no frames, or the broker allows none to it: so none of these calls was executed."""
 
 
-class Parcel(NamedTuple):
+class Parcel(Struct, frozen=True):
     """A call as it waits: its arguments are written already."""
 
     method: Method
@@ -143,7 +143,7 @@ class Flight:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending = pending
         self._errands = {pending.expect(self): errand for errand in errands}
-        self._deadline = max(errand.deadline or 0.0 for errand in errands)
+        self._deadline = max([errand.deadline or 0.0 for errand in errands])
         self._is_taken = False
         self._had_its_time = self.patience() >= FAIR_SECONDS
 
@@ -222,7 +222,7 @@ class Flight:
 
 def _context_of(errand: Errand[Parcel]) -> dict[str, Any]:
     """That of the first who asked; but the service works for as long as the last of them waits."""
-    method, _, context = errand.item
+    method, context = errand.item.method, errand.item.context
     if len(errand.waiters) == 1 and next(iter(errand.waiters)).item is errand.item:  # it is the last, too
         return context_of(method, context)
     last = (errand.deadline or 0.0) + ANSWER_MARGIN - context.deadline.monotonic

@@ -27,11 +27,11 @@ class Post:
     """One per service."""
 
     def __init__(self, policy: BreakerPolicy, *, clock: Callable[[], float], dice: Dice, on_move: Moved) -> None:
-        self.circuit = Circuit(policy, clock=clock, dice=dice, on_move=on_move)
+        self.circuit = Circuit(policy, clock=clock, dice=dice, on_move=on_move, on_verdict=self._tell)
         self.bulkhead = DividedBulkhead(limit=IN_FLIGHT, queue=WAITING, share=SHARE)
         self._verdict: asyncio.Future[None] | None = None
 
-    def tell(self) -> None:
+    def _tell(self) -> None:
         """A probe has ended, somehow: whoever waits for that may try again."""
         verdict, self._verdict = self._verdict, None
         if verdict is not None and not verdict.done():

@@ -78,8 +78,8 @@ class Coalescer(Generic[Item, Result]):
             thread.kill()
 
     def _do(self, effects: Effects[Item, Result]) -> None:
-        for waiter, result, error in effects.told:
-            waiter.seat.send(result, exc=error)
+        for told in effects.told:
+            told.waiter.seat.send(told.result, exc=told.error)
         for batch in effects.leaving:
             self._sends[batch] = spawn(self._run, batch)
         if not self._is_departing and self.machine.is_due:

@@ -127,10 +127,9 @@ class Breaker:
 
     def succeeded(self, permit: Permit, now: float, *, seconds: float = 0.0) -> None:
         """The service answered within ``seconds``, be it with a refusal of its own."""
-        if not self._has_say(permit):
-            return
-        if permit.serial:
-            self._close("a probe was answered")
+        if permit is not self._pass:  # nearly always it is
+            if permit.serial and self._has_say(permit):
+                self._close("a probe was answered")
             return
         self._silences = 0
         slow = seconds > self._policy.slow_seconds

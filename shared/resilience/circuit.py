@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from types import TracebackType
 
+from msgspec import Struct
+
 from shared.resilience.backoff import Dice
 from shared.resilience.breaker import Breaker, BreakerPolicy, BreakerState, Permit
 
@@ -47,18 +49,20 @@ class Seen:
     age: float | None = None
 
 
-class Attempt:
-    """``with`` it round one call: however that ends, the breakers are told, and no probe is lost."""
+class Attempt(Struct, eq=False):
+    """``with`` it round one call: however that ends, the breakers are told, and no probe is lost.
 
-    __slots__ = ("_began", "_circuit", "_judge", "_method", "is_probe", "own", "permit")
+    ``own`` is the permit of the service's breaker, ``permit`` that of the method's own ``breaker``.
+    """
 
-    def __init__(self, circuit: Circuit, method: str, judge: Judge, permits: tuple[Permit, Permit]) -> None:
-        self._circuit = circuit
-        self._method = method
-        self._judge = judge
-        self._began = circuit.clock()
-        self.own, self.permit = permits
-        self.is_probe = self.own.probe or self.permit.probe
+    circuit: Circuit
+    judge: Judge
+    method: str
+    breaker: Breaker
+    own: Permit
+    permit: Permit
+    is_probe: bool
+    began: float
 
     def __enter__(self) -> None:
         return None
@@ -66,9 +70,12 @@ class Attempt:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        ending = Ending.ANSWERED if fault is None else self._judge(fault)
-        now = self._circuit.clock()
-        self._circuit.settle(self._method, self, ending, now=now, seconds=now - self._began)
+        if fault is None:
+            self.circuit.answered(self)
+        else:
+            self.circuit.settle(self, self.judge(fault))
+        if self.is_probe:
+            self.circuit.on_verdict()
 
 
 class Circuit:
@@ -76,6 +83,7 @@ class Circuit:
 
     The service as a whole is refused when nobody is there, when it is known from elsewhere to be down, or when two
     methods or more are silent and nothing else has been answered meanwhile. ``clock`` gives monotonic seconds.
+    ``on_verdict`` hears that a probe has ended, somehow.
     """
 
     def __init__(
@@ -85,8 +93,10 @@ class Circuit:
         clock: Callable[[], float],
         dice: Dice | None = None,
         on_move: Moved = lambda _method, _state, _reason: None,
+        on_verdict: Callable[[], None] = lambda: None,
     ) -> None:
         self.clock = clock
+        self.on_verdict = on_verdict
         self._policy = policy
         self._dice = dice
         self._on_move = on_move
@@ -107,11 +117,12 @@ class Circuit:
         own = self._own.admit(now)
         if own is None:
             return None
-        permit = self._breaker(method).admit(now)
+        breaker = self._methods.get(method) or self._breaker(method)
+        permit = breaker.admit(now)
         if permit is None:
             self._own.abandoned(own)
             return None
-        return Attempt(self, method, judge, (own, permit))
+        return Attempt(self, judge, method, breaker, own, permit, own.probe or permit.probe, now)
 
     def state(self, method: str = WHOLE) -> BreakerState:
         """What would be done with a call now."""
@@ -166,27 +177,35 @@ class Circuit:
         for method, breaker in self._methods.items():
             breaker.rule(self._ruling(method))
 
-    def settle(self, method: str, attempt: Attempt, ending: Ending, *, now: float, seconds: float) -> None:
+    def answered(self, attempt: Attempt) -> None:
+        """Take in that a call was answered."""
+        now = self.clock()
+        if attempt.own.serial:
+            self._own.succeeded(attempt.own, now)
+        attempt.breaker.succeeded(attempt.permit, now, seconds=now - attempt.began)
+        if self._silences:
+            self._note_life()
+
+    def settle(self, attempt: Attempt, ending: Ending) -> None:
         """Take in how a call ended."""
-        breaker = self._methods[method]
+        now = self.clock()
         match ending:
-            case Ending.ANSWERED | Ending.FAULTY:
+            case Ending.ANSWERED:
+                self.answered(attempt)
+            case Ending.FAULTY:
                 if attempt.own.serial:
                     self._own.succeeded(attempt.own, now)
-                if ending is Ending.ANSWERED:
-                    breaker.succeeded(attempt.permit, now, seconds=seconds)
-                else:
-                    breaker.failed(attempt.permit, now, answered=True)
+                attempt.breaker.failed(attempt.permit, now, answered=True)
                 if self._silences:
                     self._note_life()
             case Ending.SILENT:
                 if attempt.own.serial:
                     self._own.failed(attempt.own, now)
-                breaker.failed(attempt.permit, now)
-                self._note_silence(method, now)
+                attempt.breaker.failed(attempt.permit, now)
+                self._note_silence(attempt.method, now)
             case Ending.VOID:
                 self._own.abandoned(attempt.own)
-                breaker.abandoned(attempt.permit)
+                attempt.breaker.abandoned(attempt.permit)
 
     def seen(self) -> dict[str, Seen]:
         """Every breaker by its method; that of the service under :data:`WHOLE`."""

@@ -29,8 +29,9 @@ class Tally:
         if slot[0] != number:
             slot[:] = (number, 0, 0, 0)
         slot[1] += 1
-        slot[2] += failed
-        slot[3] += slow
+        if failed or slow:
+            slot[2] += failed
+            slot[3] += slow
 
     def recent(self, now: float) -> Recent:
         """What the window holds at ``now``."""

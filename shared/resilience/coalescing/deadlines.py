@@ -37,7 +37,7 @@ class Deadlines(Generic[Item]):
         if waiter.deadline is None:
             return
         self._present -= 1
-        if len(self._heap) > max(_TOO_FEW_TO_TIDY, 2 * self._present):
+        if len(self._heap) > 2 * self._present + _TOO_FEW_TO_TIDY:
             self._heap = [entry for entry in self._heap if entry[2].errand is not None]
             heapify(self._heap)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterable
-from typing import Generic
+from typing import Any, Generic
 
 from shared.resilience.coalescing.deadlines import Deadlines
 from shared.resilience.coalescing.outcomes import Closed, Expired, Overloaded, Unanswered
@@ -29,8 +29,9 @@ from shared.resilience.coalescing.travellers import (
     Waiter,
 )
 
-_COUNTED_AS: dict[type[Exception] | None, str] = {
-    None: "answered",
+NOTHING: Effects[Any, Any] = Effects()
+
+_COUNTED_AS: dict[type[Exception], str] = {
     Overloaded: "refused",
     Expired: "expired",
     Closed: "closed",
@@ -69,7 +70,7 @@ class Coalescing(Generic[Item, Result]):
         else:
             self._count(refusal)
             told.append(Told(waiter, None, refusal))
-        return Effects(told)
+        return Effects(told) if told else NOTHING
 
     @property
     def is_due(self) -> bool:
@@ -90,12 +91,14 @@ class Coalescing(Generic[Item, Result]):
         """These errands of batches under way are done. Only the first outcome of each counts."""
         told: list[Told[Item, Result]] = []
         for errand, result in answers:
-            told += self._settle(errand, result, None)
+            self._settle(errand, result, None, told)
         return Effects(told)
 
     def failed(self, errand: Errand[Item], error: Exception) -> Effects[Item, Result]:
         """An errand of a batch under way went wrong, alone. Only the first outcome counts."""
-        return Effects(self._settle(errand, None, error))
+        told: list[Told[Item, Result]] = []
+        self._settle(errand, None, error, told)
+        return Effects(told)
 
     def released(self, batch: Batch[Item], now: float) -> Effects[Item, Result]:
         """Another batch may leave, though this one still has answers to give. Repeating it changes nothing."""
@@ -109,7 +112,7 @@ class Coalescing(Generic[Item, Result]):
         if batch in self._under_way:
             del self._under_way[batch]
             self._free_slot(batch)
-            told += self._abandon(batch, error or Unanswered("the batch ended without this answer"))
+            self._abandon(batch, error or Unanswered("the batch ended without this answer"), told)
         return Effects(told, self._departures())
 
     def expired(self, now: float) -> Effects[Item, Result]:
@@ -130,10 +133,10 @@ class Coalescing(Generic[Item, Result]):
         told: list[Told[Item, Result]] = []
         while self._queue:
             errand, _ = self._queue.popitem(last=False)
-            told += self._settle(errand, None, Closed("closed while waiting"))
+            self._settle(errand, None, Closed("closed while waiting"), told)
         for batch in self._under_way:
             self._free_slot(batch)
-            told += self._abandon(batch, Unanswered("closed before the answer came"))
+            self._abandon(batch, Unanswered("closed before the answer came"), told)
         self._under_way.clear()
         self._joinable.clear()
         return Effects(told)
@@ -182,26 +185,29 @@ class Coalescing(Generic[Item, Result]):
         self.waiting -= len(errand.waiters)
         self.in_flight += len(errand.waiters)
 
-    def _settle(self, errand: Errand[Item], result: Result | None, error: Exception | None) -> list[Told[Item, Result]]:
+    def _settle(
+        self, errand: Errand[Item], result: Result | None, error: Exception | None, told: list[Told[Item, Result]]
+    ) -> None:
         """Tell all who wait for it, who then wait for nothing; it is in no queue any more."""
         waiters = errand.waiters
         if not waiters:
             self.counts["late"] += error is None
-            return []
-        told = [Told(waiter, result, error) for waiter in waiters]
+            return
         for waiter in waiters:
+            told.append(Told(waiter, result, error))
             waiter.errand = None
             self._deadlines.drop(waiter)
+        callers = len(waiters)
         if errand.has_left:
-            self.in_flight -= len(told)
+            self.in_flight -= callers
         else:
-            self.waiting -= len(told)
+            self.waiting -= callers
+        self._count(error, callers)
         waiters.clear()
-        self._count(error, len(told))
-        return told
 
-    def _abandon(self, batch: Batch[Item], error: Exception) -> list[Told[Item, Result]]:
-        return [told for errand in batch.errands for told in self._settle(errand, None, error)]
+    def _abandon(self, batch: Batch[Item], error: Exception, told: list[Told[Item, Result]]) -> None:
+        for errand in batch.errands:
+            self._settle(errand, None, error, told)
 
     def _expire(self, now: float) -> list[Told[Item, Result]]:
         if now < self._deadlines.earliest:
@@ -220,7 +226,7 @@ class Coalescing(Generic[Item, Result]):
         return Told(waiter, None, error)
 
     def _count(self, error: Exception | None, callers: int = 1) -> None:
-        self.counts[_COUNTED_AS.get(None if error is None else type(error), "failed")] += callers
+        self.counts["answered" if error is None else _COUNTED_AS.get(type(error), "failed")] += callers
 
     def _let_go(self, waiter: Waiter[Item]) -> None:
         """Forget a caller; an errand that still waits, and now for nobody, is forgotten with it."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -89,7 +91,7 @@ class Batch(Generic[Item]):
         return _latest([waiter.deadline for errand in self.errands for waiter in errand.waiters])
 
 
-class Told(NamedTuple, Generic[Item, Result]):
+class Told(Struct, Generic[Item, Result], frozen=True):
     """A caller to wake, with a result or with an error."""
 
     waiter: Waiter[Item]
@@ -97,7 +99,7 @@ class Told(NamedTuple, Generic[Item, Result]):
     error: Exception | None = None
 
 
-class Effects(NamedTuple, Generic[Item, Result]):
+class Effects(Struct, Generic[Item, Result], frozen=True):
     """What the driver has to do now: wake these callers, send these batches."""
 
     told: Sequence[Told[Item, Result]] = ()

@@ -281,7 +281,7 @@ def test_a_send_that_never_returns_keeps_one_slot_and_the_others_go_on():
 
     async def scenario():
         coalescer = Coalescer(send, policy=a_policy(batches=2))
-        (stuck,) = await gathered(coalescer, "stuck", deadline=time.monotonic() + 0.05)
+        (stuck,) = await gathered(coalescer, "stuck", deadline=time.monotonic() + 0.5)
         answers = await asyncio.gather(*(coalescer.submit(n) for n in range(999)))
         with pytest.raises(Unanswered):
             await stuck

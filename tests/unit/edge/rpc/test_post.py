@@ -18,7 +18,7 @@ def test_who_is_cancelled_while_the_verdict_comes_is_cancelled(ticks):
         waiting = asyncio.create_task(post.verdict(5.0))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        post.tell()
+        post.circuit.on_verdict()
         for _ in range(ticks):
             await asyncio.sleep(0)
         is_over = waiting.done()

@@ -21,9 +21,9 @@ def a_machine(*, batches: int = 1, batch_size: int = 10, room: int = 100) -> Coa
 def arrive(machine: Coalescing, item: str, *, now: float = 0.0, **asked):
     """A caller for whom the driver's turn ends right after it came."""
     waiter = Waiter(item, seat=item, **asked)
-    told, _ = machine.arrive(waiter, now)
-    late, leaving = machine.depart(now)
-    return waiter, Effects([*told, *late], leaving)
+    arrived = machine.arrive(waiter, now)
+    departed = machine.depart(now)
+    return waiter, Effects([*arrived.told, *departed.told], departed.leaving)
 
 
 def items(batch) -> list[str]:
@@ -216,7 +216,7 @@ def test_dismissing_tells_everybody_and_whether_they_had_left():
     arrive(machine, "b", key=1)
 
     assert outcomes(machine.dismiss()) == {"a": Closed, "b": Closed, "first": Unanswered}
-    assert machine.finished(away, 0.0) == ([], [])
+    assert machine.finished(away, 0.0) == Effects([], [])
     assert (machine.waiting, machine.in_flight, machine.slots_taken) == (0, 0, 0)
 
 
