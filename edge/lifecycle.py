@@ -104,7 +104,7 @@ class Stay:
         _hear_no_more_signals()
         if not self._is_replaced:  # else the edge as a whole stays ready
             self._worker.health.leave()
-        self._reception.is_draining = True
+        self._reception.drain()
         until = monotonic() + self._settings.drain_seconds
         await self._worker.leave()
         await _while_anybody_is_here(self._reception, until)

@@ -2,110 +2,28 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Future
+from asyncio import Future
+from math import inf
 from time import monotonic
 from typing import Any
 
 from sanic.exceptions import RequestTimeout, SanicException, ServiceUnavailable
-from sanic.http import Http, Stage
+from sanic.http import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 from edge.brief import brief
-from edge.framing import LONGEST_LINE, FramingViolation, HeadReader
-from edge.heads import head_of
+from edge.framing import HeadReader
+from edge.http1 import HANDLER, HEAD_END, IDLE, REQUEST, StrictHttp
 from edge.reception import holder_of, reception_of
 
 LEAVING_SECONDS = 2.0
 """While the worker drains, nobody is waited for longer than this: neither for a request nor for the rest of one."""
 
+TELLING_SECONDS = 1.0
+"""So long a client that was told why it is cut off may go on sending: who is cut off at once may not hear it."""
+
+SHORTEST_PAUSE = 0.01
 MOST_BUFFERED = 65_536
-HEAD_END = b"\r\n\r\n"
-BODILESS = frozenset({204, 304})
-
-
-class StrictHttp(Http):
-    """Reads heads itself, and only once: what was checked is what the request is made of."""
-
-    async def http1(self) -> None:
-        """Serve a connection to its end, and leave nothing that refers to itself: the collector stops all others."""
-        try:
-            await super().http1()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
-        finally:
-            self.response_func = None  # type: ignore[assignment]  # as below
-            for part in (self.request, self.response):
-                if part is not None:
-                    part.stream = None
-
-    async def http1_request_header(self) -> None:
-        """Receive and read the head, and make the request of it. Raises what ``HeadReader.read`` does."""
-        try:
-            raw = await self._whole_head()
-        except CancelledError:
-            if (
-                self.protocol.conn_info is None or self.protocol.conn_info.lost
-            ):  # Sanic would now tell of the request, and there is none
-                raise ConnectionAbortedError from None
-            raise
-        protocol: Any = self.protocol
-        method, target, version, header = protocol.heads.read(raw)
-        self.url = target
-        self.head_only = method == "HEAD"
-        self.keep_alive = header.keep_alive and protocol.keeps_alive
-        self.expecting_continue = header.expects_continue and header.length > 0
-        request = protocol.request_class(
-            url_bytes=target.encode(),
-            headers=header.fields,
-            head=raw,
-            version=version,
-            method=method,
-            transport=protocol.transport,
-            app=protocol.app,
-        )
-        protocol.request_class._current.set(request)  # noqa: SLF001  # where Sanic's own reading puts it
-        self.request_bytes_left = self.request_bytes = header.length
-        self.request_body = True if header.length else None  # type: ignore[assignment]  # as Sanic itself sets it
-        del self.recv_buffer[: len(raw) + len(HEAD_END)]
-        self.request, request.stream = request, self
-        protocol.state["requests_count"] += 1
-        protocol.took_request()
-
-    def respond(self, response: Any) -> Any:
-        """Begin the answer; while the worker drains it is the connection's last."""
-        protocol: Any = self.protocol
-        if protocol.reception.is_draining:
-            self.keep_alive = False
-        return super().respond(response)
-
-    async def http1_response_header(self, data: bytes, end_stream: bool) -> None:  # noqa: FBT001 - Sanic's signature
-        """Send a whole answer with its body at once; whatever is not that is left to Sanic."""
-        response: Any = self.response
-        body: bytes = data or getattr(response, "body", None) or b""
-        is_whole = bool(body) and (end_stream or not data)
-        if not is_whole or self.head_only or self.expecting_continue or response.status in BODILESS:
-            await super().http1_response_header(data, end_stream)
-            return
-        headers = response.headers
-        headers["content-length"] = len(body)
-        headers["connection"] = "keep-alive" if self.keep_alive else "close"
-        if response.content_type:
-            headers.setdefault("content-type", response.content_type)
-        self.response_func = None  # type: ignore[assignment]  # as Sanic says that nothing more may be sent
-        self.response_size = len(body)
-        await self._send(head_of(response.status, headers.items()) + body)
-        self.stage = Stage.IDLE
-
-    async def _whole_head(self) -> bytes:
-        searched = 0
-        while (end := self.recv_buffer.find(HEAD_END, searched)) == -1:
-            searched = max(0, len(self.recv_buffer) - 3)
-            if searched >= self.HEADER_MAX_SIZE:
-                break
-            await self._receive_more()
-        if end == -1 or end >= self.HEADER_MAX_SIZE:
-            if self.recv_buffer.find(b"\r\n", 0, LONGEST_LINE + 2) == -1:
-                raise FramingViolation("The request line is too long.", status_code=414)
-            raise FramingViolation("The request header is too large.", status_code=431)
-        return bytes(self.recv_buffer[:end])
 
 
 class StrictProtocol(HttpProtocol):
@@ -155,7 +73,7 @@ class StrictProtocol(HttpProtocol):
         if self.conn_info is None:
             return
         http = self.http
-        if http is None or (http.stage is Stage.IDLE and not _has_unread_body(http)):
+        if http is None or (http.stage is IDLE and not _has_unread_body(http)):
             self._time = monotonic()
             if http is not None and self._is_turned_away(data):
                 return
@@ -164,7 +82,7 @@ class StrictProtocol(HttpProtocol):
         if len(buffer) >= MOST_BUFFERED and self.transport and not self._is_paused:
             self._is_paused = True
             self.transport.pause_reading()
-        if http is None or http.stage is not Stage.REQUEST or _is_enough(http, len(data)):
+        if http is None or http.stage is not REQUEST or _is_enough(http, len(data)):
             more = self._more
             if more is not None and not more.done():
                 more.set_result(None)
@@ -220,7 +138,7 @@ class StrictProtocol(HttpProtocol):
         if self._unread_since is not None:
             return self._unread_since
         http = self.http
-        if http is None or http.stage in {Stage.IDLE, Stage.REQUEST} or _has_unread_body(http):
+        if http is None or http.stage in (IDLE, REQUEST) or _has_unread_body(http):
             return self._time
         return None
 
@@ -230,7 +148,7 @@ class StrictProtocol(HttpProtocol):
         if self._unread_since is not None:
             self.abort()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
             return
-        if self.http is not None and self.http.stage is not Stage.IDLE and self.transport:
+        if self.http is not None and self.http.stage is not IDLE and self.transport:
             self.transport.write(_full())
         self.close()
 
@@ -241,28 +159,38 @@ class StrictProtocol(HttpProtocol):
         return bool(super().close_if_idle())
 
     def check_timeouts(self) -> None:
-        """End what is overdue, and look again soon. A body that stays away is the client's fault (408), not ours (503).
+        """End what is overdue, else look again when it could be.
 
-        Where the answer was given already, or nothing was asked, the connection just ends.
+        Whatever begins in between is not overdue before then: so ten thousand who wait are no work while they wait.
         """
         http = self.http
         if self._task is None or http is None:
             return
         now = monotonic()
-        if self._unread_since is not None and now - self._unread_since > self.response_timeout:
+        unread_left = inf if self._unread_since is None else self._unread_since + self.response_timeout - now
+        left = self._time + self._patience(http) - now
+        if unread_left < 0:
             self.reception.cut["unread"] += 1
             self.abort()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
-            return
-        patience, fault = self._patience(http)
-        if now - self._time > patience:
-            if http.stage is Stage.REQUEST:
-                self._give_up_on_head()
-                return
-            http.exception = fault
+        elif left >= 0:
+            soonest = min(left, unread_left, self._waiting_timeout, self.response_timeout, self.keep_alive_timeout)
+            self._look_again(max(SHORTEST_PAUSE, soonest))
+        elif http.stage is REQUEST:
+            self._give_up_on_head()
+        else:
+            if _is_awaited(http):
+                self._look_again(TELLING_SECONDS)
+            http.exception = _fault_of(http)
             self._task.cancel()
-            return
-        shortest = min(self.request_timeout, self.response_timeout, self.keep_alive_timeout)
-        self._callback_check_timeouts = self.loop.call_later(max(0.1, min(1.0, shortest / 4)), self.check_timeouts)
+
+    def _look_again(self, seconds: float) -> None:
+        self._callback_check_timeouts = self.loop.call_later(seconds, self.check_timeouts)
+
+    def hurry(self) -> None:
+        """Look now, for the time may have become shorter."""
+        if self._callback_check_timeouts:
+            self._callback_check_timeouts.cancel()
+        self.check_timeouts()
 
     def _give_up_on_head(self) -> None:
         """Slow clients may be many: what they get must cost little."""
@@ -271,14 +199,35 @@ class StrictProtocol(HttpProtocol):
             self.transport.write(brief("request.timeout", "The request did not arrive in time."))
         self.close()
 
-    def _patience(self, http: Any) -> tuple[float, SanicException | None]:
-        """How many seconds this stage may take, and what it ends with."""
-        waiting = min(self.request_timeout, LEAVING_SECONDS) if self.reception.is_draining else self.request_timeout
-        if http.stage is Stage.REQUEST or (http.stage in {Stage.HANDLER, Stage.IDLE} and _has_unread_body(http)):
-            return waiting, RequestTimeout("The request did not arrive in time.", quiet=True)
-        if http.stage is Stage.IDLE:
-            return (waiting if self._is_new else self.keep_alive_timeout), None
-        return self.response_timeout, ServiceUnavailable("The answer took too long.", quiet=True)
+    @property
+    def _waiting_timeout(self) -> float:
+        usual: float = self.request_timeout
+        return min(usual, LEAVING_SECONDS) if self.reception.is_draining else usual
+
+    def _patience(self, http: Any) -> float:
+        """How many seconds this stage may take."""
+        if _is_awaited(http):
+            has_last_answer = http.stage is IDLE and not http.keep_alive
+            return TELLING_SECONDS if has_last_answer else self._waiting_timeout
+        if http.stage is IDLE and self._is_new:
+            return self._waiting_timeout
+        seconds: float = self.keep_alive_timeout if http.stage is IDLE else self.response_timeout
+        return seconds
+
+
+def _is_awaited(http: Any) -> bool:
+    """Whether we wait for a request, or the rest of one."""
+    return http.stage is REQUEST or (http.stage in (HANDLER, IDLE) and _has_unread_body(http))
+
+
+def _fault_of(http: Any) -> SanicException | None:
+    """What a stage that took too long ends with; where an answer was given, or nothing was asked, with nothing.
+
+    A body that stays away is the client's fault (408), not ours (503).
+    """
+    if _is_awaited(http):
+        return RequestTimeout("The request did not arrive in time.", quiet=True)
+    return None if http.stage is IDLE else ServiceUnavailable("The answer took too long.", quiet=True)
 
 
 def _full() -> bytes:

@@ -52,6 +52,10 @@ class Guest(Protocol):
         """Give up the place now."""
         ...
 
+    def hurry(self) -> None:
+        """From now on there is less time."""
+        ...
+
 
 class Doorkeeper(Protocol):
     """Whoever may answer a request as soon as its head was read."""
@@ -68,7 +72,7 @@ class Doorkeeper(Protocol):
 
 @dataclass(slots=True)
 class Reception:
-    """One per worker. ``is_draining`` ends every connection with its next answer.
+    """One per worker.
 
     ``cut`` counts connections that were ended or turned away for room (``full``), those whose request never became
     whole (``late``), and those whose answers nobody read (``unread``).
@@ -108,6 +112,16 @@ class Reception:
             self._greedy.discard(guest.holder)
         if not held:
             del self._held[guest.holder]
+
+    def drain(self) -> None:
+        """From now on every connection ends with its next answer, and nobody slow is waited for as long as usual."""
+        self.is_draining = True
+        for guest in list(self._guests):
+            guest.hurry()
+
+    def resume(self) -> None:
+        """Connections may stay again."""
+        self.is_draining = False
 
     def make_room(self) -> bool:
         """End some connections whose clients are slow. False when every client waits for us, not we for it."""

@@ -44,7 +44,10 @@ class Attendance:
         self.wish = wish
         is_out = wish is not None and wish.is_out
         log.info("edge.maintenance", is_out=is_out, reason=wish.reason if wish else "", by=wish.by if wish else "")
-        self._reception.is_draining = is_out
+        if is_out:
+            self._reception.drain()
+        else:
+            self._reception.resume()
         self._on_change(is_out)
 
 

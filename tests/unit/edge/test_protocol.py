@@ -3,6 +3,7 @@ import gc
 import json
 import socket
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
@@ -12,7 +13,7 @@ from sanic import Sanic
 from sanic.response import json as json_response
 from sanic.response import raw
 
-from edge.protocol import StrictHttp, StrictProtocol
+from edge.protocol import LEAVING_SECONDS, StrictHttp, StrictProtocol
 from edge.reception import reception_of
 from tests.builders.waiting import eventually_async
 
@@ -110,6 +111,24 @@ async def until_the_end(reader: asyncio.StreamReader) -> bytes:
     return answer
 
 
+def until_cut(sent: bytes, drip: bytes, *, within: float, **config) -> bytes:
+    """Everything that comes until the server ends the connection of a client who drips after what it sent."""
+
+    async def scenario() -> bytes:
+        async with a_server(**config) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            reading = asyncio.create_task(until_the_end(reader))
+            async with asyncio.timeout(within):
+                while not reading.done():
+                    writer.write(drip)
+                    await asyncio.wait([reading], timeout=0.1)
+            writer.close()
+            return reading.result()
+
+    return asyncio.run(scenario())
+
+
 def statuses(answer: bytes) -> list[int]:
     return [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
 
@@ -131,9 +150,10 @@ def test_a_connection_that_is_over_leaves_nothing_for_the_collector(sent):
                 writer.write(sent)
                 await eventually_async(lambda: seen.open_connections == 1, within=10)
                 await asyncio.sleep(0.2)
+                its_own = weakref.ref(next(iter(seen._guests)).heads)
                 writer.close()
                 await eventually_async(lambda: seen.open_connections == 0, within=10)
-                await asyncio.sleep(0.2)
+                await eventually_async(lambda: its_own() is None, within=3, what="the end of the connection's memory")
                 gc.collect()
                 return [kept for kept in gc.garbage if isinstance(kept, StrictProtocol | StrictHttp)]
             finally:
@@ -202,6 +222,14 @@ def test_a13_a_header_that_drips_is_cut_off_by_the_clock_that_began_with_its_fir
     assert time.monotonic() - began < 3
 
 
+@pytest.mark.parametrize("drip", [b"", b"a"], ids=["stays away", "drips"])
+def test_a13_a_body_that_does_not_come_in_time_is_told_so_and_then_not_waited_for_any_longer(drip):
+    sent = POST + b"Content-Length: 100\r\n\r\n"
+    patient = {"REQUEST_TIMEOUT": 3, "RESPONSE_TIMEOUT": 30, "KEEP_ALIVE_TIMEOUT": 30}
+
+    assert statuses(until_cut(sent, drip, within=5.5, **patient)) == [408]
+
+
 def test_a13_a_body_that_drips_is_the_clients_fault():
     answer = ask(POST + b"Content-Length: 100\r\n\r\n", *[b"a"] * 20, pause=0.1)
 
@@ -210,19 +238,9 @@ def test_a13_a_body_that_drips_is_the_clients_fault():
 
 @pytest.mark.parametrize("drip", [b"", b"a"], ids=["stays away", "drips"])
 def test_a_body_that_comes_after_its_answer_keeps_no_connection_open(drip):
-    async def scenario() -> bytes:
-        async with a_server() as port:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n")
-            reading = asyncio.create_task(until_the_end(reader))
-            async with asyncio.timeout(2.5):
-                while not reading.done():
-                    writer.write(drip)
-                    await asyncio.wait([reading], timeout=0.1)
-            writer.close()
-            return reading.result()
+    sent = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
 
-    assert statuses(asyncio.run(scenario())) == [404]
+    assert statuses(until_cut(sent, drip, within=2.5)) == [404]
 
 
 def test_a_request_after_a_body_that_nobody_waited_for_is_answered():
@@ -362,7 +380,7 @@ def test_an_answer_given_while_draining_ends_its_connection():
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(GET + b"\r\n")
             first = await reader.readuntil(b"}")
-            RECEPTIONS[-1].is_draining = True
+            RECEPTIONS[-1].drain()
             writer.write(GET + b"\r\n")
             last = await asyncio.wait_for(reader.read(), 3)
             writer.close()
@@ -372,6 +390,35 @@ def test_an_answer_given_while_draining_ends_its_connection():
 
     assert b"connection: keep-alive" in first
     assert b"connection: close" in last
+
+
+def test_a_second_head_that_drips_is_cut_off_though_its_connection_might_have_idled_for_long():
+    async def scenario():
+        async with a_server(REQUEST_TIMEOUT=0.5, KEEP_ALIVE_TIMEOUT=20, RESPONSE_TIMEOUT=20) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(GET + b"\r\n")
+            await reader.readuntil(b"}")
+            writer.write(GET)
+            last = await asyncio.wait_for(reader.read(), 3)
+            writer.close()
+            return last
+
+    assert statuses(asyncio.run(scenario())) == [408]
+
+
+@pytest.mark.parametrize("sent", [b"", GET, POST + b"Content-Length: 9\r\n\r\n{"], ids=["nothing", "head", "body"])
+def test_who_is_slow_has_little_time_once_the_worker_drains(sent):
+    async def scenario():
+        async with a_server(REQUEST_TIMEOUT=30, RESPONSE_TIMEOUT=30, KEEP_ALIVE_TIMEOUT=30) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            await asyncio.sleep(0.2)
+            RECEPTIONS[-1].drain()
+            last = await asyncio.wait_for(until_the_end(reader), 2 * LEAVING_SECONDS)
+            writer.close()
+            return last
+
+    assert statuses(asyncio.run(scenario())) == ([408] if sent else [])
 
 
 def test_who_hangs_up_in_the_middle_of_a_body_leaves_nothing_running():

@@ -148,7 +148,7 @@ async def test_a_tunnel_ends_when_the_worker_drains(tmp_path):
         async with connect(at(edge)) as socket:
             await socket.send("hello")
             await socket.recv()
-            edge.reception.is_draining = True
+            edge.reception.drain()
             async with asyncio.timeout(10):
                 with pytest.raises(ConnectionClosed):
                     await socket.recv()
