@@ -14,8 +14,8 @@ from kirana.stack.state import load
 UP_SECONDS = 280
 DOWN_SECONDS = 120
 
-QUICK = {"KIRANA_KEY_PUBLISH_AHEAD": "4"}
-"""Seconds: nobody waits an hour for the next signing key in a test."""
+QUICK = {"KIRANA_KEY_PUBLISH_AHEAD": "4", "KIRANA_SMTP_TIMEOUT": "2"}
+"""Seconds: in a test nobody waits an hour for the next signing key, nor a minute for what a killed postman had."""
 
 
 def environment_of(home):

@@ -37,6 +37,7 @@ TUNABLE = (
     "KIRANA_OTLP_ENDPOINT",
     "KIRANA_PAYMENTS",
     "KIRANA_ROUTES",
+    "KIRANA_SMTP_TIMEOUT",
     "KIRANA_TRACE_RATIO",
     "KIRANA_TRUSTED_PROXIES",
 )
@@ -44,6 +45,10 @@ TUNABLE = (
 
 GENEROUS = {"KIRANA_EDGE_RATE_SCALE": "1000", "KIRANA_LOGIN_THROTTLE_SCALE": "1000"}
 """A load test of the local stack comes from one address."""
+
+
+NO_NAMES = {"EVENTLET_NO_GREENDNS": "yes"}
+"""The stack's servers are known by their addresses, so services need no names; what would look them up loads slowly."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Wishes:
 
 def service_environment(service: str, state: StackState, passwords: Mapping[str, str]) -> dict[str, str]:
     """The settings of every process of ``service``, and of its migrations."""
-    environment = common_environment(state) | {"KIRANA_AMQP_URL": amqp_url(service, state, passwords)}
+    environment = common_environment(state) | {"KIRANA_AMQP_URL": amqp_url(service, state, passwords)} | NO_NAMES
     if service in WITH_DATABASE:
         environment["KIRANA_DATABASE_URL"] = state.postgres[service]
     return environment | _own_environment(service, state, passwords)

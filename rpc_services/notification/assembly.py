@@ -6,11 +6,12 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from sqlalchemy.orm import Session as Transaction
 
-from rpc_services.notification.domain import Delivery, State
+from rpc_services.notification.domain import Delivery, State, lease_for
 from rpc_services.notification.letters import TemplateLetters
 from rpc_services.notification.mailer import SmtpMailer, connect
 from rpc_services.notification.settings import Settings, read_settings
@@ -37,8 +38,10 @@ class Assembly:
 
     def postman(self, transactions: Scope) -> Postman:
         """Sends messages, each in transactions of its own."""
-        mailer = SmtpMailer(self.settings.mail_server, self.settings.mail_from, connect)
-        return Postman(SqlClaims(transactions.writing), mailer, now, random.random, report, time.sleep)
+        server = self.settings.mail_server
+        mailer = SmtpMailer(server, self.settings.mail_from, connect)
+        lease = lease_for(timedelta(seconds=server.answer_seconds))
+        return Postman(SqlClaims(transactions.writing), mailer, now, random.random, report, time.sleep, lease)
 
 
 def report(delivery: Delivery, state: State, reason: str) -> None:

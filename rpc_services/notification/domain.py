@@ -14,16 +14,23 @@ EMAIL = "email"
 NAMESPACE = UUID("4d0c3f2e-6a55-4f0a-9f3a-7a1c7f4f5e21")
 """Of messages' ids; drawn once, and never to be changed."""
 
-LEASE = timedelta(minutes=1)
-"""Whoever claimed a message has so long to send it; then another may."""
-
-LEAST_LEASE = timedelta(seconds=30)
-"""What must be left of a lease to begin with: longer than a slow mail server may take over one message."""
-
 LADDER = tuple(timedelta(seconds=each) for each in (1, 2, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800, 43200))
 """Pauses between tries: quick while a server restarts, then about a day and a half of patience."""
 
 JITTER = 0.2
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Whoever claimed a message has ``whole`` to send it; then another may. ``least`` must be left to begin with it."""
+
+    whole: timedelta
+    least: timedelta
+
+
+def lease_for(answer: timedelta) -> Lease:
+    """For a mail server that may take so long for each of the five answers it gives to one message."""
+    return Lease(whole=12 * answer, least=6 * answer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +74,9 @@ class Delivery:
         what = f"{self.about}/{self.recipient.user_id}/{self.channel}/{self.template}"
         return f"<{uuid5(NAMESPACE, what)}@kirana.localhost>"
 
-    def may_begin(self, at: datetime) -> bool:
-        """Whether enough of the lease is left to send it."""
-        return self.due_at - at >= LEAST_LEASE
+    def may_begin(self, at: datetime, lease: Lease) -> bool:
+        """Whether enough of the lease under which it was claimed is left to send it."""
+        return self.due_at - at >= lease.least
 
 
 def due_again(attempts: int, at: datetime, *, chance: float) -> datetime | None:

@@ -17,9 +17,6 @@ from rpc_services.notification.domain import Delivery
 from rpc_services.notification.settings import MailServer
 from rpc_services.notification.use_cases import NotNow, Undeliverable
 
-TIMEOUT_SECONDS = 5
-"""For each answer of the server; a message takes five of them."""
-
 _PERMANENT = range(500, 600)
 _ABOUT_US = frozenset({530, 534, 535, 538})
 """Authentication: the message is not to blame, our settings are."""
@@ -91,7 +88,7 @@ def connect(server: MailServer) -> smtplib.SMTP:
     """A connection that greets and, where the settings say so, encrypts and logs in."""
     secured = partial(smtplib.SMTP_SSL, context=create_default_context())
     kind: Callable[..., smtplib.SMTP] = secured if server.is_encrypted else smtplib.SMTP
-    connection = kind(server.host, server.port, local_hostname="kirana.localhost", timeout=TIMEOUT_SECONDS)
+    connection = kind(server.host, server.port, local_hostname="kirana.localhost", timeout=server.answer_seconds)
     if server.username:
         connection.login(server.username, server.password)
     return connection

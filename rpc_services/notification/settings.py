@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
-from shared.settings.reader import Reader
+from shared.settings.reader import Reader, positive
 
 _PORTS = {"smtp": 25, "smtps": 465}
+ANSWER_SECONDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class MailServer:
-    """Where mail is handed in."""
+    """Where mail is handed in, and how long it may take over one answer."""
 
     host: str
     port: int
     is_encrypted: bool = False
     username: str = ""
     password: str = field(default="", repr=False)
+    answer_seconds: int = ANSWER_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The mail server, and whose name stands on the letters."""
+    """The mail server, and whose name stands on the letters.
+
+    A server that is slow to answer is given more time (``KIRANA_SMTP_TIMEOUT``, in seconds, for each answer). A letter
+    that a process had in hand when it died waits twelve times as long before another takes it.
+    """
 
     mail_server: MailServer
     mail_from: str
@@ -34,9 +40,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """Raises :class:`~shared.settings.reader.BadSettings` with every fault."""
     reader = Reader(environment)
     server = reader.read("SMTP_URL", mail_server)
+    patience = reader.read("SMTP_TIMEOUT", positive, ANSWER_SECONDS)
     sender = reader.read("MAIL_FROM", str, "shop@kirana.localhost")
     reader.finish()
-    return Settings(mail_server=server, mail_from=sender)
+    return Settings(mail_server=replace(server, answer_seconds=patience), mail_from=sender)
 
 
 def mail_server(url: str) -> MailServer:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rpc_services.notification.domain import LEASE, Delivery, Letter, Recipient, State, due_again
+from rpc_services.notification.domain import Delivery, Lease, Letter, Recipient, State, due_again
 from shared.contracts.events import Event, OrderCancelled, OrderPlaced
 from shared.contracts.notification import (
     AuditDeliveries,
@@ -149,6 +149,7 @@ class Postman:
     chance: Callable[[], float]
     report: Report
     pause: Callable[[float], None]
+    lease: Lease
 
     def do_rounds(self, *, batch: int, at_most: timedelta) -> None:
         """Post what is due, round after round, but begin none after ``at_most``."""
@@ -159,10 +160,10 @@ class Postman:
     def do_round(self, *, batch: int) -> int:
         """Claim one batch and post it; what the lease is too short for is left to the next. Gives the size of it."""
         at = self.clock()
-        claimed = self.claims.claim(limit=batch, at=at, until=at + LEASE)
+        claimed = self.claims.claim(limit=batch, at=at, until=at + self.lease.whole)
         try:
             for delivery in claimed:
-                if delivery.may_begin(self.clock()):
+                if delivery.may_begin(self.clock(), self.lease):
                     self._post(delivery)
         finally:
             self.mailer.close()

@@ -1,9 +1,10 @@
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpc_services.notification.domain import JITTER, LADDER, LEASE, LEAST_LEASE, due_again
+from rpc_services.notification.domain import JITTER, LADDER, due_again, lease_for
 from tests.fakes.notification import NOON, a_delivery
 
 
@@ -36,10 +37,19 @@ def test_a_message_has_one_id_for_all_its_tries_also_where_its_row_was_lost_and_
 
 
 def test_nothing_is_begun_when_the_lease_is_almost_over():
-    delivery = a_delivery(due_at=NOON + LEASE)
+    lease = lease_for(timedelta(seconds=5))
+    delivery = a_delivery(due_at=NOON + lease.whole)
 
-    assert delivery.may_begin(NOON)
-    assert not delivery.may_begin(NOON + LEASE - LEAST_LEASE + timedelta(seconds=1))
+    assert delivery.may_begin(NOON, lease)
+    assert not delivery.may_begin(NOON + lease.whole - lease.least + timedelta(seconds=1), lease)
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 60])
+def test_a_mail_server_that_takes_its_time_for_every_answer_ends_within_the_lease(seconds):
+    answer = timedelta(seconds=seconds)
+    lease = lease_for(answer)
+
+    assert 5 * answer < lease.least < lease.whole
 
 
 def test_what_prints_a_delivery_prints_no_address_and_no_text():

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from rpc_services.notification.domain import LADDER, LEASE
+from rpc_services.notification.domain import LADDER, lease_for
 from rpc_services.notification.letters import TemplateLetters
 from rpc_services.notification.use_cases import (
     TEMPLATES,
@@ -21,6 +21,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.notification import FakeDeliveries, a_delivery
 
 LETTERS = TemplateLetters(TEMPLATES)
+LEASE = lease_for(timedelta(seconds=5))
 
 
 class FakeMailer:
@@ -58,6 +59,7 @@ class Office:
             lambda: 0.5,
             lambda _, state, why: self.reports.append((state, why)),
             lambda seconds: self.clock.advance(timedelta(seconds=seconds)),
+            LEASE,
         )
 
     def queued(self, count=1):
@@ -167,13 +169,13 @@ class TestPosting:
 
     def test_what_the_lease_is_too_short_for_is_left_until_it_ends(self):
         office = Office()
-        office.mailer.during = lambda: office.clock.advance(LEASE * 0.6)
+        office.mailer.during = lambda: office.clock.advance(LEASE.whole * 0.6)
         first, second = office.queued(2)
 
         office.postman.do_round(batch=9)
         assert (office.state(first), office.state(second)) == ("sent", "sending")
 
-        office.clock.advance(LEASE)
+        office.clock.advance(LEASE.whole)
         office.postman.do_round(batch=9)
         assert office.state(second) == "sent"
 
@@ -181,7 +183,7 @@ class TestPosting:
         office = Office()
         (delivery,) = office.queued()
         hand_over = lambda: office.deliveries.claim(  # noqa: E731 - shorter than a class of one method
-            limit=1, at=office.clock() + LEASE, until=office.clock() + 2 * LEASE
+            limit=1, at=office.clock() + LEASE.whole, until=office.clock() + 2 * LEASE.whole
         )
         office.mailer.during = hand_over
 
