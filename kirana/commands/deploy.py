@@ -17,6 +17,7 @@ from rich.table import Table
 from kirana.commands.complaint import complain
 from kirana.commands.up import INTERRUPTED
 from kirana.stack.faults import StackFault
+from kirana.stack.steps import Interrupted
 
 if TYPE_CHECKING:
     from kirana.deploying.canary import Report
@@ -84,7 +85,7 @@ def _take_back(*_sign: object) -> None:
     """The first one ends the trial; that may then take its time."""
     for ending in ENDINGS:
         signal.signal(ending, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 def _deploy(source: Path, parts: list[str], percent: int, policy: Policy) -> list[Report]:

@@ -35,6 +35,10 @@ log.connection.level = warning
 """Batches of goods are near a megabyte, hence four as the largest message. The write-ahead log is in memory too."""
 
 
+SCHEDULERS = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
+"""Two that do not spin while they wait: everything else of the shop runs on this machine, too."""
+
+
 def program(home: Home, ports: Mapping[str, int], passwords: Mapping[str, str]) -> Program:
     """The broker, configured in ``home``."""
     script = rabbitmq_script()
@@ -54,7 +58,7 @@ def program(home: Home, ports: Mapping[str, int], passwords: Mapping[str, str]) 
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
         "RABBITMQ_CONF_ENV_FILE": "/dev/null",
         "RABBITMQ_DIST_PORT": str(ports["rabbitmq_distribution"]),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{SCHEDULERS} -kernel inet_dist_use_interface {{127,0,0,1}}",
         "ERL_EPMD_PORT": str(ports["epmd"]),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "ERL_CRASH_DUMP_SECONDS": "0",

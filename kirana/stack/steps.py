@@ -12,6 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 
 
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that is handled, and then forgotten.
+
+    Python remembers one of its own kind that comes while a data class is made, as modules do when they are imported:
+    ``python -m`` would die of the signal in the end, whatever exit status was asked for.
+    """
+
+
 class Steps:
     """Writes to stderr, so that stdout is free for results. A terminal gets a spinner, a pipe gets plain lines."""
 
@@ -28,13 +36,13 @@ class Steps:
 
     def _interrupt(self, *_sign: object) -> None:
         self._is_interrupted = True
-        raise KeyboardInterrupt
+        raise Interrupted
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
         """Run a step; its line appears when it ends, well or not."""
         if self._is_interrupted:
-            raise KeyboardInterrupt
+            raise Interrupted
         began = time.monotonic()
         try:
             with self._spinner(title) as self._status:

@@ -5,13 +5,12 @@ import subprocess
 
 import amqp
 
+from kirana.stack.broker import SCHEDULERS
 from kirana.stack.packages import rabbitmq_script
 from tests.builders.servers import Server, free_port
 from tests.builders.waiting import eventually
 
 VIRTUAL_HOST = "kirana"
-SCHEDULERS = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
-"""Two that do not spin while they wait: enough for a burst, and other servers run on this machine too."""
 CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{port}
 loopback_users.guest = true

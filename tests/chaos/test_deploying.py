@@ -156,7 +156,7 @@ def test_a_deployment_that_is_killed_or_called_off_ends_with_the_old_version_and
     served = len(shoppers.acknowledged)
     eventually(lambda: len(shoppers.acknowledged) > served, within=60, what="an order after it")
 
-    assert deployment.returncode == 130
+    assert deployment.returncode == 130, said
     assert "taken back" in said
     assert front.weight(Home(settled.home)) == 0
     assert pids(settled) == before
