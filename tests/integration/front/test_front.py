@@ -88,7 +88,12 @@ def test_what_is_for_operators_is_not_there_from_outside_however_it_is_spelt(ngi
     assert (status, headers["content-type"]) == (404, "application/problem+json")
     assert json.loads(body)["code"] == "route.not_found"
     assert headers["x-request-id"] == "from-outside"
-    assert not [line for edge in edges[0] for line in edge.logged() if "from-outside" in json.dumps(line)]
+    assert "from-outside" not in logged_by(edges)
+
+
+def logged_by(edges):
+    """By all of them, in either colour: nginx may still send a request where its traffic went a moment ago."""
+    return json.dumps([edge.logged() for colour in edges for edge in colour])
 
 
 def test_a_path_that_only_begins_like_an_operators_is_the_edges_own(nginx):
@@ -102,10 +107,7 @@ def test_one_id_is_in_both_logs(nginx, edges):
     status, headers, _ = run(nginx.ask("/api/products/3", "X-Request-Id: one-id-for-both", source="127.0.0.5"))
 
     assert (status, headers["x-request-id"]) == (200, "one-id-for-both")
-    eventually(
-        lambda: "one-id-for-both" in str([edge.logged() for edge in edges[0]]),
-        what=lambda: f"its line in {[edge.words() + str(edge.logged()) for each in edges for edge in each]}",
-    )
+    eventually(lambda: "one-id-for-both" in logged_by(edges), what="its line in an edge's log")
     of_nginx = eventually(lambda: [line for line in nginx.log().splitlines() if "one-id-for-both" in line])
     line = json.loads(of_nginx[0])
     assert (line["http.response.status_code"], line["source.address"]) == (200, "127.0.0.5")

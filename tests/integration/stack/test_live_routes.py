@@ -200,6 +200,7 @@ async def test_a_table_reaches_both_workers_in_time_and_is_followed_again_after_
             os.kill(agent.pid, signal.SIGKILL)
             await eventually_async(lambda: put_again(shared, numbered(2)), within=60, what="Consul")
             await eventually_async(lambda: edge.serves(hash_of(numbered(2))), what="the table after Consul's end")
+            await eventually_async(lambda: load.seen[2], what="an answer by it")
 
         assert load.failed == []
         assert set(load.seen) == {1, 2}
