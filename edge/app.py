@@ -6,9 +6,8 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from sanic import Sanic
-
 from edge import lifecycle, pipeline, routes
+from edge.application import Application
 from edge.revival import revive_workers
 from edge.settings import read_settings
 from edge.worker import make_worker
@@ -37,14 +36,14 @@ SANIC_SETTINGS: dict[str, Any] = {
 }
 
 
-def create_app(settings: Settings, *, worker: Worker | None = None, spool: Spool | None = None) -> Sanic[Any, Any]:
+def create_app(settings: Settings, *, worker: Worker | None = None, spool: Spool | None = None) -> Application:
     """Build the edge. Raises ``BadRoutes`` for a route table that the contracts contradict.
 
     ``worker`` is what a test puts in the place of the real connections.
     """
     table = routes.load(settings.routes)
     worker = worker or make_worker(settings)
-    app: Sanic[Any, Any] = Sanic("kirana-edge", configure_logging=False)
+    app = Application("kirana-edge")
     app.config.update(SANIC_SETTINGS)
     app.ctx.reception = worker.reception
     worker.serve_by(pipeline.install(app, table, worker.collaborators))
@@ -53,7 +52,7 @@ def create_app(settings: Settings, *, worker: Worker | None = None, spool: Spool
     return app
 
 
-def build() -> Sanic[Any, Any]:
+def build() -> Application:
     """Build the edge from this process's environment: the main process does, and each worker again."""
     settings = read_settings(os.environ)
     spool = configure(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
-from sanic import HTTPResponse, Request, Sanic
-from sanic.exceptions import MethodNotAllowed, NotFound
+from sanic import HTTPResponse, Request
 from sanic.http.http1 import Http
 
 from edge.addresses import Networks, Proxies
 from edge.admission.doorstep import Doorstep
+from edge.application import Application
 from edge.collaborators import Collaborators
 from edge.composing import compose, composer, needed
 from edge.cursors import Cursors
@@ -68,7 +68,6 @@ STAGES: tuple[Stage, ...] = (
 )
 ON_EVERY_REQUEST = STAGES[: STAGES.index(restrict) + 1]
 _everywhere = composer(ON_EVERY_REQUEST)
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def snapshot_of(table: RouteTable, origin: Origin) -> Snapshot:
@@ -81,25 +80,20 @@ def snapshot_of(table: RouteTable, origin: Origin) -> Snapshot:
     )
 
 
-def install(app: Sanic[Any, Any], table: RouteTable, collaborators: Collaborators) -> LiveRoutes:
-    """Make ``app`` serve the table, until another is swapped in through what this gives back.
-
-    Sanic's own router only hands everything over: the table is the router.
-    """
+def install(app: Application, table: RouteTable, collaborators: Collaborators) -> LiveRoutes:
+    """Make ``app`` serve the table, until another is swapped in through what this gives back."""
     live = LiveRoutes(snapshot_of(table, "file"), compiling=snapshot_of)
     edge = Edge(equip(live, collaborators))
     reception_of(app).doorkeeper = Doorstep(live, collaborators)
 
-    async def serve(request: Request, path: str = "") -> HTTPResponse | None:
-        del path  # Sanic's reading of it; the table has its own
+    async def serve(request: Request) -> HTTPResponse | None:
         response = await edge.serve(request)
         if not isinstance(response, Delivered):
             return response
         await response.deliver(request)
         return None
 
-    for name, path in (("root", "/"), ("anywhere", "/<path:path>")):
-        app.add_route(serve, path, methods=METHODS, stream=True, name=name)
+    app.handler = serve
     app.error_handler.add(Exception, edge.serve_failure)
     return live
 
@@ -148,9 +142,7 @@ class Edge:
         return _closing(request, await way(exchange))
 
     async def serve_failure(self, request: Request, fault: Exception) -> HTTPResponse:
-        """Answer what went wrong before or after the stages: framing, an unknown method, a fault of our own."""
-        if isinstance(fault, NotFound | MethodNotAllowed):
-            return await self.serve(request)
+        """Answer what went wrong before or after the stages: framing, a fault of our own."""
         exchange = Exchange(request=request, equipment=self._equipment, snapshot=self._live.snapshot)
         return _closing(request, await _everywhere(failed(fault))(exchange))
 

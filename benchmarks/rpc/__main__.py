@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks import wrk
 from benchmarks.processes import running, wait_for
-from benchmarks.rpc.edge import MODES
+from benchmarks.rpc.edge import MODES, PRODUCTS
 from tests.builders.rabbitmq import Rabbit
 from tests.builders.servers import free_port
 
@@ -82,7 +82,7 @@ def _way(mode: str, service: psutil.Process, rabbit: Rabbit, environment: dict[s
     port = free_port()
     with running("benchmarks.rpc.edge", mode, str(port), environment=environment) as edge:
         url = f"http://127.0.0.1:{port}"
-        wait_for(f"{url}/products/1")
+        wait_for(f"{url}{PRODUCTS}1")
         yield Running(mode, url, {"edge": edge, "service": service, "broker": _beam(rabbit)})
 
 
@@ -93,10 +93,10 @@ def _beam(rabbit: Rabbit) -> psutil.Process:
 
 
 def _measure(way: Running, clients: int, seconds: float) -> dict[str, Any]:
-    wrk.run(f"{way.url}/products/", clients=clients, seconds=WARM_UP_SECONDS, counted=DISTINCT)
+    wrk.run(f"{way.url}{PRODUCTS}", clients=clients, seconds=WARM_UP_SECONDS, counted=DISTINCT)
     batches_before = _batches(way)
     before = {name: process.cpu_times() for name, process in way.processes.items()}
-    measured = wrk.run(f"{way.url}/products/", clients=clients, seconds=seconds, counted=DISTINCT)
+    measured = wrk.run(f"{way.url}{PRODUCTS}", clients=clients, seconds=seconds, counted=DISTINCT)
     used = {name: process.cpu_times() for name, process in way.processes.items()}
     microseconds = {
         name: round(1e6 * (sum(used[name][:2]) - sum(before[name][:2])) / max(1, measured.requests)) for name in used

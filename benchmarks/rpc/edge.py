@@ -1,4 +1,4 @@
-"""``python -m benchmarks.rpc.edge MODE PORT``: Sanic as the edge serves, with its own client or the simplest one."""
+"""``python -m benchmarks.rpc.edge MODE PORT``: Sanic as the edge uses it, with its own client or the simplest one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.response import raw
 
 from benchmarks.rpc import contract
+from edge.application import Application
 from edge.protocol import StrictProtocol
+from edge.routes import NotRouted, load
 from edge.rpc.calls import CallContext, Deadline
 from edge.rpc.client import RpcClient
 from edge.rpc.connection import Broker
@@ -23,6 +25,7 @@ from edge.rpc.consumers import Consumers
 from edge.rpc.guard import Guard
 from edge.rpc.lane import POLICY
 from edge.rpc.pending import Pending
+from edge.settings import PACKAGED_ROUTES
 from shared.contracts.exchanges import CALLS
 from shared.garbage import leave_out_what_lives
 
@@ -32,6 +35,10 @@ if TYPE_CHECKING:
 MODES = ("lanes", "singles", "stock")
 PATIENCE_SECONDS = 5.0
 ROOM = 50_000
+JSON = "application/json"
+
+PRODUCTS = "/api/products/"
+"""One of them, by its id; whatever the table has no route for answers how many calls went into each frame."""
 
 
 class Looking(Protocol):
@@ -130,21 +137,21 @@ def main() -> None:
     client: Looking = (
         OneMessagePerCall(url) if mode == "stock" else ThroughTheEdgesClient(url, coalescing=mode == "lanes")
     )
-    app = Sanic("bench", configure_logging=False)
+    table = load(PACKAGED_ROUTES)
+    app = Application("bench")
 
     @app.before_server_start
     async def connect(_: Sanic[Any, Any]) -> None:
         await client.open()
         leave_out_what_lives()
 
-    @app.get("/products/<product_id:int>")
-    async def product(_: Request, product_id: int) -> HTTPResponse:
-        return raw(orjson.dumps(await client.look(product_id)), content_type="application/json")
+    async def serve(request: Request) -> HTTPResponse:
+        found, variables = table.find(request.method, request.path)
+        if isinstance(found, NotRouted):
+            return raw(orjson.dumps(client.batch_sizes(), option=orjson.OPT_NON_STR_KEYS), content_type=JSON)
+        return raw(orjson.dumps(await client.look(int(variables["product_id"]))), content_type=JSON)
 
-    @app.get("/batches")
-    async def batches(_: Request) -> HTTPResponse:
-        return raw(orjson.dumps(client.batch_sizes(), option=orjson.OPT_NON_STR_KEYS), content_type="application/json")
-
+    app.handler = serve
     app.run(host="127.0.0.1", port=port, single_process=True, protocol=StrictProtocol, access_log=False, motd=False)
 
 

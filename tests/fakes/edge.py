@@ -13,6 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sanic import Sanic
 
+from edge.application import Application
 from edge.cache.answering import ResponseCache
 from edge.cache.local import LocalStore
 from edge.collaborators import Collaborators
@@ -151,7 +152,7 @@ async def serving(parts, routes=ROUTES, *, shared=None):
 
     ``client.live`` holds the table in force.
     """
-    app = Sanic(f"edge-{new_id()}", configure_logging=False)
+    app = Application(f"edge-{new_id()}")
     app.config.update(MOTD=False, TOUCHUP=False)
     live = install(app, table_of(routes), parts)
     live.shared = shared
