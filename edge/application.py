@@ -28,8 +28,6 @@ class Application(Sanic[Any, Any]):
     async def handle_request(self, request: Request) -> None:
         """Answer one request. What the handler raises goes to Sanic's own handling of exceptions."""
         stream: Any = request.stream
-        if stream.request_body:
-            stream.request_max_size = float("inf")  # how long a body may be is for the handler to say
         try:
             response = await self.handler(request)
             if response is None:

@@ -18,7 +18,7 @@ import structlog
 from edge.metrics.together import listener, workers_of
 from edge.reception import Reception
 from edge.serving import places
-from shared.garbage import leave_out_what_lives, look_often
+from shared.garbage import leave_out_what_lives
 
 if TYPE_CHECKING:
     from sanic import Sanic
@@ -79,7 +79,6 @@ class Stay:
         if self._spool is not None:
             self._spool.gather(asyncio.get_running_loop().call_soon)
         leave_out_what_lives()
-        look_often(asyncio.get_running_loop())
         log.info("edge.worker.open", port=self._settings.port, connections=self._reception.most)
 
     async def listen_for_the_end(self, _: object) -> None:

@@ -37,6 +37,9 @@ async def limit_body(exchange: Exchange, proceed: Target) -> HTTPResponse:
     if not declared.isdecimal() or len(declared) > LONGEST_NUMBER or int(declared) > limit:
         await _discard(exchange, declared)
         raise Rejected("request.too_large", f"The body may have at most {limit} bytes here.", headers=CLOSE)
+    stream: Any = exchange.request.stream
+    if stream is not None:
+        stream.request_max_size = limit  # Sanic's own is for bodies that no route allows
     if passed_on is None and int(declared):
         _check_type(exchange)
     if passed_on is None and exchange.header("content-length") is not None:
@@ -61,9 +64,10 @@ def _check_type(exchange: Exchange) -> None:
 
 async def _discard(exchange: Exchange, declared: str) -> None:
     """Read a body that is only somewhat too large, without keeping it: clients that send first can then hear the no."""
-    stream = exchange.request.stream
+    stream: Any = exchange.request.stream
     if stream is None or len(declared) > LONGEST_NUMBER or exchange.header("expect") is not None:
         return
     if declared.isdecimal() and int(declared) <= DISCARDED_BYTES:
-        async for _ in stream:  # type: ignore[attr-defined]  # only HTTP/1 is served, whose stream can be iterated
+        stream.request_max_size = DISCARDED_BYTES
+        async for _ in stream:
             pass

@@ -1,4 +1,4 @@
-"""Where requests end that Sanic could not hand over: its exceptions become the same problem documents as ours."""
+"""Where requests end that Sanic could not read or answer: its exceptions become the same problem documents as ours."""
 
 from __future__ import annotations
 

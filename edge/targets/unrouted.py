@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sanic import HTTPResponse
+from sanic.exceptions import PayloadTooLarge
 
 from edge.cors import preflight_headers
 from edge.exchange import Exchange, Target
@@ -11,6 +12,16 @@ from edge.routes import NotRouted
 
 EVERY_METHOD = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 """What the edge knows at all; each path takes some of them."""
+
+
+async def _read_past_body(exchange: Exchange) -> None:
+    """Nobody asked for one, but Sanic reports what is left unread; and it keeps what it reads, so not too much."""
+    if exchange.header("content-length") is None:
+        return
+    try:
+        await exchange.request.receive_body()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+    except PayloadTooLarge:
+        raise Rejected("request.too_large", "No body is wanted here.", headers={"connection": "close"}) from None
 
 
 def unrouted(reason: NotRouted) -> Target:
@@ -23,8 +34,7 @@ def unrouted(reason: NotRouted) -> Target:
         allow = {"allow": ", ".join(allowed)}
         if exchange.request.method != "OPTIONS":
             raise Rejected("route.method_not_allowed", f"Here only {allow['allow']} can be used.", headers=allow)
-        if exchange.header("content-length") is not None:  # nobody asked for a body, but Sanic reports one left unread
-            await exchange.request.receive_body()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+        await _read_past_body(exchange)
         origins = exchange.equipment.collaborators.settings.cors_origins
         names = ("origin", "access-control-request-method")
         asked = {name: value for name in names if (value := exchange.header(name)) is not None}

@@ -13,6 +13,7 @@ from sanic import Sanic
 from sanic.response import json as json_response
 from sanic.response import raw
 
+from edge.application import Application
 from edge.protocol import LEAVING_SECONDS, StrictHttp, StrictProtocol
 from edge.reception import reception_of
 from tests.builders.waiting import eventually_async
@@ -29,30 +30,29 @@ def _many_servers_in_one_process(monkeypatch):
     monkeypatch.setattr(Sanic, "test_mode", True)
 
 
+async def answer(request):
+    match request.path:
+        case "/":
+            await request.receive_body()
+            return json_response({"length": len(request.body)})
+        case "/slow":
+            await asyncio.sleep(0.5)
+            return json_response({})
+        case "/large":
+            return raw(b"x" * LARGE)
+        case "/unread":
+            return json_response({})
+    return json_response({}, status=404)
+
+
 @asynccontextmanager
 async def a_server(**config: float) -> AsyncIterator[int]:
-    app = Sanic(f"strict-framing-{next(NUMBERS)}", configure_logging=False)
+    app = Application(f"strict-framing-{next(NUMBERS)}")
     app.config.update(
         {"REQUEST_TIMEOUT": 0.5, "RESPONSE_TIMEOUT": 3, "KEEP_ALIVE_TIMEOUT": 1, "REQUEST_MAX_SIZE": 1000} | config
     )
+    app.handler = answer
     RECEPTIONS.append(reception_of(app))
-
-    @app.get("/slow")
-    async def slow(_):
-        await asyncio.sleep(0.5)
-        return json_response({})
-
-    @app.get("/large")
-    async def large(_):
-        return raw(b"x" * LARGE)
-
-    @app.route("/", methods=["GET", "POST"])
-    async def echo(request):
-        return json_response({"length": len(request.body)})
-
-    @app.route("/unread", methods=["POST"], stream=True)
-    async def leave_unread(_):
-        return json_response({})
 
     @app.exception(Exception)
     async def tell(_, fault):

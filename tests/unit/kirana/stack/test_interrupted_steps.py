@@ -69,6 +69,7 @@ def test_one_that_comes_while_a_class_is_made_does_not_decide_how_the_process_en
     )
     reachable = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, CHECKOUT)))}
 
-    ended = subprocess.run([sys.executable, "-m", "interrupted"], env=reachable, timeout=60, check=False)
+    with hearing_interrupts():
+        ended = subprocess.run([sys.executable, "-m", "interrupted"], env=reachable, timeout=60, check=False)
 
     assert ended.returncode == 130
