@@ -46,8 +46,7 @@ class Attendance:
         """What Consul is told while the instance is out; empty while it is not."""
         if self.wish is None or not self.wish.is_out:
             return ""
-        busy = self._container.running + self._container.waiting
-        return f"maintenance: {self.wish.reason or 'no reason given'}; {busy} under way"
+        return f"maintenance: {self.wish.reason or 'no reason given'}; {self._container.unfinished} under way"
 
     def _take_turns(self, share: float) -> None:
         while True:

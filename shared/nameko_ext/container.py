@@ -27,6 +27,9 @@ PARENTS_TRACKED = 10  # Nameko's default
 class Work(ABC):
     """What an entrypoint hands to the container in place of Nameko's ``handle_result``."""
 
+    is_asked_for = True
+    """Whether somebody wants it done; a clock runs for ever, and may be stopped at any moment."""
+
     def context_data(self) -> dict[str, Any]:
         """What Nameko's own extensions may want to know."""
         return {}
@@ -62,6 +65,12 @@ class ServiceContainer(NamekoContainer):
         self._waiting: dict[Work, Any] = {}  # an ordered set of work, each with its entrypoint
         self._is_hiring = False
         self._yielding = 0
+        self._in_hand = 0
+
+    @property
+    def unfinished(self) -> int:
+        """Work that was asked for and is not done: in hand, or waiting."""
+        return self._in_hand + sum(work.is_asked_for for work in self._waiting)
 
     @property
     def running(self) -> int:
@@ -120,13 +129,14 @@ class ServiceContainer(NamekoContainer):
     def _take(self) -> tuple[Context, Work]:
         work = next(iter(self._waiting))
         entrypoint = self._waiting.pop(work)
+        self._in_hand += work.is_asked_for
         return Context(self, self.service_cls(), entrypoint, (), {}, data=work.context_data()), work
 
     def _run_worker(self, worker_ctx: Any, handle_result: Any) -> None:
         if isinstance(handle_result, Work):
             self._do(worker_ctx, handle_result)
         else:
-            super()._run_worker(worker_ctx, handle_result)
+            self._run_stock(worker_ctx, handle_result)
         done = 1
         while self._waiting and not self._being_killed:
             if done % WORK_PER_TURN == 0:
@@ -135,6 +145,14 @@ class ServiceContainer(NamekoContainer):
                     return
             self._do(*self._take())
             done += 1
+
+    def _run_stock(self, worker_ctx: Any, handle_result: Any) -> None:
+        """Work of an entrypoint of Nameko's own."""
+        self._in_hand += 1
+        try:
+            super()._run_worker(worker_ctx, handle_result)
+        finally:
+            self._in_hand -= 1
 
     def _yield(self) -> None:
         """Let others read, write and run. That is no reason to hire."""
@@ -151,6 +169,8 @@ class ServiceContainer(NamekoContainer):
             raise
         except BaseException:  # Nameko would end the process for it
             log.exception("worker.failed")
+        finally:
+            self._in_hand -= work.is_asked_for
 
     def _invoke(self, worker_ctx: Any, args: tuple[Any, ...]) -> Any:
         self._inject_dependencies(worker_ctx)

@@ -66,6 +66,8 @@ class Ticker(Entrypoint):
 class Tick(Work):
     """One run."""
 
+    is_asked_for = False
+
     def __init__(self, method: str) -> None:
         self._call = Call(request_id=new_id(), method=method)
         self.done = Event()

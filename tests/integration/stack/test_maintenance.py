@@ -189,9 +189,9 @@ def test_a_process_that_hangs_is_critical_until_it_goes_on(stack, another_catalo
 
 def started_without(stack, instance):
     """What a start says while the only instance of a service is out."""
-    out = kirana(stack.home, "maintenance", "on", instance, "--force", "--wait", "60")
-    assert out.returncode == 0, out.stderr
     try:
+        out = kirana(stack.home, "maintenance", "on", instance, "--force", "--wait", "60")
+        assert out.returncode == 0, out.stderr
         return kirana(stack.home, "up")
     finally:
         back = kirana(stack.home, "maintenance", "off", instance, "--wait", "60")

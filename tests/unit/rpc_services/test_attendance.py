@@ -27,7 +27,7 @@ def consumer():
 @pytest.fixture
 def attendance(consumer):
     extensions = {Requests: SimpleNamespace(consumer=consumer)}
-    container = SimpleNamespace(shared_extensions=extensions, entrypoints=[], running=2, waiting=1)
+    container = SimpleNamespace(shared_extensions=extensions, entrypoints=[], unfinished=3)
     attendance = Attendance(container)
     yield attendance
     attendance.follow(None)
