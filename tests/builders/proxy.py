@@ -115,7 +115,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_fault: object) -> None:
-        self._server.close()
+        self._loop.call_soon_threadsafe(self._server.close)  # it belongs to that thread
         self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
