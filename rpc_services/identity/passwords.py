@@ -13,6 +13,7 @@ from eventlet.semaphore import Semaphore
 
 from rpc_services.identity.password_rules import normalised
 from shared.contracts.refusals import Unavailable
+from shared.messaging.call import current
 
 T = TypeVar("T")
 
@@ -23,23 +24,37 @@ _OWASP_MINIMUM = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=
 
 
 class Turnstile:
-    """Lets ``at_once`` pieces of work into native threads and ``waiting`` more queue; the rest is turned away."""
+    """Lets ``at_once`` pieces of work into native threads and ``waiting`` more queue; the rest is turned away.
+
+    So is who has queued for half of the time that the caller gave: the work and what follows it need the other half,
+    and a clear refusal now is worth more than an outcome that nobody knows later.
+    """
 
     def __init__(self, *, at_once: int, waiting: int) -> None:
         self._free = Semaphore(at_once)
         self._room = at_once + waiting
 
     def run(self, work: Callable[[], T]) -> T:
-        """Give what ``work`` gives. Raises :class:`Unavailable` when the queue is full."""
+        """Give what ``work`` gives. Raises :class:`Unavailable` when the queue is full or too slow."""
         if self._room <= 0:
             raise Unavailable(retry_after=1)
         self._room -= 1
         try:
-            with self._free:
+            if not self._free.acquire(timeout=_patience()):
+                raise Unavailable(retry_after=1)
+            try:
                 result: T = tpool.execute(work)
                 return result
+            finally:
+                self._free.release()
         finally:
             self._room += 1
+
+
+def _patience() -> float | None:
+    """Seconds that the call being served may queue; ``None`` for who waits as long as it takes."""
+    deadline = current().deadline
+    return None if deadline is None else max(0.0, deadline.remaining_seconds() / 2)
 
 
 class Argon2Passwords:

@@ -1,4 +1,6 @@
+import threading
 import time
+from datetime import timedelta
 
 import eventlet
 import pytest
@@ -6,6 +8,8 @@ from argon2 import PasswordHasher, extract_parameters
 
 from rpc_services.identity.passwords import Argon2Passwords, Turnstile
 from shared.contracts.refusals import Unavailable
+from shared.messaging.call import Call, serving
+from shared.resilience.deadline import Deadline
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +85,35 @@ def test_two_work_and_one_waits_and_the_rest_is_turned_away_until_there_is_room(
 
     assert refused.value.details["retry_after"] == 1
     assert turnstile.run(lambda: "room again") == "room again"
+
+
+def test_who_has_queued_for_half_of_their_time_is_turned_away_while_others_wait_on():
+    turnstile, gate = Turnstile(at_once=1, waiting=2), threading.Event()
+    inside = eventlet.spawn(turnstile.run, gate.wait)
+    patient = eventlet.spawn(turnstile.run, lambda: "came in")
+    eventlet.sleep(0)
+
+    hurried = Call(request_id="r", deadline=Deadline.after(timedelta(seconds=2)))
+    with serving(hurried), pytest.raises(Unavailable):
+        turnstile.run(lambda: "too late")
+    assert not hurried.deadline.has_passed()
+    gate.set()
+
+    assert (inside.wait(), patient.wait()) == (True, "came in")
+    assert turnstile.run(lambda: "room again") == "room again"
+
+
+def test_whose_time_is_over_is_not_worked_for_behind_others():
+    turnstile, gate = Turnstile(at_once=1, waiting=1), threading.Event()
+    inside = eventlet.spawn(turnstile.run, gate.wait)
+    eventlet.sleep(0)
+
+    late = Call(request_id="r", deadline=Deadline.after(timedelta(seconds=-1)))
+    with serving(late), pytest.raises(Unavailable):
+        turnstile.run(lambda: "too late")
+    gate.set()
+
+    assert inside.wait()
 
 
 def test_work_that_fails_gives_its_place_back():
