@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kirana.stack.state import load
+from tests.builders.waiting import eventually
 
 UP_SECONDS = 280
 DOWN_SECONDS = 120
@@ -35,6 +36,17 @@ def kirana(home, *arguments, timeout=UP_SECONDS, variables=None, **options):
         check=False,
         **options,
     )
+
+
+def buys(home):
+    """Walk a purchase through the shop. The walk expects a good first answer each time; a busy machine may owe one."""
+
+    def walk():
+        walked.append(kirana(home, "demo"))
+        return walked[-1].returncode == 0
+
+    walked = []
+    eventually(walk, within=120, what=lambda: walked[-1].stdout + walked[-1].stderr)
 
 
 @pytest.fixture(scope="session")

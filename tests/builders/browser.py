@@ -16,8 +16,8 @@ import websockets
 from kirana.stack.packages import browser_program
 from tests.builders.waiting import eventually_async
 
-STARTING_SECONDS = 30
-ASKING_SECONDS = 20
+STARTING_SECONDS = 90
+ASKING_SECONDS = 60
 SWITCHES = (
     "--headless",
     "--no-sandbox",  # it is run as root in containers, and opens nothing but our own pages

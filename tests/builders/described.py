@@ -6,9 +6,11 @@ import json
 import os
 import secrets
 import socket
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import requests
 import schemathesis
 import urllib3.util.connection
 
@@ -17,6 +19,9 @@ CALLERS = json.loads(os.environ["KIRANA_CALLERS"])
 And what nobody guesses, per operation: ``known`` members of a body, with ``{unique}`` for a new word, and the ``paths``
 of what is there and may be changed."""
 
+PATIENCE_SECONDS = 20.0
+PAUSE_SECONDS = 0.3
+
 EVERYWHERE = {
     "connection", "content-length", "content-type", "x-content-type-options", "x-frame-options", "referrer-policy",
     "content-security-policy", "vary", "allow", "transfer-encoding",
@@ -24,6 +29,7 @@ EVERYWHERE = {
 """Headers that say nothing of one operation alone, so the document does not repeat them."""
 
 _addresses = (f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}" for number in itertools.count(1 << 16))
+_request = requests.Session.request
 _connect = urllib3.util.connection.create_connection
 _calls = Counter()
 _answered = defaultdict(Counter)
@@ -37,6 +43,20 @@ def connect(address, timeout=None, source_address=None, socket_options=None):
 
 
 urllib3.util.connection.create_connection = connect
+
+
+def patiently(session, method, url, **options):
+    """What a request is answered for good: a starved machine says 503 or 504 now and then, and to ask again."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        answer = _request(session, method, url, **options)
+        is_for_good = answer.status_code not in {503, 504} or not answer.json().get("retryable")
+        if is_for_good or time.monotonic() > give_up_at:
+            return answer
+        time.sleep(PAUSE_SECONDS)
+
+
+requests.Session.request = patiently
 
 
 @schemathesis.hook

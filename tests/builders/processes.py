@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from kirana.stack.home import Home
 from kirana.stack.overview import seen_processes
+from tests.builders.waiting import eventually
 
 
 @contextmanager
@@ -15,6 +16,11 @@ def hearing_interrupts():
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def pid_of(stack, name):
+    """The process of this name, once it runs: who is just being started again is waited for."""
+    return eventually(lambda: pids(stack).get(name), what=name)
 
 
 def pids(stack):

@@ -32,7 +32,7 @@ class Said:
         return json.loads(body[: int(self.headers["content-length"])])
 
 
-async def said(port, *parts, seconds=3.0):
+async def said(port, *parts, seconds=15.0):
     """Send the parts, and listen until the edge ends the connection or has been silent for so long."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     heard = b""

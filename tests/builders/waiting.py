@@ -6,7 +6,7 @@ import time
 EVERY_SECONDS = 0.05
 
 
-def eventually(look, *, within=30.0, every=EVERY_SECONDS, what="it", despite=()):
+def eventually(look, *, within=60.0, every=EVERY_SECONDS, what="it", despite=()):
     """The first truthy thing that ``look`` sees; fails at the deadline. A fault in ``despite`` means not yet.
 
     ``what`` may be a function: asked when it failed, it can tell how things are then.
@@ -27,7 +27,7 @@ def eventually(look, *, within=30.0, every=EVERY_SECONDS, what="it", despite=())
         time.sleep(every)
 
 
-async def eventually_async(look, *, within=30.0, what="it"):
+async def eventually_async(look, *, within=60.0, what="it"):
     """The same on an event loop; what ``look`` gives may be awaited."""
     give_up_at = time.monotonic() + within
     while True:

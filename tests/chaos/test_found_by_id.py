@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from kirana.cli import build_app
 from tests.builders.opening import opened, ready
-from tests.builders.processes import pids
+from tests.builders.processes import pid_of, pids
 from tests.builders.shop import Client, a_customer, a_product, an_admin, unique
 from tests.builders.waiting import eventually
 
@@ -84,7 +84,7 @@ def test_a_database_that_keeps_a_call_waiting(stack, product):
 
 
 def test_a_service_that_does_not_answer_and_the_breaker_that_opens_for_it_and_its_death(stack, product):
-    victim = pids(stack)["cart-1"]
+    victim = pid_of(stack, "cart-1")
     with a_customer(stack) as customer:
         with frozen(victim):
             with ThreadPoolExecutor(24) as several:
@@ -124,7 +124,7 @@ def test_a_message_that_nobody_can_read(stack):
 
 
 def test_a_broker_that_is_away(stack, product):
-    victim = pids(stack)["rabbitmq"]
+    victim = pid_of(stack, "rabbitmq")
     os.kill(victim, signal.SIGKILL)
     with Client(stack) as client:
         refused = eventually(

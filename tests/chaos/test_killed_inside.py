@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.builders.opening import opened
-from tests.builders.processes import pids
+from tests.builders.processes import pid_of, pids
 from tests.builders.shop import PASSWORD, Client, a_customer, a_product, an_admin, logged_in, registered, unique
 from tests.builders.waiting import eventually
 
@@ -28,7 +28,7 @@ NOT_YET = {409, 429, 503, 504}
 @contextmanager
 def killed(stack, name):
     """Somewhere inside the block the process is killed; after it, it has been."""
-    victim = pids(stack)[name]
+    victim = pid_of(stack, name)
     timer = threading.Timer(random.uniform(0, LATEST_KILL), os.kill, (victim, signal.SIGKILL))
     timer.start()
     try:

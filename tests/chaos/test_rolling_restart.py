@@ -7,7 +7,7 @@ import pytest
 from kombu import Connection
 
 from shared.contracts.exchanges import calls_queue
-from tests.builders.processes import pids
+from tests.builders.processes import pid_of
 from tests.builders.shop import a_product, an_admin
 from tests.builders.waiting import eventually
 from tests.chaos.shoppers import Shoppers
@@ -39,11 +39,11 @@ def test_a_rolling_restart_under_load_is_seen_by_nobody(doubled, tmp_path):
 
     with Shoppers(doubled, product_ids, customers=4, seed="rolling").running() as shoppers:
         for name in (f"{service}-{number}" for service in SERVICES for number in (1, 2)):
-            service, victim, count = name.rpartition("-")[0], pids(doubled)[name], len(shoppers.acknowledged)
+            service, victim, count = name.rpartition("-")[0], pid_of(doubled, name), len(shoppers.acknowledged)
             os.kill(victim, signal.SIGTERM)
-            eventually(lambda n=name, v=victim: back_with_another_pid(doubled, n, v), within=45, what=name)
-            eventually(lambda s=service: listening(doubled, s) == 2, within=30, what=f"both of {service}")
-            eventually(lambda c=count: len(shoppers.acknowledged) > c, within=30, what="orders meanwhile")
+            eventually(lambda n=name, v=victim: back_with_another_pid(doubled, n, v), within=90, what=name)
+            eventually(lambda s=service: listening(doubled, s) == 2, within=90, what=f"both of {service}")
+            eventually(lambda c=count: len(shoppers.acknowledged) > c, within=90, what="orders meanwhile")
 
     assert not shoppers.lies
     assert set(shoppers.statuses) == {200, 201}

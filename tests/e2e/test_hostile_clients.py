@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.builders.shop import PASSWORD, Client, a_product, assert_problem, logged_in, registered, unique
+from tests.builders.shop import PASSWORD, Client, a_product, assert_problem, logged_in, registered, settled, unique
 from tests.builders.waiting import eventually
 
 
@@ -22,8 +22,10 @@ def test_of_twenty_who_want_one_name_at_once_one_gets_it_and_none_breaks_anythin
         own = {"username": f"{name}-{number}", "email": f"{name}-{number}@example.com"}
         wanted = {"username": name, "email": f"{name}@example.com"}[contested]
         body = own | {contested: wanted.upper() if number % 2 else wanted}
+        body |= {"password": PASSWORD, "password2": PASSWORD}
+        key = {"Idempotency-Key": unique("key")}
         with Client(stack) as client:
-            return client.post("/api/users", json=body | {"password": PASSWORD, "password2": PASSWORD}).status_code
+            return settled(lambda: client.post("/api/users", json=body, headers=key)).status_code
 
     with ThreadPoolExecutor(20) as pool:
         statuses = Counter(pool.map(register, range(20)))
@@ -36,7 +38,7 @@ def test_one_refresh_token_sent_ten_times_at_once_has_one_successor(stack):
 
     def exchange(_):
         with Client(stack) as client:
-            return client.post("/api/token/refresh", json={"refresh": refresh})
+            return settled(lambda: client.post("/api/token/refresh", json={"refresh": refresh}))
 
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(exchange, range(10)))
@@ -183,7 +185,7 @@ def spools(stack):
     return list(Path(stack.spool).glob("*.jsonl"))
 
 
-def written(stack, before, *, until, seconds=5.0):
+def written(stack, before, *, until, seconds=30.0):
     """The lines since ``before``, once one of them holds ``until``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

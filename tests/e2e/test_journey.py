@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders.shop import Client, a_product, logged_in, registered, unique
+from tests.builders.shop import Client, a_product, logged_in, registered, settled, unique
 from tests.builders.waiting import eventually
 
 KIRANA = Path(sys.executable).parent / "kirana"
@@ -37,10 +37,10 @@ def test_a_stranger_becomes_a_customer_with_a_confirmed_order_and_one_mail(stack
     assert pair["token_type"] == "Bearer"
 
     with Client(stack, token=pair["access"]) as customer:
-        cart = customer.get("/api/cart").json()
+        cart = settled(lambda: customer.get("/api/cart")).json()
         assert [(item["product_id"], item["quantity"]) for item in cart["items"]] == [(product["id"], 2)]
         key = unique("key")
-        placed = customer.checkout(key=key)
+        placed = settled(lambda: customer.checkout(key=key))
         again = customer.checkout(key=key)
         order = placed.json()
 
@@ -49,8 +49,8 @@ def test_a_stranger_becomes_a_customer_with_a_confirmed_order_and_one_mail(stack
         assert (order["total"], order["currency"], order["status"]) == ("6.50", "EUR", "confirmed")
         assert again.content == placed.content
         assert again.headers["idempotency-replayed"] == "true"
-        assert customer.get("/api/cart").json()["items"] == []
-        assert client.get(f"/api/products/{product['id']}").json()["stock"] == 8
+        assert eventually(lambda: settled(lambda: customer.get("/api/cart")).json()["items"] == [])
+        assert settled(lambda: client.get(f"/api/products/{product['id']}")).json()["stock"] == 8
         assert [each["id"] for each in customer.get("/api/orders").json()] == [order["id"]]
 
     letters = eventually(lambda: mails(stack, user["email"]))
@@ -151,7 +151,7 @@ def test_pages_neither_skip_nor_repeat_while_products_appear(client, admin):
 
 def test_health_and_documents_are_there(client):
     assert client.get("/health/live").status_code == 200
-    assert client.get("/health/ready").status_code == 200
+    assert eventually(lambda: client.get("/health/ready").status_code == 200, what="readiness")
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     assert "/api/orders" in document["paths"]

@@ -103,7 +103,7 @@ def test_down_says_whether_there_was_anything_to_stop(tmp_path):
 def test_what_needs_a_running_shop_says_at_once_that_it_does_not_run(servers, tmp_path, command):
     save(replace(servers.state, home=tmp_path))
 
-    answered = kirana(tmp_path, *command, timeout=10)
+    answered = kirana(tmp_path, *command, timeout=60)
 
     assert answered.returncode == 3
     assert "does not run" in answered.stderr

@@ -157,7 +157,8 @@ async def shared_table(consul):
 
 
 async def put(shared, text):
-    assert await shared.replace(await shared.read(), text)
+    """Write the table; Consul may be busy for a moment, and what it did then is seen at the next look."""
+    await eventually_async(lambda: put_again(shared, text), what="the write of a table")
 
 
 async def test_a_hundred_swaps_and_a_hundred_bad_tables_under_load_fail_no_request_and_mix_no_tables(edge, consul):
@@ -239,10 +240,10 @@ def test_an_administrator_pushes_a_table_sees_it_in_force_and_takes_it_back(stac
 
         pushed = kirana(stack.home, "routes", "push", str(tmp_path / "mine.yaml"))
         assert pushed.returncode == 0, pushed.stderr
-        eventually(lambda: admin.get("/admin/routes").json()["version"] == hash_of(text), within=8)
+        eventually(lambda: admin.get("/admin/routes").json().get("version") == hash_of(text))
         assert admin.get("/admin/routes").json()["origin"] == "consul"
         assert kirana(stack.home, "routes", "diff", str(PACKAGED_ROUTES)).returncode == 1
 
         taken_back = kirana(stack.home, "routes", "withdraw")
         assert taken_back.returncode == 0, taken_back.stderr
-        eventually(lambda: admin.get("/admin/routes").json()["origin"] == "file", within=8)
+        eventually(lambda: admin.get("/admin/routes").json().get("origin") == "file")

@@ -11,7 +11,7 @@ from shipper.records import UNPLACED, record_of
 from shipper.setup.elasticsearch import STREAMS
 from tests.builders import mapping
 from tests.builders.waiting import eventually
-from tests.stack_fixture import kirana
+from tests.stack_fixture import buys
 
 ALWAYS = {
     "@timestamp": str,
@@ -51,7 +51,7 @@ def refused_login(stack):
 
 
 def test_every_field_of_every_line_is_mapped_and_fits(stack):
-    eventually(lambda: kirana(stack.home, "demo").returncode == 0, within=90, what="a purchase")
+    buys(stack.home)
     ask(stack, "/api/nothing-of-that-name")
     eventually(
         lambda: {line["message"] for _, line in lines(stack)} >= set(CANONICAL),

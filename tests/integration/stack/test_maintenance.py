@@ -71,7 +71,7 @@ def ended(stack, process, instance):
 
 
 def checks(stack, service):
-    found = httpx.get(f"{stack.consul}/v1/health/checks/{service}", timeout=10).json()
+    found = httpx.get(f"{stack.consul}/v1/health/checks/{service}", timeout=PATIENCE).json()
     return {one["ServiceID"]: one for one in found}
 
 
@@ -167,7 +167,7 @@ def test_an_edge_in_maintenance_is_not_ready_but_answers_whoever_comes(stack, an
 
     assert load.failed == []
     assert last.headers["connection"] == "close"
-    assert is_ready(another_edge)
+    assert eventually(lambda: is_ready(another_edge), within=PATIENCE, what="the edge's readiness")
     assert httpx.get(f"{another_edge}/api/products?limit=1", timeout=10).headers.get("connection") != "close"
 
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from shipper.metering import Meters
 from tests.builders.prometheus import Prometheus
 from tests.builders.promql import everything_asked, panel_queries, recorded, rules
-from tests.builders.shop import a_customer, a_product, an_admin
+from tests.builders.shop import a_customer, a_product, an_admin, ordered, settled
 from tests.builders.waiting import eventually
 
 EXPORTERS = yaml.safe_load((Path(__file__).parents[1] / "monitoring" / "exporters.yml").read_text())
@@ -37,9 +37,9 @@ def told_by_the_shipper():
 def trade(stack):
     """An order, and a question for what is not there."""
     with an_admin(stack) as admin, a_customer(stack) as customer:
-        ordered = customer.ordering((a_product(admin)["id"], 1))
-        assert ordered.status_code == 201, ordered.text
-        assert customer.get("/api/products/999999999").status_code == 404
+        answer = ordered(customer, (a_product(admin)["id"], 1))
+        assert answer.status_code == 201, answer.text
+        assert settled(lambda: customer.get("/api/products/999999999")).status_code == 404
 
 
 @pytest.fixture(scope="module")

@@ -51,8 +51,8 @@ def test_the_printed_commands_work_when_pasted(stack):
 
     shelves, login = examples(stack)
 
-    eventually(lambda: len(pasted(shelves)) == 3, within=45)  # another test may just have killed a service
-    eventually(lambda: pasted(login).get("token_type") == "Bearer", within=45)
+    eventually(lambda: len(pasted(shelves)) == 3, within=90)  # another test may just have killed a service
+    eventually(lambda: pasted(login).get("token_type") == "Bearer", within=90)
 
 
 @pytest.mark.parametrize("service", METHODS)

@@ -18,6 +18,9 @@ CALL_SECONDS = 0.1
 CAPACITY = SERVERS / CALL_SECONDS
 SECONDS = 3.0
 ORDER_EVERY = 10
+LATE_SECONDS = 0.2
+TRIES = 5
+"""A machine that stops offers what was due meanwhile all at once, which is another load: then it is offered again."""
 
 
 @pytest.fixture
@@ -45,12 +48,15 @@ class Load:
         self.statuses = Counter()
         self.served = 0
         self.took = 0.0
+        self.worst_lateness = 0.0
 
     async def offer(self, rate, seconds):
         began = time.monotonic()
         asked = []
         for number in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+            due = began + number / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            self.worst_lateness = max(self.worst_lateness, time.monotonic() - due)
             kind = "order" if number % ORDER_EVERY == 0 else "read"
             asked.append(asyncio.create_task(self._ask(kind)))
         await asyncio.gather(*asked)
@@ -70,7 +76,7 @@ class Load:
         return self.statuses[kind, 200] / asked
 
 
-async def test_under_three_times_its_capacity_a_service_goes_on_serving_and_orders_come_first():
+async def under_three_times_its_capacity():
     parts = collaborators(Limited(), rate_scale=1000.0)
     object.__setattr__(parts, "admission", Admission(LimitPolicy(least=8, slower=1.6, slack=0.01, growth=0.02)))
     parts.admission.start()
@@ -84,9 +90,17 @@ async def test_under_three_times_its_capacity_a_service_goes_on_serving_and_orde
             load = await Load(client).offer(3 * CAPACITY, SECONDS)
     finally:
         parts.admission.stop()
+    assert parts.admission.limit_of("order").in_flight == 0
+    return load
+
+
+async def test_under_three_times_its_capacity_a_service_goes_on_serving_and_orders_come_first():
+    for _ in range(TRIES):
+        load = await under_three_times_its_capacity()
+        if load.worst_lateness < LATE_SECONDS:
+            break
 
     assert {status for _, status in load.statuses} == {200, 503}
     assert load.served / load.took >= 0.5 * CAPACITY
     assert load.success("order") > load.success("read")
     assert load.success("order") >= 0.9
-    assert parts.admission.limit_of("order").in_flight == 0

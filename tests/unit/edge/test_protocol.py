@@ -20,6 +20,7 @@ from tests.builders.waiting import eventually_async
 
 NUMBERS = count()
 RECEPTIONS = []
+SLOW_MAY_END = []
 LARGE = 8_000_000
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -36,7 +37,7 @@ async def answer(request):
             await request.receive_body()
             return json_response({"length": len(request.body)})
         case "/slow":
-            await asyncio.sleep(0.5)
+            await SLOW_MAY_END[-1].wait()
             return json_response({})
         case "/large":
             return raw(b"x" * LARGE)
@@ -52,6 +53,7 @@ async def a_server(**config: float) -> AsyncIterator[int]:
         {"REQUEST_TIMEOUT": 0.5, "RESPONSE_TIMEOUT": 3, "KEEP_ALIVE_TIMEOUT": 1, "REQUEST_MAX_SIZE": 1000} | config
     )
     app.handler = answer
+    SLOW_MAY_END.append(asyncio.Event())
     RECEPTIONS.append(reception_of(app))
 
     @app.exception(Exception)
@@ -82,7 +84,7 @@ async def exchange(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
     sending = asyncio.create_task(send())
     answer = b""
     try:
-        while chunk := await asyncio.wait_for(reader.read(65536), 2):
+        while chunk := await asyncio.wait_for(reader.read(65536), 15):
             answer += chunk
             if pause:
                 sending.cancel()
@@ -148,7 +150,7 @@ def test_a_connection_that_is_over_leaves_nothing_for_the_collector(sent):
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.write(sent)
-                await eventually_async(lambda: seen.open_connections == 1, within=10)
+                await eventually_async(lambda: seen.open_connections == 1)
                 await asyncio.sleep(0.2)
                 its_own = weakref.ref(next(iter(seen._guests)).heads)
                 writer.close()
@@ -216,10 +218,10 @@ def test_a_body_larger_than_the_limit_is_refused():
 def test_a13_a_header_that_drips_is_cut_off_by_the_clock_that_began_with_its_first_byte():
     began = time.monotonic()
 
-    answer = ask(GET, *[b"X: 1\r\n"] * 20, pause=0.1)
+    answer = ask(GET, *[b"X: 1\r\n"] * 200, pause=0.1)
 
     assert statuses(answer) == [408]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("drip", [b"", b"a"], ids=["stays away", "drips"])
@@ -227,7 +229,7 @@ def test_a13_a_body_that_does_not_come_in_time_is_told_so_and_then_not_waited_fo
     sent = POST + b"Content-Length: 100\r\n\r\n"
     patient = {"REQUEST_TIMEOUT": 3, "RESPONSE_TIMEOUT": 30, "KEEP_ALIVE_TIMEOUT": 30}
 
-    assert statuses(until_cut(sent, drip, within=5.5, **patient)) == [408]
+    assert statuses(until_cut(sent, drip, within=20, **patient)) == [408]
 
 
 def test_a13_a_body_that_drips_is_the_clients_fault():
@@ -240,7 +242,7 @@ def test_a13_a_body_that_drips_is_the_clients_fault():
 def test_a_body_that_comes_after_its_answer_keeps_no_connection_open(drip):
     sent = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
 
-    assert statuses(until_cut(sent, drip, within=2.5)) == [404]
+    assert statuses(until_cut(sent, drip, within=15, KEEP_ALIVE_TIMEOUT=60, RESPONSE_TIMEOUT=60)) == [404]
 
 
 def test_a_request_after_a_body_that_nobody_waited_for_is_answered():
@@ -294,14 +296,14 @@ def test_who_has_said_nothing_is_closed_sooner_than_who_was_served():
 
 def test_a14_who_does_not_read_the_answer_loses_the_connection_and_not_who_reads_it(caplog):
     async def scenario() -> tuple[int, int]:
-        async with a_server(RESPONSE_TIMEOUT=0.5) as port:
+        async with a_server(RESPONSE_TIMEOUT=3, KEEP_ALIVE_TIMEOUT=60) as port:
             slow, fast = [await small_buffered(port) for _ in range(2)]
             for _, writer in (slow, fast):
                 writer.write(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
             whole = len(await fast[0].readexactly(LARGE))
             writer_side = slow[1].transport
             writer_side.pause_reading()
-            await eventually_async(lambda: RECEPTIONS[-1].open_connections == 1, within=10)
+            await eventually_async(lambda: RECEPTIONS[-1].open_connections == 1)
             writer_side.resume_reading()
             part = len(await until_the_end(slow[0]))
             for _, writer in (slow, fast):
@@ -363,9 +365,11 @@ def test_when_all_places_are_taken_the_slowest_client_gives_up_its_own(sent, tol
 def test_a_connection_too_many_is_told_to_come_back_while_all_others_are_being_served():
     async def scenario(port, lines):
         busy = [await arrival(port, lines, b"GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") for _ in "ab"]
-        await asyncio.sleep(0.1)
+        await eventually_async(lambda: RECEPTIONS[-1].requests == len(busy))
         newcomer = await arrival(port, lines, GET + b"\r\n")
-        return await asyncio.gather(*(until_the_end(line[0]) for line in (*busy, newcomer)))
+        told = await until_the_end(newcomer[0])
+        SLOW_MAY_END[-1].set()
+        return [*(await asyncio.gather(*(until_the_end(line[0]) for line in busy))), told]
 
     *busy, newcomer = full_house(scenario)
 
@@ -382,7 +386,7 @@ def test_an_answer_given_while_draining_ends_its_connection():
             first = await reader.readuntil(b"}")
             RECEPTIONS[-1].drain()
             writer.write(GET + b"\r\n")
-            last = await asyncio.wait_for(reader.read(), 3)
+            last = await asyncio.wait_for(reader.read(), 12)
             writer.close()
             return first, last
 
@@ -399,7 +403,7 @@ def test_a_second_head_that_drips_is_cut_off_though_its_connection_might_have_id
             writer.write(GET + b"\r\n")
             await reader.readuntil(b"}")
             writer.write(GET)
-            last = await asyncio.wait_for(reader.read(), 3)
+            last = await asyncio.wait_for(reader.read(), 12)
             writer.close()
             return last
 
@@ -414,7 +418,7 @@ def test_who_is_slow_has_little_time_once_the_worker_drains(sent):
             writer.write(sent)
             await asyncio.sleep(0.2)
             RECEPTIONS[-1].drain()
-            last = await asyncio.wait_for(until_the_end(reader), 2 * LEAVING_SECONDS)
+            last = await asyncio.wait_for(until_the_end(reader), 6 * LEAVING_SECONDS)
             writer.close()
             return last
 

@@ -384,7 +384,7 @@ async def test_one_that_hangs_is_cut_by_the_routes_deadline(packages, an_edge, p
             ended.set()
 
     packages.offer(hang=a_plugin(hang, place))
-    async with an_edge(named("hang", deadline=0.1)) as client:
+    async with an_edge(named("hang", deadline=1.0)) as client:
         answered = await client.get(PRODUCT)
 
     assert (answered.status_code, answered.json()["code"]) == (503, "deadline.passed")

@@ -1,5 +1,6 @@
 import asyncio
 import socket
+import time
 
 import pytest
 
@@ -168,7 +169,7 @@ async def test_a_dead_notification_service_takes_nothing_from_an_order():
     headers = {"Authorization": f"Bearer {a_token()}"}
     async with serving(parts) as client:
         waiting = [asyncio.create_task(client.get("/api/notifications", headers=headers)) for _ in range(90)]
-        await eventually_async(lambda: parts.admission.limit_of("notification").in_flight >= 90, within=20)
+        await eventually_async(lambda: parts.admission.limit_of("notification").in_flight >= 90)
         order = {"items": [{"product_id": 1, "quantity": 1}]}
         ordered = await client.post("/api/orders", json=order, headers=headers | {"Idempotency-Key": "k"})
         for task in waiting:
@@ -180,14 +181,13 @@ async def test_a_dead_notification_service_takes_nothing_from_an_order():
 
 async def test_letting_in_costs_next_to_nothing():
     limit = Admission().limit_of("catalog")
-    loop = asyncio.get_running_loop()
 
     def seconds():
-        began = loop.time()
+        began = time.thread_time()
         for _ in range(10_000):
             limit.admits(3)
             limit.enter()
             limit.leave("read", 0.001)
-        return (loop.time() - began) / 10_000
+        return (time.thread_time() - began) / 10_000
 
     assert min(seconds() for _ in range(5)) < 8e-6

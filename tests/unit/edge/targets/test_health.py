@@ -1,6 +1,7 @@
 import pytest
 from redis.exceptions import ConnectionError as RedisIsAway
 
+from edge import readiness as looking
 from edge.rpc.failures import NotExecuted
 from tests.fakes.edge import FakeHealth, FakeRedis, FakeRpc, collaborators, serving
 
@@ -80,7 +81,8 @@ async def test_who_is_not_ready_says_so_in_a_problem_document_at_once():
     assert len(rpc.calls) == asked
 
 
-async def test_many_askers_share_one_look():
+async def test_many_askers_share_one_look(monkeypatch):
+    monkeypatch.setattr(looking, "FRESH_SECONDS", 60.0)
     rpc = Services()
     async with serving(collaborators(rpc)) as client:
         for _ in range(5):

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from edge.discovery.table import Instance, InstanceTable
+from edge.status import siblings
 from edge.status.sight import Sight
 from tests.fakes.edge import ROUTES, collaborators, serving
 
@@ -65,7 +66,8 @@ async def test_without_consul_it_says_so():
         assert (await client.get("/status.json")).json()["instances"] is None
 
 
-async def test_many_who_look_at_once_cost_one_picture():
+async def test_many_who_look_at_once_cost_one_picture(monkeypatch):
+    monkeypatch.setattr(siblings, "KEPT_SECONDS", 60.0)
     async with serving(collaborators()) as client:
         first = (await client.get("/status.json")).json()
         second = (await client.get("/status.json")).json()

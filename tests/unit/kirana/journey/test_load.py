@@ -28,15 +28,15 @@ async def with_server(answer, sources, seconds, seen):
         server.close()
 
 
-def run(answer, count=2, **request):
+def run(answer, count=2, seconds=0.05, **request):
     seen = []
     given = {"method": "GET", "url": "http://x:1", "path": "/a", **request}
     content = request_bytes(**given)
-    return asyncio.run(with_server(answer, [lambda: content] * count, 0.05, seen)), seen
+    return asyncio.run(with_server(answer, [lambda: content] * count, seconds, seen)), seen
 
 
 def test_every_answer_is_counted_with_its_status():
-    measured, seen = run(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    measured, seen = run(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", seconds=1.0)
 
     assert measured.summary()["requests"] == len(seen) > 2
     assert measured.summary()["failed"] == 0

@@ -200,7 +200,7 @@ def test_what_is_known_of_a_call_is_what_the_broker_said_of_its_frame(broker, ve
 def test_a_silence_is_the_services_fault_only_if_the_broker_had_the_call(fate, blamed):
     broker = FakeBroker(fate=fate)
 
-    assert known(broker.call(READ, seconds=0.05).wait()) == (NobodyKnows, blamed)
+    assert known(broker.call(READ, seconds=1.0).wait()) == (NobodyKnows, blamed)
 
 
 def test_an_answer_counts_even_when_its_confirm_never_came():
