@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from edge.rpc.failures import ANSWER_MARGIN, CallFailure, NotExecuted, RemoteRefusal
+from edge.rpc.failures import ANSWER_MARGIN, CallFailure, NotExecuted, OutcomeUnknown, RemoteRefusal
 from edge.rpc.lane import POLICY, FramesNotSpoken, Lane
 from edge.rpc.retries import RetryBudget
 from edge.rpc.singles import Singles
+from shared.contracts.refusals import CODES_OF_NO_ANSWER
 
 if TYPE_CHECKING:
     from edge.rpc.calls import CallContext, RpcReply
@@ -59,26 +60,40 @@ class RpcClient:
         """Call ``method`` with ``arguments`` as its fields.
 
         Raises ``RemoteRefusal`` (the service said no), ``NotExecuted`` or ``OutcomeUnknown``. Repeats once, inside
-        the deadline and the retry budget, what may be repeated: reads, and changes that surely did not happen.
+        the deadline and the retry budget, what may be repeated: reads, changes that surely did not happen, and those
+        that a client gave a key, of which nobody knows: what both runs do is one effect with one answer.
         """
         self._budget.earn()
-        is_repeated = False
+        try:
+            return await self._once(method, arguments, context)
+        except CallFailure as failure:
+            if not self._may_repeat(method, failure, context):
+                raise
+            unknown = failure if method.mutating and isinstance(failure, OutcomeUnknown) else None
+        self.counts["retries"] += 1
+        await asyncio.sleep(self._dice.uniform(*RETRY_PAUSE))
+        try:
+            return await self._once(method, arguments, context)
+        except RemoteRefusal as refusal:
+            if unknown and refusal.code in CODES_OF_NO_ANSWER:
+                raise unknown from refusal
+            raise
+        except CallFailure as failure:
+            raise unknown or failure from failure
+
+    async def _once(self, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
+        """One try; a second one only where the first showed that the service knows no frames."""
         while True:
             try:
                 return await self._way(method.service, context).call(method, arguments, context=context)
             except FramesNotSpoken:
                 self._note_stock(method.service)
-                continue
             except RemoteRefusal as refusal:
                 self._note_fault(method, refusal)
                 raise
             except CallFailure as failure:
                 self.counts[type(failure).__name__] += 1
-                if is_repeated or not self._may_repeat(method, failure, context):
-                    raise
-            is_repeated = True
-            self.counts["retries"] += 1
-            await asyncio.sleep(self._dice.uniform(*RETRY_PAUSE))
+                raise
 
     async def close(self, *, drain: float) -> None:
         """Take no more calls; wait ``drain`` seconds for those that are out."""
@@ -87,10 +102,15 @@ class RpcClient:
     def _may_repeat(self, method: Method, failure: CallFailure, context: CallContext) -> bool:
         return (
             failure.is_repeatable
-            and (isinstance(failure, NotExecuted) or not method.mutating)
+            and (isinstance(failure, NotExecuted) or not method.mutating or self._has_one_effect(method, context))
             and context.deadline.remaining() > SHORTEST_RETRY
             and self._budget.spend()
         )
+
+    def _has_one_effect(self, method: Method, context: CallContext) -> bool:
+        """Whether two runs are as good as one: a client gave a key, and the service keeps the answer under it."""
+        speaks_frames = self._policy is not None and method.service not in self._stock
+        return context.fingerprint is not None and method.keeps_answer and speaks_frames
 
     def _way(self, service: str, context: CallContext) -> Lane | Singles:
         """Raises ``NotExecuted`` when there is none."""

@@ -56,6 +56,7 @@ class Link:
         self._requests: aiormq.Channel | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._silent_since: float | None = None
+        self._idle_since = 0.0
         self._unconfirmed = Bulkhead(limit=UNCONFIRMED, queue=UNCONFIRMED_WAITING)
         self._out: Counter[str] = Counter()
         self._crowded: set[str] = set()
@@ -106,6 +107,8 @@ class Link:
                 self._leave(routing_key)
 
     def _enter(self, routing_key: str) -> None:
+        if self._silent_since is not None and not self._out:
+            self._silent_since += time.monotonic() - self._idle_since  # nothing was awaited, so nobody was silent
         self._out[routing_key] += 1
         if self._out[routing_key] > 1:
             self._crowded.add(routing_key)
@@ -115,6 +118,8 @@ class Link:
         if not self._out[routing_key]:
             del self._out[routing_key]
             self._crowded.discard(routing_key)
+            if not self._out:
+                self._idle_since = time.monotonic()
 
     async def _publish(self, body: bytes, routing_key: str, properties: Basic.Properties, *, patience: float) -> None:
         if self.lost.done():

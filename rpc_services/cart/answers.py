@@ -20,9 +20,8 @@ import redis
 from rpc_services.cart.domain import Owner
 from rpc_services.cart.shards import Shards, reaching
 from shared.contracts import known_refusals
-from shared.contracts.refusals import KeyReused, OutcomeUnknown, Refusal, StillRunning, Unavailable
+from shared.contracts.refusals import NOT_ANSWERS, KeyReused, OutcomeUnknown, Refusal, StillRunning, Unavailable
 from shared.messaging.call import Call
-from shared.messaging.transactions import NOT_ANSWERS
 from shared.values.times import Clock
 
 MEMORY = timedelta(hours=24)

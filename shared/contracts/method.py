@@ -29,7 +29,8 @@ class Nothing(Answer, frozen=True, kw_only=True):
 class Method:
     """One RPC method.
 
-    ``mutating`` methods carry an operation id, so that a repetition has one effect.
+    ``mutating`` methods carry an operation id, so that a repetition has one effect. Those without ``keeps_answer`` give
+    secrets, of which nothing is kept: a repetition runs again.
     ``operator_only`` methods are closed to the edge by the broker's topic permissions.
     """
 
@@ -38,6 +39,7 @@ class Method:
     request: type[Request]
     answer: Any
     mutating: bool = False
+    keeps_answer: bool = True
     operator_only: bool = False
 
     @property
@@ -70,9 +72,26 @@ class Methods:
         """Declare a method without effects: it may be retried freely."""
         return self._declare(Method(self.service, name, request, answer, operator_only=operator_only))
 
-    def changes(self, name: str, request: type[Request], answer: Any, *, operator_only: bool = False) -> Method:
-        """Declare a mutating method: it honours operation ids."""
-        return self._declare(Method(self.service, name, request, answer, mutating=True, operator_only=operator_only))
+    def changes(
+        self,
+        name: str,
+        request: type[Request],
+        answer: Any,
+        *,
+        keeps_answer: bool = True,
+        operator_only: bool = False,
+    ) -> Method:
+        """Declare a mutating method: it honours operation ids, unless it keeps no answer."""
+        method = Method(
+            self.service,
+            name,
+            request,
+            answer,
+            mutating=True,
+            keeps_answer=keeps_answer,
+            operator_only=operator_only,
+        )
+        return self._declare(method)
 
     def _declare(self, method: Method) -> Method:
         if method.name == frames.BATCH:

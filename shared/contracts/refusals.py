@@ -77,6 +77,12 @@ class Internal(Refusal):
     sentence = "Something went wrong on our side. The request id finds the details in the logs."
 
 
+NOT_ANSWERS = (Unavailable, DeadlinePassed, StillRunning, OutcomeUnknown, Internal)
+"""Refusals that say "not now": they are never remembered as the answer of an operation."""
+
+CODES_OF_NO_ANSWER = frozenset(refusal.code for refusal in NOT_ANSWERS)
+
+
 class StaleVersion(Refusal):
     """An If-Match or ``expected_version`` did not name the current version (``details['version']``)."""
 

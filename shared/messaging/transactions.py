@@ -17,11 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from shared.contracts.refusals import (
+    NOT_ANSWERS,
     DeadlinePassed,
-    Internal,
-    OutcomeUnknown,
     Refusal,
-    StillRunning,
     Unavailable,
 )
 from shared.messaging import operations
@@ -41,9 +39,6 @@ from shared.persistence.faults import committing, is_conflict, working
 log = structlog.get_logger()
 
 T = TypeVar("T")
-
-NOT_ANSWERS = (Unavailable, DeadlinePassed, StillRunning, OutcomeUnknown, Internal)
-"""Refusals that say "not now": they are never remembered as the answer of an operation."""
 
 ATTEMPTS = 3
 WAIT_STEP_SECONDS = 0.1
@@ -228,6 +223,3 @@ def _has_gone() -> bool:
 def _check_deadline() -> None:
     if _has_gone():
         raise DeadlinePassed
-
-
-__all__ = ["NOT_ANSWERS", "Scope"]

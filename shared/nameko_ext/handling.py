@@ -15,10 +15,9 @@ from msgspec.structs import replace
 
 from shared.contracts import parked
 from shared.contracts.events import Event
-from shared.contracts.refusals import Refusal
+from shared.contracts.refusals import NOT_ANSWERS, Refusal
 from shared.messaging import inbox
 from shared.messaging.call import Call, current, serving
-from shared.messaging.transactions import NOT_ANSWERS
 from shared.nameko_ext import topology, tracing
 from shared.nameko_ext.broker import message_like
 from shared.nameko_ext.container import Work

@@ -11,9 +11,16 @@ from eventlet.support.greenlets import GreenletExit
 from nameko.exceptions import BadRequest
 
 from shared.contracts import headers
-from shared.contracts.refusals import DeadlinePassed, Internal, OutcomeUnknown, Refusal, StillRunning, Unavailable
+from shared.contracts.refusals import (
+    CODES_OF_NO_ANSWER,
+    DeadlinePassed,
+    Internal,
+    OutcomeUnknown,
+    Refusal,
+    StillRunning,
+    Unavailable,
+)
 from shared.messaging.call import Call, serving
-from shared.messaging.transactions import NOT_ANSWERS
 from shared.metrics.counting import running
 from shared.metrics.outcomes import outcome_of
 from shared.nameko_ext import outcomes, tracing
@@ -34,7 +41,6 @@ GRACE_SECONDS = 0.5  # the database gives up at the deadline and must have time 
 LONGEST_CALL_SECONDS = 300.0  # of a call without a deadline, such as an operator's
 
 NOT_DONE_BY_THIS_RUN = (Unavailable, DeadlinePassed, StillRunning)
-CODES_OF_NO_ANSWER = frozenset(refusal.code for refusal in NOT_ANSWERS)
 
 _overdue = Overdue()
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 
@@ -17,6 +18,7 @@ LONGEST_THOUGHT_SECONDS = 0.3
 """Nobody buys without looking: a shop that has nothing but its customers to attend to starts and mends nothing."""
 
 SHARE_OF_CANCELLATIONS = 0.3
+MOST_EXPLAINED = 5
 
 
 class GaveUp(Exception):
@@ -39,6 +41,7 @@ class Shoppers:
         self.statuses = Counter()
         self.done = Counter()
         self.slowest = 0.0
+        self._refused_ids = []
 
     @contextmanager
     def running(self):
@@ -50,6 +53,12 @@ class Shoppers:
             self._stop.set()
             for thread in self._threads:
                 thread.join(PATIENCE_SECONDS * 4)
+
+    def refusals(self):
+        """What the shop's processes wrote of the requests that it did not answer well, for whoever must know why."""
+        spools = sorted(Path(self._stack.spool).glob("*.jsonl"))
+        lines = (line for spool in spools for line in spool.read_text(encoding="utf-8").splitlines())
+        return "\n".join(line for line in lines if any(each in line for each in self._refused_ids[:MOST_EXPLAINED]))
 
     def write(self, path):
         path.write_text("".join(json.dumps(each) + "\n" for each in self.acknowledged))
@@ -122,6 +131,8 @@ class Shoppers:
             return None
         self.slowest = max(self.slowest, time.monotonic() - start)
         is_problem = answer.status_code >= httpx.codes.BAD_REQUEST
+        if is_problem:
+            self._refused_ids.append(answer.headers["x-request-id"])
         self.statuses[f"{answer.status_code} {answer.json()['code']}" if is_problem else answer.status_code] += 1
         return answer
 

@@ -92,7 +92,7 @@ def test_edge_and_catalog_are_replaced_under_load_and_nobody_sees_a_failure(fron
     assert catalog["full"]["canary"]["total"] > 0
     assert edge["trial"]["canary"]["failed"] == catalog["trial"]["canary"]["failed"] == 0
     assert not shoppers.lies
-    assert set(shoppers.statuses) == {200, 201}
+    assert set(shoppers.statuses) == {200, 201}, shoppers.refusals()
     after = pids(fronted)
     assert {name for name in ("edge", "catalog-1", "order-1") if before[name] != after[name]} == {"edge", "catalog-1"}
     assert not {"edge-canary", "catalog-canary"} & set(after)
@@ -113,7 +113,7 @@ def test_a_version_that_errs_is_taken_back_and_what_it_could_not_read_the_old_on
     assert done.returncode == 13, done.stdout + done.stderr
     assert "was taken back" in done.stderr
     assert not shoppers.lies
-    assert set(shoppers.statuses) == {200, 201}
+    assert set(shoppers.statuses) == {200, 201}, shoppers.refusals()
     assert (pids(fronted)["edge"], started_with(fronted, "edge")) == before
     assert "edge-canary" not in pids(fronted)
     assert front.weight(Home(fronted.home)) == 0
@@ -161,7 +161,7 @@ def test_a_deployment_that_is_killed_or_called_off_ends_with_the_old_version_and
     assert front.weight(Home(settled.home)) == 0
     assert pids(settled) == before
     assert not shoppers.lies
-    assert set(shoppers.statuses) == {200, 201}
+    assert set(shoppers.statuses) == {200, 201}, shoppers.refusals()
 
 
 def test_a_version_that_does_not_start_gets_no_traffic_and_the_old_one_serves_on(fronted, shoppers, tmp_path):
@@ -173,7 +173,7 @@ def test_a_version_that_does_not_start_gets_no_traffic_and_the_old_one_serves_on
 
     assert done.returncode == 7, done.stdout + done.stderr
     assert not shoppers.lies
-    assert set(shoppers.statuses) == {200, 201}
+    assert set(shoppers.statuses) == {200, 201}, shoppers.refusals()
     assert "edge-canary" not in pids(fronted)
 
 

@@ -1,5 +1,6 @@
 # ruff: noqa: ARG002 - a fake takes what the real one takes
 import asyncio
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -8,10 +9,11 @@ from msgspec import Raw
 from edge.rpc.calls import CallContext, Deadline
 from edge.rpc.client import RpcClient
 from edge.rpc.consumers import Consumers
-from edge.rpc.failures import Blame, CallFailure, NotExecuted, OutcomeUnknown
+from edge.rpc.failures import Blame, CallFailure, NotExecuted, OutcomeUnknown, RemoteRefusal
 from edge.rpc.pending import Pending
 from shared.contracts.frames import REPLIES, FramedReply, read_calls, write_replies
 from shared.contracts.method import Method, Request
+from shared.contracts.refusals import KeyReused, StillRunning, Unavailable
 
 
 class Anything(Request):
@@ -20,6 +22,8 @@ class Anything(Request):
 
 READ = Method("catalog", "get_product", Anything, None)
 CHANGE = Method("catalog", "create_product", Anything, None, mutating=True)
+SECRET = Method("catalog", "issue_tokens", Anything, None, mutating=True, keeps_answer=False)
+LOST = OutcomeUnknown("lost", blame=Blame.BROKER)
 
 
 class AtOnce:
@@ -37,10 +41,14 @@ class FakeLink:
         self.script = list(script)
         self.published = 0
         self.answers_first = False
+        self.refusal = None
 
     async def publish(self, body, routing_key, properties, *, patience):
         self.published += 1
-        replies = [FramedReply(call.id, Raw(b'"done"'), Raw(b"null")) for call in read_calls(body)]
+        answer = (
+            (Raw(b"null"), Raw(json.dumps(self.refusal).encode())) if self.refusal else (Raw(b'"done"'), Raw(b"null"))
+        )
+        replies = [FramedReply(call.id, *answer) for call in read_calls(body)]
         known = SimpleNamespace(correlation_id=None, headers={}, message_type=REPLIES)
         message = SimpleNamespace(body=write_replies(replies), header=SimpleNamespace(properties=known))
         if self.answers_first:
@@ -58,10 +66,9 @@ def a_client(*script: CallFailure) -> tuple[RpcClient, FakeLink]:
     return client, link
 
 
-def call(client: RpcClient, method: Method = READ, *, seconds: float = 5.0):
-    return asyncio.run(
-        client.call(method, {}, context=CallContext(request_id="r", deadline=Deadline.after(seconds), route="t"))
-    )
+def call(client: RpcClient, method: Method = READ, *, seconds: float = 5.0, **known: str):
+    context = CallContext(request_id="r", deadline=Deadline.after(seconds), route="t", **known)
+    return asyncio.run(client.call(method, {}, context=context))
 
 
 def test_a_call_is_answered():
@@ -94,6 +101,66 @@ def test_a_second_try_that_works_is_as_good_as_a_first():
     client, _ = a_client(OutcomeUnknown("lost", blame=Blame.BROKER))
 
     assert call(client).result == "done"
+
+
+KEYED = {"operation_id": "user/key", "fingerprint": "of the request"}
+
+
+def test_a_change_with_a_key_of_which_nobody_knows_is_tried_again_for_both_have_one_effect():
+    client, link = a_client(LOST)
+
+    assert call(client, CHANGE, **KEYED).result == "done"
+    assert link.published == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "known"),
+    [(CHANGE, {"operation_id": "request/1"}), (SECRET, KEYED)],
+    ids=["without a key", "of whose answer nothing is kept"],
+)
+def test_no_other_change_of_which_nobody_knows_is_tried_again(method, known):
+    client, link = a_client(LOST)
+
+    with pytest.raises(OutcomeUnknown):
+        call(client, method, **known)
+    assert link.published == 1
+
+
+def test_what_stock_nameko_may_have_done_is_not_tried_again():
+    client, link = a_client()
+    client._note_stock("catalog")
+    sent = []
+
+    async def lose(body, *_, **__):
+        sent.append(body)
+        raise LOST
+
+    link.publish = lose
+
+    with pytest.raises(OutcomeUnknown):
+        call(client, CHANGE, **KEYED)
+    assert len(sent) == 1
+
+
+def test_what_nobody_knows_stays_so_though_the_second_try_surely_did_nothing():
+    client, link = a_client(LOST, NotExecuted("nacked", blame=Blame.SERVICE))
+
+    with pytest.raises(OutcomeUnknown):
+        call(client, CHANGE, **KEYED)
+    assert link.published == 2
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [(Unavailable(), OutcomeUnknown), (StillRunning(), OutcomeUnknown), (KeyReused(), RemoteRefusal)],
+)
+def test_a_refusal_of_the_second_try_counts_only_if_it_is_the_answer_of_both(refusal, told):
+    client, link = a_client(LOST)
+    link.refusal = refusal.to_wire()
+
+    with pytest.raises(told):
+        call(client, CHANGE, **KEYED)
+    assert link.published == 2
 
 
 def test_when_everything_fails_only_a_tenth_is_repeated():
