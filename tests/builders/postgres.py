@@ -4,15 +4,16 @@ import itertools
 import os
 import shutil
 import signal
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
+import psutil
 import psycopg2
 
 from kirana.stack.packages import postgres_programs
 from kirana.stack.postgres import RUN_AS
 from shared.persistence.engine import build_engine
 from shared.persistence.migrations import migrate
-from tests.builders.servers import Server
+from tests.builders.servers import ENDING_SECONDS, Server
 
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=128MB")
 
@@ -35,6 +36,15 @@ class Postgres(Server):
             shutil.chown(self.home, self.user)
         options = ["-U", "kirana", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
         self.run(postgres_programs() / "initdb", "-D", self.home / "data", *options)
+
+    def end(self, how=None):
+        """With its children, each in a process group of its own: while one lives, the next server cannot start."""
+        children = []
+        with suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self.process.pid).children(recursive=True) if self.process else []
+        super().end(how)
+        _, alive = psutil.wait_procs(children, timeout=ENDING_SECONDS)
+        assert not alive, alive
 
     def answers(self):
         psycopg2.connect(self.url("postgres")).close()

@@ -11,6 +11,9 @@ from tests.builders.servers import Server, free_port
 from tests.builders.waiting import eventually
 
 VIRTUAL_HOST = "kirana"
+HANDSHAKE_SECONDS = 30
+"""For each step of it, for a busy broker is a slow one; where none listens, that is known at once."""
+
 CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{port}
 loopback_users.guest = true
@@ -83,7 +86,11 @@ class Rabbit(Server):
 
     def connect(self):
         connection = Connection(
-            f"127.0.0.1:{self.port}", userid="guest", password="guest", virtual_host=VIRTUAL_HOST, connect_timeout=2
+            f"127.0.0.1:{self.port}",
+            userid="guest",
+            password="guest",
+            virtual_host=VIRTUAL_HOST,
+            connect_timeout=HANDSHAKE_SECONDS,
         )
         try:
             connection.connect()

@@ -15,7 +15,7 @@ import pytest
 from tests.builders.postgres import Postgres
 from tests.builders.rabbitmq import Rabbit
 from tests.builders.waiting import eventually
-from tests.contract.caller import Caller
+from tests.contract.caller import Caller, NoReply
 
 HERE = Path(__file__).parent
 
@@ -41,7 +41,7 @@ class Running:
     def lives(self) -> bool:
         return self.process.poll() is None
 
-    def end(self, how: signal.Signals = signal.SIGTERM, *, seconds: float = 30) -> int:
+    def end(self, how: signal.Signals = signal.SIGTERM, *, seconds: float = 60) -> int:
         if self.lives:
             self.process.send_signal(how)
         return self.process.wait(seconds)
@@ -96,7 +96,7 @@ def demo(start: Callable[..., Running], rabbit: Rabbit) -> Running:
 
 
 def is_well(rabbit: Rabbit, service: str) -> bool:
-    """Asked over the wire, as anybody would; a broker that is away or has no such queue is a no.
+    """Asked over the wire, as anybody would; a broker that is away or has no such queue is a no, as is a lost call.
 
     A queue is declared before it is bound, and what is published between the two is dropped: only a consumer, who
     comes after both, says that a call would arrive.
@@ -106,8 +106,8 @@ def is_well(rabbit: Rabbit, service: str) -> bool:
             caller = Caller(connection)
             if not caller.consumers(f"rpc-{service}"):
                 return False
-            return bool(caller.call(f"{service}.check_health").result["ok"])
-    except rabbit.not_yet:
+            return bool(caller.wait(caller.ask(f"{service}.check_health"), seconds=10).result["ok"])
+    except (*rabbit.not_yet, NoReply):
         return False
 
 

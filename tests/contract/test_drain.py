@@ -9,7 +9,7 @@ import pytest
 
 from tests.builders.waiting import eventually
 
-pytestmark = pytest.mark.takes(30)
+pytestmark = pytest.mark.takes(40)
 
 
 def test_no_call_is_lost_and_none_runs_twice_when_a_replica_is_told_to_go(caller, start, tmp_path):
@@ -23,7 +23,7 @@ def test_no_call_is_lost_and_none_runs_twice_when_a_replica_is_told_to_go(caller
     status = leaver.end()
 
     assert status == 0
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 18
     replies = caller.wait_for_all(asked)
     assert leaver.pid in {reply.result["pid"] for reply in replies}
     lines = [line.split() for line in journal.read_text().splitlines()]
@@ -35,15 +35,15 @@ def test_no_call_is_lost_and_none_runs_twice_when_a_replica_is_told_to_go(caller
 def test_a_replica_that_waits_for_a_stuck_call_gives_up_in_the_end(caller, start):
     stuck = start("-m", "kirana_demo", name="stuck")
     eventually(lambda: _pids(caller) >= {stuck.pid}, what="the second replica")
-    deadline = int((time.time() + 24) * 1000)
-    asked = [caller.ask("demo.sleep", seconds=23, headers={"nameko.deadline": deadline}) for _ in range(4)]
+    deadline = int((time.time() + 35) * 1000)
+    asked = [caller.ask("demo.sleep", seconds=60, headers={"nameko.deadline": deadline}) for _ in range(4)]
     eventually(lambda: caller.depth("rpc-demo") == 0)
 
     started = time.monotonic()
-    stuck.end(seconds=40)
+    stuck.end()
 
-    assert 19 < time.monotonic() - started < 23
-    given_up = [reply.body["error"] for reply in caller.wait_for_all(asked, 60) if reply.body["error"]]
+    assert 19 < time.monotonic() - started < 30
+    given_up = [reply.body["error"] for reply in caller.wait_for_all(asked) if reply.body["error"]]
     assert {error["exc_args"][0] for error in given_up} == {"outcome.unknown"}
 
 

@@ -44,8 +44,8 @@ def test_an_event_of_the_outbox_is_handled_once_and_soon(caller):
 
     caller.call("demo.add_thing", name=name, headers={"nameko.request_id": "request-of-the-event"})
 
-    eventually(lambda: _count(caller, name)["handled"] == 1, within=5, what="the handler")
-    assert _count(caller, name)["unpublished"] == 0
+    eventually(lambda: _count(caller, name)["handled"] == 1, what="the handler")
+    eventually(lambda: _count(caller, name)["unpublished"] == 0, what="the relay's note that the broker has it")
 
 
 def test_the_envelope_and_its_properties_are_as_agreed(caller):
@@ -85,7 +85,7 @@ def test_a_failing_handler_leaves_nothing_behind_and_its_event_climbs_the_ladder
 
     _publish(caller, _envelope(name))
 
-    last = eventually(lambda: caller.take(f"retry.30s.{QUEUE}"), within=20, what="the third step")
+    last = eventually(lambda: caller.take(f"retry.30s.{QUEUE}"), what="the third step")
     assert last.headers["x-kirana-attempt"] == 3
     assert _count(caller, name)["handled"] == 0
     _publish(caller, last.body, key=QUEUE, exchange="", **{"x-kirana-attempt": 3})  # without waiting 30 s
@@ -112,9 +112,13 @@ def test_two_relays_publish_everything_once_and_in_order(caller, start):
     eventually(lambda: caller.consumers("rpc-demo") == 2, what="two replicas")
     queue = caller.channel.queue_declare("", exclusive=True).queue
     caller.channel.queue_bind(queue, "demo.events", "thing.added")
-    name = str(uuid.uuid4())
+    name, added = str(uuid.uuid4()), 0
 
-    caller.wait_for_all([caller.ask("demo.add_thing", name=name) for _ in range(250)])
+    while added < 250:  # all write one row: whom a slow machine lets wait too long for it is told to ask again
+        replies = caller.wait_for_all([caller.ask("demo.add_thing", name=name) for _ in range(250 - added)])
+        refused = [reply.code for reply in replies if reply.body["error"] is not None]
+        assert set(refused) <= {"service.unavailable"}
+        added += len(replies) - len(refused)
 
     eventually(lambda: caller.depth(queue) >= 250, what="all events")
     sequences = [json.loads(caller.take(queue).body)["sequence"] for _ in range(caller.depth(queue))]
@@ -132,4 +136,4 @@ def test_an_event_that_nobody_binds_is_no_obstacle(caller, environment):
         )
     connection.close()
 
-    eventually(lambda: _count(caller, "x")["unpublished"] == 0, within=5, what="the unheard event")
+    eventually(lambda: _count(caller, "x")["unpublished"] == 0, what="the unheard event")

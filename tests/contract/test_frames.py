@@ -57,12 +57,12 @@ def test_the_answers_have_the_layout_that_is_promised(caller):
 
 def test_a_slow_call_holds_none_of_its_mates(caller):
     started = time.monotonic()
-    calls = [a_call("slow", "sleep", seconds=1.5), *(a_call(str(n), text="quick") for n in range(10))]
+    calls = [a_call("slow", "sleep", seconds=6), *(a_call(str(n), text="quick") for n in range(10))]
 
     caller.send_frame("demo", calls)
-    caller.listen_until(lambda: len(caller.replies) == 10)
+    caller.listen_until(lambda: len(caller.replies) >= 10)
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     caller.listen_until(lambda: "slow" in caller.replies)
 
 
@@ -97,9 +97,19 @@ def test_a_change_has_one_effect_and_one_answer_however_often_its_frame_comes(ca
     first = [a_call(f"first {n}", "add_thing", name=name, context=context) for n in range(3)]
     again = [a_call(f"again {n}", "add_thing", name=name, context=context) for n in range(3)]
 
+    def all_are_answered() -> bool:
+        """A first run that takes long outlasts the others' patience: then they ask again, as they are told to."""
+        caller.listen_until(lambda: len(caller.replies) == 6)
+        missing = [call for call in (*first, *again) if caller.replies[call["id"]].still_runs]
+        if missing:
+            for call in missing:
+                del caller.replies[call["id"]]
+            caller.send_frame("demo", missing)
+        return not missing
+
     caller.send_frame("demo", first)
     caller.send_frame("demo", again)
-    caller.listen_until(lambda: len(caller.replies) == 6)
+    eventually(all_are_answered, what="six answers")
 
     assert len({reply.result["id"] for reply in caller.replies.values()}) == 1
     assert sum(not reply.body.get("replayed") for reply in caller.replies.values()) == 1
@@ -174,11 +184,16 @@ def test_what_is_no_frame_is_parked_and_answered_and_harms_nobody(caller, body):
     ids=["unknown", "handler", "batch", "signature", "deadline", "stack", "list", "null"],
 )
 def test_a_bad_call_in_a_frame_is_answered_and_its_mates_are_served(caller, bad, kind):
+    caller.channel.queue_purge(PARKING)
+
     caller.send_frame("demo", [a_call("before", text="x"), bad, a_call("after", text="x")])
     caller.listen_until(lambda: len(caller.replies) == 3)
 
     assert caller.replies["bad"].body["error"]["exc_type"] == kind
     assert caller.replies["before"].result["text"] == caller.replies["after"].result["text"] == "x"
+    if kind != "IncorrectSignature":  # of which only the caller is told: arguments are read when the call is run
+        parked = eventually(lambda: caller.take(PARKING), what="parking")
+        assert [call["id"] for call in json.loads(parked.body)["calls"]] == ["bad"]
 
 
 def test_a_frame_survives_the_death_of_whoever_served_it_and_its_change_is_made_once(caller, rabbit, demo):
@@ -190,7 +205,7 @@ def test_a_frame_survives_the_death_of_whoever_served_it_and_its_change_is_made_
 
     demo.end(signal.SIGKILL)
     demo.again()
-    caller.listen_until(lambda: "change" in caller.replies, seconds=20)
+    caller.listen_until(lambda: "change" in caller.replies)
 
     eventually(lambda: is_well(rabbit, "demo"), what="the demo service")
     assert caller.replies["change"].result["name"] == name
@@ -208,7 +223,7 @@ def test_calls_that_expire_in_the_queue_come_back_to_their_caller_and_are_never_
         frame = caller.send_frame("demo", calls, headers=headers, expiration="300")
         lone = caller.send("demo.echo", b'{"args": ["x"], "kwargs": {}}', headers=headers, expiration="300")
 
-        caller.listen_until(lambda: caller.returned == {frame, lone}, seconds=3)
+        caller.listen_until(lambda: caller.returned == {frame, lone})
     finally:
         demo.again()
         rabbit.ctl("clear_policy", "-p", "kirana", "calls")

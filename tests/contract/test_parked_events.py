@@ -155,7 +155,7 @@ def test_an_event_that_failed_up_the_ladder_is_seen_and_once_mended_handled_exac
 ):
     name = str(uuid.uuid4())
     publish(caller, envelope(name, password="hush"), {})
-    last = eventually(lambda: caller.take(f"retry.30s.{QUEUE}"), within=20, what="the third step")
+    last = eventually(lambda: caller.take(f"retry.30s.{QUEUE}"), what="the third step")
     publish(caller, last.body, {**LAST_ATTEMPT}, key=QUEUE, exchange="")  # without waiting 30 s
     eventually(lambda: caller.depth(PARKING) == 1, what="parking")
 
@@ -225,7 +225,7 @@ def test_an_event_that_fails_again_starts_at_the_foot_of_the_ladder(caller, even
     replayed = events("replay", "--service", "demo", "--yes")
 
     assert replayed.code == 0, replayed.err
-    waiting = eventually(lambda: caller.take(f"retry.5s.{QUEUE}"), within=10, what="the second step")
+    waiting = eventually(lambda: caller.take(f"retry.5s.{QUEUE}"), what="the second step")
     assert waiting.headers["x-kirana-attempt"] == 2
     assert json.loads(bytes(waiting.body))["aggregate_id"] == name
 
@@ -314,7 +314,7 @@ def test_two_operators_at_once_lose_and_double_nothing(caller, events, environme
     wanted = [str(uuid.uuid4()) for _ in range(30)]
     for name in wanted:
         publish(caller, envelope(name), LAST_ATTEMPT, key=QUEUE, exchange="")
-    eventually(lambda: caller.depth(PARKING) == len(wanted), within=20, what="parking of all")
+    eventually(lambda: caller.depth(PARKING) == len(wanted), what="parking of all")
     broken_handler()
 
     with ThreadPoolExecutor(4) as people:
@@ -325,7 +325,7 @@ def test_two_operators_at_once_lose_and_double_nothing(caller, events, environme
 
     assert counts == [len(wanted)] * 2
     assert 0 in {each.code for each in done}
-    eventually(lambda: all(handled(environment, name) == 1 for name in wanted), within=20, what="every event")
+    eventually(lambda: all(handled(environment, name) == 1 for name in wanted), what="every event")
     assert caller.depth(PARKING) == 0
 
 

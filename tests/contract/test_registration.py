@@ -69,9 +69,9 @@ def test_a_service_registers_beats_with_its_health_comes_back_when_forgotten_and
     assert registered["name"] == "demo"
     assert [check["ttl"] for check in registered["checks"]] == ["10s"]
     consul.services.clear()
-    eventually(lambda: "demo-seen-1" in consul.services, within=15, what="a new registration")
+    eventually(lambda: "demo-seen-1" in consul.services, what="a new registration")
     assert running.end() == 0
-    assert consul.left == ["demo-seen-1"]
+    eventually(lambda: consul.left == ["demo-seen-1"], what="the farewell, for which the service does not wait long")
 
 
 def test_a_consul_that_is_away_changes_nothing(caller, start):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 
 import pytest
 
@@ -13,24 +14,22 @@ from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
 
 NAMEKO = ("-c", "from nameko.cli import cli; cli()")
+CALLS, EVENTS = "rpc-stocker", "evt-demo-thing.added--stocker.hear"
 PATCHED = "import eventlet; eventlet.monkey_patch()\n"
 
 
 @pytest.fixture(scope="module")
 def stocker(start, rabbit, demo):
     running = start(*NAMEKO, "run", "--define", f"AMQP_URI={rabbit.url}", "kirana_demo.stock_service", name="stocker")
-    caller = Caller(rabbit.connect())
-    eventually(lambda: _depth(rabbit, "rpc-stocker") >= 0, what="the stock service", despite=rabbit.not_yet)
-    caller.connection.close()
+    eventually(lambda: _is_consumed(rabbit, CALLS, EVENTS), what="the stock service", despite=rabbit.not_yet)
     return running
 
 
-def _depth(rabbit, queue: str) -> int:
-    connection = rabbit.connect()
-    try:
-        return int(connection.channel().queue_declare(queue, passive=True).message_count)
-    finally:
-        connection.close()
+def _is_consumed(rabbit, *queues: str) -> bool:
+    """A queue is bound before it is consumed, and there before it is bound."""
+    with closing(rabbit.connect()) as connection:
+        caller = Caller(connection)
+        return all(caller.consumers(queue) for queue in queues)
 
 
 def _python(code: str, rabbit) -> str:
@@ -107,7 +106,7 @@ def test_a_fault_of_a_stock_service_is_internal_here(caller, stocker):
 
 
 def test_a_silent_service_is_an_unknown_outcome_within_the_patience(caller, stocker):
-    assert caller.call("demo.ask", service="stocker", text="hang").code == "outcome.unknown"
+    assert caller.call("demo.ask", service="stocker", text="hang", patience=None).code == "outcome.unknown"
 
 
 def test_a_service_that_never_was_is_unavailable_at_once(caller, demo):
@@ -117,5 +116,5 @@ def test_a_service_that_never_was_is_unavailable_at_once(caller, demo):
 def test_a_stock_event_handler_hears_our_events(caller, stocker):
     caller.call("demo.add_thing", name="for the stock service")
 
-    eventually(lambda: caller.depth("evt-demo-thing.added--stocker.hear") == 0, what="the stock handler")
+    eventually(lambda: caller.depth(EVENTS) == 0, what="the stock handler")
     assert stocker.lives

@@ -100,5 +100,5 @@ def test_direct_reply_to_works_as_well(caller):
     caller.send("demo.echo", b'{"args": ["x"], "kwargs": {}}', reply_to="amq.rabbitmq.reply-to")
 
     while not answers:
-        caller.connection.drain_events(timeout=5)
+        caller.connection.drain_events(timeout=60)
     assert b'"text":"x"' in answers[0].body.encode()

@@ -11,9 +11,14 @@ eventlet.monkey_patch()
 import os  # noqa: E402
 import sys  # noqa: E402
 
+from kirana_demo import NEWS_SECONDS  # noqa: E402
 from kirana_demo.service import Service  # noqa: E402
 from rpc_services.running import run  # noqa: E402
+from shared.contracts import frames  # noqa: E402
+from shared.nameko_ext import remote  # noqa: E402
 from shared.persistence.migrations import migrate  # noqa: E402
+
+frames.RETURN_SECONDS = remote.TELLING_SECONDS = NEWS_SECONDS
 
 if sys.argv[1:] == ["migrate"]:
     migrate("kirana_demo", os.environ["KIRANA_DATABASE_URL"])

@@ -65,24 +65,27 @@ class Counted(Answer, frozen=True, kw_only=True):
 
 
 class Ask(Request, frozen=True, kw_only=True):
+    """Without ``patience`` it is the one that every service has by default."""
+
     service: str
     text: str
+    patience: float | None = 20.0
 
 
 class Onward(msgspec.Struct, frozen=True, kw_only=True):
-    """A call to make ``after`` so many seconds; ``cut`` seconds later its greenlet is timed out from outside."""
+    """A call to make once the file ``sign`` is there; ``cut`` seconds later its greenlet is timed out from outside."""
 
     method: str
     text: str = "x"
     seconds: float = 0.0
-    after: float = 0.0
+    sign: str = ""
     cut: float | None = None
 
 
 class AskTogether(Request, frozen=True, kw_only=True):
     service: str
     calls: list[Onward]
-    patience: float = 5.0
+    patience: float = 20.0
 
 
 class Told(Answer, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from kirana_demo import contract
 from shared.contracts.refusals import Refusal
 from shared.messaging.call import current, serving
 from shared.nameko_ext import HealthReport, Outbox, Remote, RemoteService, Ticker, Transactions, on_event, rpc
+from shared.nameko_ext.remote import PATIENCE
 
 
 class Remotes(Remote):
@@ -89,7 +90,8 @@ class Service:
 
     @rpc(contract.ASK)
     def ask(self, request):
-        return self.remotes(request.service).call(contract.SHOUT, contract.Echo(text=request.text))
+        patience = PATIENCE if request.patience is None else timedelta(seconds=request.patience)
+        return self.remotes(request.service).call(contract.SHOUT, contract.Echo(text=request.text), patience=patience)
 
     @rpc(contract.ASK_TOGETHER)
     def ask_together(self, request):
@@ -130,7 +132,8 @@ class Service:
 
 
 def _told(call, remote, onward, patience):
-    eventlet.sleep(onward.after)
+    while onward.sign and not Path(onward.sign).exists():
+        eventlet.sleep(0.05)
     began = time.monotonic()
     answer = code = details = None
     try:

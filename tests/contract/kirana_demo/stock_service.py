@@ -15,7 +15,7 @@ class Stocker:
         if text == "hang":
             import time
 
-            time.sleep(8)
+            time.sleep(30)
         return {"text": text.upper() * times, "user_id": None, "request_id": "", "call_id_stack": []}
 
     @rpc
