@@ -2,6 +2,7 @@ from contextlib import closing
 
 import pytest
 
+from rpc_services.cart import shards as shards_module
 from rpc_services.cart.journal import Journal
 from rpc_services.cart.shards import Shards
 from rpc_services.cart.storage import RedisCarts
@@ -14,6 +15,12 @@ from tests.builders.redis import Redis
 def servers():
     with Redis() as one, Redis() as other:
         yield [one, other]
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch):
+    """A busy machine is no silent Redis. No test here is about one: those that are killed refuse at once."""
+    monkeypatch.setattr(shards_module, "TIMEOUT_SECONDS", 20.0)
 
 
 @pytest.fixture

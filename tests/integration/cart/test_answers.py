@@ -114,7 +114,8 @@ def test_while_the_first_runs_others_are_told_so_unless_the_broker_brings_it_aga
     assert work.runs == 1
 
 
-def test_thirty_at_once_are_run_once_and_answered_the_same(answers, owner):
+def test_thirty_at_once_are_run_once_and_answered_the_same(answers, owner, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", timedelta(seconds=20))
     work, operation_id = Work(), a_call().operation_id
 
     with ThreadPoolExecutor(10) as threads:

@@ -1,6 +1,8 @@
+from datetime import timedelta
+
 import pytest
 
-from shared.messaging.transactions import Scope
+from shared.messaging import transactions
 from tests.builders.postgres import an_engine_of
 from tests.integration.catalog.shop import Shop
 
@@ -13,7 +15,15 @@ def engine(postgres):
 
 @pytest.fixture(scope="session")
 def scope(engine):
-    return Scope(engine, at_once=55)
+    return transactions.Scope(engine, at_once=55)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _patient_with_locks():
+    """Fifty who want one row wait for each other, and on a busy machine for longer than any caller would."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transactions, "DEFAULT_LOCK_LIMIT", timedelta(seconds=30))
+        yield
 
 
 @pytest.fixture

@@ -159,11 +159,11 @@ def test_each_statement_ends_at_the_deadline(scope, how):
     with pytest.raises(DeadlinePassed), a_call(seconds=0.4):
         ask(getattr(scope, how)(), "SELECT 1", "SELECT pg_sleep(10)")
 
-    assert 0.3 < time.monotonic() - started < 2
+    assert 0.3 < time.monotonic() - started < 8
 
 
 def test_limits_end_with_their_statement(scope, engine):
-    with a_call(seconds=0.5), scope.reading() as session:
+    with a_call(seconds=20), scope.reading() as session:
         session.execute(text("SELECT 1"))
 
     with engine.connect() as connection:
@@ -220,15 +220,17 @@ def test_after_a_restart_of_the_database_nobody_notices(scope, postgres):
 
 
 def test_who_finds_no_connection_in_time_is_told_that_nothing_happened(scope):
-    leave = threading.Event()
+    all_there, leave = threading.Barrier(3), threading.Event()
 
     def stay():
         with scope.reading():
-            leave.wait(30)
+            all_there.wait(30)
+            leave.wait(60)
 
     threads = [threading.Thread(target=stay) for _ in range(2)]
     for thread in threads:
         thread.start()
+    all_there.wait(30)
     started = time.monotonic()
     with pytest.raises(DeadlinePassed), a_call(seconds=0.3), scope.reading():
         pass
@@ -239,5 +241,5 @@ def test_who_finds_no_connection_in_time_is_told_that_nothing_happened(scope):
     for thread in threads:
         thread.join()
 
-    assert took < 1
+    assert took < 4, "five seconds are for those without a deadline"
     assert count(scope) == 0

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from edge import app as edge_app
-from edge import lifecycle
+from edge import lifecycle, protocol
 from edge.serving import serve
 from edge.worker import Worker
 from shared.logs import configure
@@ -61,6 +61,7 @@ async def get_product(arguments, _context):
 
 def build():
     lifecycle.SUCCESSION_SECONDS = 0.5
+    protocol.LEAVING_SECONDS = OPTIONS["leaving_seconds"]
     configure(service="edge", instance="an-edge", spool=Path(OPTIONS["logs"]), stdout=None)
     health = Health()
     answers = {name: {"ok": True} for name in ("check_health",)}

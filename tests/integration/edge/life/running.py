@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from edge.protocol import LEAVING_SECONDS
 from tests.builders.servers import free_port
 from tests.builders.waiting import eventually
 
@@ -23,12 +24,13 @@ ROOT = Path(__file__).parents[4]
 class AnEdge:
     """A context manager: the edge runs inside, and can be started again on the same port."""
 
-    def __init__(self, *, sanic=None, **settings):
+    def __init__(self, *, sanic=None, leaving_seconds=LEAVING_SECONDS, **settings):
         self.port = free_port()
         self._home = tempfile.TemporaryDirectory(prefix="kirana-edge-")
         self.home = Path(self._home.name)
         options = {"port": self.port, "drain_seconds": 0.5} | settings
         self._options = {"logs": str(self.home), "settings": options, "sanic": sanic or {}}
+        self._options["leaving_seconds"] = leaving_seconds
         self.process = None
 
     def __enter__(self):
@@ -66,7 +68,7 @@ class AnEdge:
         for pid in self.pids("open"):
             os.kill(pid, signal.SIGTERM)
 
-    def ended(self, within=20):
+    def ended(self, within=60):
         """Its exit status, once it has ended."""
         return self.process.wait(within)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.builders.waiting import eventually_async
 from tests.integration.edge.life.running import AnEdge, Crowd, alone, one_answer, request
 
-pytestmark = pytest.mark.takes(25)
+pytestmark = pytest.mark.takes(40)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_who_has_asked_is_answered_who_comes_is_sent_on_and_then_it_ends(workers
         await asyncio.sleep(0.1)
 
         terminate(edge)
-        await eventually_async(lambda: len(edge.pids("withdrawn")) == workers, within=20)
+        await eventually_async(lambda: len(edge.pids("withdrawn")) == workers)
 
         ready = await alone(edge.port, "/health/ready")
         busy[0][1].write(request("/health/live"))
@@ -33,14 +33,15 @@ def test_who_has_asked_is_answered_who_comes_is_sent_on_and_then_it_ends(workers
         assert b" 503 " in ready
         assert (again[0], again[1]["connection"]) == (200, "close")
         for reader, _ in busy:
-            assert await asyncio.wait_for(reader.read(), 10) == b""
-        answer = await asyncio.wait_for(slow, 10)
+            assert await asyncio.wait_for(reader.read(), 30) == b""
+        answer = await asyncio.wait_for(slow, 30)
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"connection: close" in answer
         for _, writer in busy:
             writer.close()
 
-    with AnEdge(workers=workers, drain_seconds=2.5) as edge:
+    # It drains for longer than it waits for a connection, and that for long: a busy test may ask late.
+    with AnEdge(workers=workers, drain_seconds=9, leaving_seconds=8) as edge:
         asyncio.run(scenario(edge))
         assert edge.ended() == 0
         assert len(edge.pids("closed")) == workers
@@ -55,7 +56,7 @@ def test_who_never_finishes_a_request_holds_nothing_up():
         lines[2][1].write(b"b\r\n")
         await asyncio.sleep(0.1)
         edge.terminate()
-        ends = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in lines)), 6)
+        ends = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in lines)), 9)  # else it is ten
         for _, writer in lines:
             writer.close()
         return ends
@@ -76,7 +77,7 @@ def test_a_request_that_outlasts_all_patience_is_cut_without_a_stack_trace():
 
     with AnEdge(sanic={"GRACEFUL_SHUTDOWN_TIMEOUT": 0.3}) as edge:
         asyncio.run(scenario(edge))
-        assert edge.ended(10) == 0
+        assert edge.ended() == 0
         assert edge.complaints() == []
 
 

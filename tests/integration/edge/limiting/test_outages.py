@@ -16,7 +16,7 @@ from tests.builders.waiting import eventually_async
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = Patience(answer=0.3, opening=0.6)
+PATIENCE = Patience(answer=1.5, opening=3)
 """More than in earnest: on a busy machine a late answer is no sign of an absence."""
 
 LIMIT = Limit("browse", RateClass(quota=40, window=600))
@@ -88,9 +88,9 @@ async def test_nobody_waits_for_a_redis_that_is_away_and_it_is_exact_again_when_
             back_after = time.monotonic() - ended
 
         assert [one["event"] for one in logs] == ["edge.limits_are_local", "edge.limits_are_shared_again"]
-        assert seconds < 0.5
+        assert seconds < 1.2, "nobody of the thirty waited for an answer"
         assert alone == [True] * 9 + [False] * 21  # its half of 40, of which 11 were used before
-        assert back_after < 8
+        assert back_after < 12
         # What Redis was asked as it froze it may have counted, too: that is never too many, and at most one too few.
         assert sum(await take(limiter, 25)) in {19, 20}
 
@@ -108,7 +108,7 @@ async def test_a_redis_that_is_emptied_while_in_use_opens_no_gates(server, proxy
 
 async def test_an_edge_that_starts_without_redis_serves_and_finds_it_later(server, proxy):
     proxy.refuses = True
-    limiter = Limiter(RedisWindows(f"redis://127.0.0.1:{proxy.port}/0"))
+    limiter = Limiter(RedisWindows(f"redis://127.0.0.1:{proxy.port}/0"), patience=PATIENCE)
     await limiter.open()
     assert await take(limiter) == [True]
     assert limiter.is_local

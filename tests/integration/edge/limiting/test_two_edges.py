@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[4]
 CLIENTS = 8
-BACK_SECONDS = 2
+BACK_SECONDS = 8
+"""Within these both edges have found the Redis again. On a busy machine one that had not would admit too many alone."""
 RATES = """
 rates:
   exact: {quota: 30, window: 1}

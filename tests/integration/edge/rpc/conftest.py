@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.rpc import consumers, link
 from tests.builders.rabbitmq import Rabbit
 
 HERE = Path(__file__).parent
@@ -16,6 +17,13 @@ HERE = Path(__file__).parent
 def broker():
     with Rabbit() as server:
         yield server
+
+
+@pytest.fixture
+def a_patient_link(monkeypatch):
+    """For tests whose broker is well: on a busy machine it may be late, and is not to be taken for silent."""
+    monkeypatch.setattr(link, "CONFIRM_SECONDS", 20)
+    monkeypatch.setattr(consumers, "ASKING_SECONDS", 20)
 
 
 @pytest.fixture(scope="module")

@@ -57,19 +57,26 @@ class Plane:
                 name = os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].partition(" ")[0]
                 caller.guard = Guard(caller.client, ("demo",), policy=breaker)
                 ledger = Ledger(caller, self.demo.database, Random(f"{SEED} {name}"))
-                await eventually_async(ledger.answers, within=15, what="an answer before the faults")
+                measuring = asyncio.create_task(ledger.lateness.measure())
+                await eventually_async(ledger.answers, what="an answer before the faults")
                 try:
                     await scenario(ledger)
                     await ledger.settle()
                 finally:
+                    measuring.cancel()
                     print(f"seed {SEED}, {ledger.counted()}, edge {dict(caller.pending.counts)}")
 
         run(work())
+
+    async def are_listening(self, wanted: int) -> bool:
+        """Asked in a thread: whoever waits for an answer must not be late for it."""
+        return await asyncio.to_thread(self.listening) == wanted
 
     def policy(self, definition: str) -> None:
         self.broker.ctl("set_policy", "-p", VIRTUAL_HOST, "calls", "^rpc-", definition)
 
     def listening(self) -> int:
+        """How many; asking takes a connection of its own, and blocks."""
         with closing(self.broker.connect()) as connection:
             return int(connection.channel().queue_declare(QUEUE, passive=True).consumer_count)
 

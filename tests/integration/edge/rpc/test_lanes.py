@@ -6,64 +6,20 @@ import asyncio
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
-from collections import Counter
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
+from edge.rpc import lane
 from edge.rpc.failures import NotExecuted, OutcomeUnknown
 from shared.contracts import frames
 from shared.resilience.coalescing import CoalescingPolicy
 from tests.builders.waiting import eventually, eventually_async
 from tests.integration.edge.rpc.calling import a_caller, a_context, method, run
+from tests.integration.edge.rpc.lanes import Lanes
 
-pytestmark = pytest.mark.takes(50)
-
-HERE = Path(__file__).parent
-MIB = 2**20
-
-
-class Lanes:
-    """The service, to be started, killed and frozen."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.journal = folder / "journal"
-        self.journal.touch()
-        self._url = url
-        self._log = folder / "log"
-        self._processes: list[subprocess.Popen[bytes]] = []
-
-    def start(self, *, workers: int = 64) -> subprocess.Popen[bytes]:
-        environment = {
-            **os.environ,
-            "PYTHONSAFEPATH": "1",
-            "KIRANA_AMQP_URL": self._url,
-            "KIRANA_MAX_WORKERS": str(workers),
-            "KIRANA_INSTANCE": f"lanes-{len(self._processes)}",
-        }
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", str(HERE / "kirana_service.py"), str(self.journal)],
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
-        self._processes.append(process)
-        return process
-
-    def end(self) -> None:
-        for process in self._processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-            process.wait()
-
-    def noted(self) -> Counter[str]:
-        return Counter(self.journal.read_text().split())
+pytestmark = [pytest.mark.takes(50), pytest.mark.usefixtures("a_patient_link")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,7 +53,7 @@ async def until_it_answers(caller) -> None:
             return False
         return bool(caller.consumers.count("lanes"))
 
-    await eventually_async(answers, within=15)
+    await eventually_async(answers)
 
 
 def in_lanes(broker, scenario, **asked) -> None:
@@ -140,12 +96,16 @@ def test_equal_reads_that_meet_share_a_call_and_changes_never_do(broker, lanes):
     in_lanes(broker, scenario)
 
 
-def test_fifty_thousand_calls_in_flight_are_all_answered_each_with_its_own_in_bounded_memory(broker, lanes):
+def test_fifty_thousand_calls_in_flight_are_all_answered_each_with_its_own_in_bounded_memory(
+    broker, lanes, monkeypatch
+):
+    monkeypatch.setattr(lane, "LONGEST_SEND", 600)  # on a busy machine the last of them may be answered late
+
     async def scenario(caller):
         await until_it_answers(caller)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-        calls = [asyncio.create_task(caller.client.call(SAY, say(n), context=a_context(120))) for n in range(50_000)]
+        calls = [asyncio.create_task(caller.client.call(SAY, say(n), context=a_context(300))) for n in range(50_000)]
         answers = await asyncio.gather(*calls)
 
         assert [answer.result["value"] for answer in answers] == list(range(50_000))
@@ -176,23 +136,24 @@ def test_over_its_room_a_lane_refuses_at_once_and_serves_those_who_are_in(broker
     in_lanes(broker, scenario, lanes=CoalescingPolicy(batches=2, batch_size=64, room=100))
 
 
-def test_one_call_of_two_seconds_among_a_thousand_quick_ones_holds_none_of_them_up(broker, lanes):
+def test_one_slow_call_among_a_thousand_quick_ones_holds_none_of_them_up(broker, lanes):
     async def quickest_to_slowest(caller, *, beside: int) -> float:
         slow = [
-            asyncio.create_task(caller.client.call(SAY, say(-n, seconds=2.0), context=a_context(10)))
+            asyncio.create_task(caller.client.call(SAY, say(-n, seconds=30.0), context=a_context(60)))
             for n in range(beside)
         ]
         seconds = []
 
         async def timed(n: int) -> None:
             began = time.perf_counter()
-            await caller.client.call(SAY, say(n, seconds=0.001), context=a_context(10))
+            await caller.client.call(SAY, say(n, seconds=0.001), context=a_context(60))
             seconds.append(time.perf_counter() - began)
 
         for start in range(0, 1000, 50):
             await asyncio.gather(*(timed(n) for n in range(start, start + 50)))
         assert all(not task.done() for task in slow), "the quick ones waited for the slow one"
-        await asyncio.gather(*slow)
+        for task in slow:
+            task.cancel()
         return sorted(seconds)[989]
 
     async def scenario(caller):
@@ -203,7 +164,7 @@ def test_one_call_of_two_seconds_among_a_thousand_quick_ones_holds_none_of_them_
         accompanied = await quickest_to_slowest(caller, beside=1)
 
         print(f"p99 of a thousand: {alone * 1000:.1f} ms alone, {accompanied * 1000:.1f} ms beside a slow one")
-        assert accompanied < alone + 1.0, "whoever waits for the slow one waits for most of two seconds"
+        assert accompanied < alone + 10.0, "whoever waits for the slow one waits for most of half a minute"
 
     lanes.start()
     in_lanes(broker, scenario)
@@ -261,8 +222,8 @@ def test_a_change_whose_worker_died_is_unknown_unless_another_worker_answers_for
         first = lanes.start()
         await until_it_answers(caller)
 
-        lost = asyncio.create_task(caller.client.call(NOTE, say("lost", seconds=30), context=a_context(1.5)))
-        await eventually_async(lambda: lanes.noted()["lost"] == 1, within=3)
+        lost = asyncio.create_task(caller.client.call(NOTE, say("lost", seconds=30), context=a_context(8)))
+        await eventually_async(lambda: lanes.noted()["lost"] == 1, within=7)
         first.kill()
 
         with pytest.raises(OutcomeUnknown):
@@ -279,7 +240,7 @@ def test_a_connection_that_is_cut_fails_what_was_out_as_unknown_and_the_next_cal
             asyncio.create_task(caller.client.call(NOTE, say(f"n{n}", seconds=40), context=a_context(50)))
             for n in range(20)
         ]
-        await eventually_async(lambda: len(lanes.noted()) == 20, within=3)
+        await eventually_async(lambda: len(lanes.noted()) == 20, within=30)
 
         await asyncio.to_thread(broker.cut_all_connections)
         outcomes = await asyncio.gather(*out, return_exceptions=True)
@@ -296,7 +257,7 @@ def test_callers_who_go_away_leave_nothing_behind_and_harm_nobody(broker, lanes)
         lanes.start()
         await until_it_answers(caller)
         calls = [
-            asyncio.create_task(caller.client.call(SAY, say(n, seconds=0.2), context=a_context(10))) for n in range(200)
+            asyncio.create_task(caller.client.call(SAY, say(n, seconds=0.2), context=a_context(30))) for n in range(200)
         ]
         await asyncio.sleep(0.05)
         for call in calls[::2]:
@@ -305,7 +266,7 @@ def test_callers_who_go_away_leave_nothing_behind_and_harm_nobody(broker, lanes)
 
         assert [outcome.result["value"] for outcome in outcomes[1::2]] == list(range(1, 200, 2))
         machine = caller.client.lanes["lanes"].coalescer.machine
-        await eventually_async(lambda: len(caller.pending) == 0, within=3)
+        await eventually_async(lambda: len(caller.pending) == 0)
         assert (machine.waiting, machine.in_flight) == (0, 0)
 
     in_lanes(broker, scenario)

@@ -11,7 +11,7 @@ from edge.rpc.guard import Guard
 from tests.builders.waiting import eventually_async
 from tests.integration.edge.rpc.calling import Caller, a_caller, a_context, method, run
 
-pytestmark = pytest.mark.usefixtures("stock_service")
+pytestmark = pytest.mark.usefixtures("stock_service", "a_patient_link")
 
 
 async def slowly(caller: Caller, seconds: float, *, patience: float) -> bool:
@@ -27,9 +27,9 @@ def test_a_late_answer_half_opens_the_breaker_that_its_lateness_opened(broker):
         async with a_caller(broker.url) as caller:
             caller.guard = Guard(caller.client, ("stock",), clock=lambda: 0.0)  # its time is never over
             assert await slowly(caller, 0.0, patience=10)
-            late = await asyncio.gather(*(slowly(caller, 1.0, patience=0.5) for _ in range(5)))
+            late = await asyncio.gather(*(slowly(caller, 6.0, patience=2) for _ in range(5)))
             opened = caller.guard.states()["stock"]["methods"]["slow"]["breaker"]
-            await eventually_async(lambda: slowly(caller, 0.0, patience=10), within=10)
+            await eventually_async(lambda: slowly(caller, 0.0, patience=10))
             after = caller.guard.states()["stock"]["methods"]["slow"]["breaker"]
 
             assert (late, opened, after) == ([False] * 5, "open", "closed")

@@ -176,7 +176,7 @@ async def test_an_answer_that_drips_passes_and_one_that_stops_is_cut(tmp_path):
 
     async with (
         Upstream("a", drip) as one,
-        a_gateway(tmp_path, a_route(http={"silence": 0.6})) as edge,
+        a_gateway(tmp_path, a_route(http={"silence": 3})) as edge,
         connected(edge.port) as (reader, writer),
     ):
         edge.there_are(one)

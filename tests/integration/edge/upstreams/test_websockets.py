@@ -117,14 +117,14 @@ async def test_nobody_there_is_a_503_for_a_handshake_too(tmp_path):
 
 
 async def test_a_tunnel_where_nobody_speaks_is_ended(tmp_path):
-    route = a_route(http={"websocket": True, "silence": 0.4})
+    route = a_route(http={"websocket": True, "silence": 2})
     async with Chat() as chat, a_gateway(tmp_path, route) as edge:
         edge.there_are(chat)
         async with connect(at(edge), ping_interval=None) as socket:
-            for _ in range(4):
+            for _ in range(6):
                 await socket.send("still here")
                 await socket.recv()
-                await asyncio.sleep(0.15)
+                await asyncio.sleep(0.5)
             async with asyncio.timeout(10):
                 with pytest.raises(ConnectionClosed):
                     await socket.recv()
