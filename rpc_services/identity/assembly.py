@@ -16,7 +16,7 @@ from rpc_services.identity.key_listing import shown
 from rpc_services.identity.key_rotation import Algorithm, Step
 from rpc_services.identity.password_use_cases import NewPassword, new_password
 from rpc_services.identity.passwords import AT_ONCE, Argon2Passwords, Turnstile, read_common_passwords
-from rpc_services.identity.session_storage import SqlAnnounce, SqlCutoffs, SqlSessions
+from rpc_services.identity.session_storage import SqlAnnounce, SqlCutoffs, SqlEndedGrants, SqlSessions
 from rpc_services.identity.session_use_cases import Login, Refreshing, SessionEnds
 from rpc_services.identity.settings import Settings, read_settings
 from rpc_services.identity.signing import KeyCabinet, KeySigner, SealedKey
@@ -100,7 +100,8 @@ class Assembly:
 
     def ends(self, transaction: Transaction) -> SessionEnds:
         """Ends sessions."""
-        return SessionEnds(SqlSessions(transaction), SqlCutoffs(transaction), SqlAnnounce(transaction), now)
+        sessions, grants, cutoffs = SqlSessions(transaction), SqlEndedGrants(transaction), SqlCutoffs(transaction)
+        return SessionEnds(sessions, grants, cutoffs, SqlAnnounce(transaction), now)
 
     def granting(self, transaction: Transaction) -> Granting:
         """Gives tokens to clients."""

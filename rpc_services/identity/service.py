@@ -8,7 +8,7 @@ import structlog
 
 from rpc_services.identity import client_use_cases, password_use_cases, session_use_cases, use_cases
 from rpc_services.identity.assembly import Assembly, assemble, new_client_secret, new_seed
-from rpc_services.identity.session_storage import SqlCutoffs, SqlSessions
+from rpc_services.identity.session_storage import SqlCutoffs, SqlEndedGrants, SqlSessions
 from rpc_services.identity.storage import LoadedAccounts, SqlClients, rows_of
 from shared.contracts import identity
 from shared.contracts import identity_grants as grants
@@ -105,8 +105,12 @@ class Service:
         """What an edge asks when it starts."""
         del request
         with self.transactions.reading() as transaction:
-            sessions, cutoffs = SqlSessions(transaction), SqlCutoffs(transaction)
-            return session_use_cases.list_revoked_sessions(sessions=sessions, cutoffs=cutoffs, clock=now)
+            return session_use_cases.list_revoked_sessions(
+                sessions=SqlSessions(transaction),
+                grants=SqlEndedGrants(transaction),
+                cutoffs=SqlCutoffs(transaction),
+                clock=now,
+            )
 
     @rpc(identity.LIST_SESSIONS)
     def list_sessions(self, request: identity.ListSessions) -> list[identity.OpenSession]:

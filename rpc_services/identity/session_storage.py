@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, select, update
+from sqlalchemy import Row, delete, exists, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session as Transaction
 
 from rpc_services.identity.domain import Cutoff, Session, SpentToken
-from rpc_services.identity.tables import cutoffs, refresh_tokens, sessions
+from rpc_services.identity.tables import clients, cutoffs, ended_grants, refresh_tokens, sessions
 from shared.contracts.events import (
     SESSION_REVOKED,
     SIGNING_KEYS_TURNED,
@@ -88,6 +88,29 @@ class SqlSessions:
             select(sessions.c.id, sessions.c.revoked_at).where(sessions.c.revoked_at > moment, ~covered)
         )
         return {row.id: row.revoked_at for row in rows}
+
+
+class SqlEndedGrants:
+    """One row for each grant of a client that ended lately. It goes with its client: then a cut-off covers it."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def end(self, grant_id: str, client_id: str, *, at: datetime) -> bool:
+        """Locks the client's row, lest it be removed between the look at it and the reference to it."""
+        granted = (
+            select(literal(grant_id, ended_grants.c.id.type), clients.c.id, literal(at, ended_grants.c.ended_at.type))
+            .where(clients.c.id == client_id, ~exists().where(sessions.c.id == grant_id))
+            .with_for_update(read=True, key_share=True, of=clients)
+        )
+        row = insert(ended_grants).from_select(["id", "client_id", "ended_at"], granted)
+        ended = row.on_conflict_do_nothing().returning(ended_grants.c.id)
+        return self._transaction.execute(ended).first() is not None
+
+    def since(self, moment: datetime) -> dict[str, datetime]:
+        """Those that ended after the moment, and when."""
+        ended = select(ended_grants.c.id, ended_grants.c.ended_at).where(ended_grants.c.ended_at > moment)
+        return {row.id: row.ended_at for row in self._transaction.execute(ended)}
 
 
 class SqlCutoffs:

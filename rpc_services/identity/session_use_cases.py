@@ -77,6 +77,18 @@ class Sessions(Protocol):
         ...
 
 
+class EndedGrants(Protocol):
+    """Clients' grants that ended before their time. Of those that live nothing is kept: their tokens say all."""
+
+    def end(self, grant_id: str, client_id: str, *, at: datetime) -> bool:
+        """Gives whether this ended it: not if it had ended, nor if this is no client or the id is a user's session."""
+        ...
+
+    def since(self, moment: datetime) -> dict[str, datetime]:
+        """Those that ended after the moment, and when."""
+        ...
+
+
 class Cutoffs(Protocol):
     """From when on the tokens of each user or client count."""
 
@@ -107,19 +119,24 @@ class Announce(Protocol):
 
 @dataclass(frozen=True)
 class SessionEnds:
-    """Ends sessions for good: in the books, and at every edge by the event."""
+    """Ends sessions for good: in the books, and at every edge by the event. A client's grant is such a session."""
 
     sessions: Sessions
+    grants: EndedGrants
     cutoffs: Cutoffs
     announce: Announce
     clock: Clock
 
     def end(self, session_id: str, user_id: str, *, reason: str) -> None:
-        """End one. Ending it again changes nothing and tells nobody."""
+        """End one. Ending it again changes nothing and tells nobody.
+
+        A client's grant is looked for only if no session was ended: users are many, and theirs is one statement.
+        """
         at = self.clock()
-        if self.sessions.revoke(session_id, user_id, at=at, reason=reason):
-            forget_at = int((at + REVOCATION_MEMORY).timestamp()) + 1
-            self.announce.session(SessionRevoked(session_id=session_id, user_id=user_id, forget_at=forget_at))
+        has_ended = self.sessions.revoke(session_id, user_id, at=at, reason=reason)
+        if has_ended or self.grants.end(session_id, user_id, at=at):
+            told = SessionRevoked(session_id=session_id, user_id=user_id, forget_at=_forgotten_at(at))
+            self.announce.session(told)
 
     def end_all_of(self, user_id: str, *, reason: str, but: str = "") -> None:
         """End every session of this user, except the one with the id ``but``. The caller holds the user's row."""
@@ -223,7 +240,7 @@ class Refreshing:
 
 
 def revoke_session(request: RevokeSession, *, ends: SessionEnds) -> Nothing:
-    """End a session of this user; that it has ended already, or is another's, changes nothing."""
+    """End a session of this user or client; that it has ended already, or is another's, changes nothing."""
     if is_id(request.session_id) and is_id(request.user_id):
         ends.end(request.session_id, request.user_id, reason="logged out")
     return Nothing()
@@ -235,13 +252,14 @@ def list_sessions(request: ListSessions, *, sessions: Sessions, clock: Clock) ->
     return [structs.replace(each, is_current=each.id == request.session_id) for each in live]
 
 
-def list_revoked_sessions(*, sessions: Sessions, cutoffs: Cutoffs, clock: Clock) -> RevokedSessions:
+def list_revoked_sessions(
+    *, sessions: Sessions, grants: EndedGrants, cutoffs: Cutoffs, clock: Clock
+) -> RevokedSessions:
     """Those whose access tokens could still be alive."""
     since = clock() - REVOCATION_MEMORY
+    ended = sessions.revoked_since(since) | grants.since(since)
     return RevokedSessions(
-        sessions={
-            each: int((at + REVOCATION_MEMORY).timestamp()) + 1 for each, at in sessions.revoked_since(since).items()
-        },
+        sessions={each: _forgotten_at(at) for each, at in ended.items()},
         users={
             each.subject: RevokedUser(
                 issued_before=each.issued_before, kept_session_id=each.kept_session_id, forget_at=each.forget_at
@@ -249,3 +267,7 @@ def list_revoked_sessions(*, sessions: Sessions, cutoffs: Cutoffs, clock: Clock)
             for each in cutoffs.since(since)
         },
     )
+
+
+def _forgotten_at(ended_at: datetime) -> int:
+    return int((ended_at + REVOCATION_MEMORY).timestamp()) + 1

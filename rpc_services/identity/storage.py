@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from rpc_services.identity.domain import Account, Client, sameness
-from rpc_services.identity.tables import clients, known_visitors, login_attempts, sessions, users
+from rpc_services.identity.domain import REVOCATION_MEMORY, Account, Client, sameness
+from rpc_services.identity.tables import clients, ended_grants, known_visitors, login_attempts, sessions, users
 from rpc_services.identity.throttle import KNOWN_FOR, Count
 from shared.contracts.identity import EmailTaken, UsernameTaken
 from shared.contracts.identity_operators import ClientNameTaken
@@ -202,11 +202,17 @@ class SqlAttempts:
 
 
 def sweep(transaction: Transaction, at: datetime) -> int:
-    """Forget sessions that expired, visitors long unseen and counters that count nothing. Gives how many rows went."""
-    gone = transaction.execute(delete(sessions).where(sessions.c.expires_at < at).returning(sessions.c.id)).all()
-    unseen = delete(known_visitors).where(known_visitors.c.until < at).returning(known_visitors.c.key)
-    idle = delete(login_attempts).where(login_attempts.c.paid_until < at).returning(login_attempts.c.key)
-    return len(gone) + len(transaction.execute(unseen).all()) + len(transaction.execute(idle).all())
+    """Forget sessions that expired, ends of grants that no token outlived, visitors long unseen and idle counters.
+
+    Gives how many rows went.
+    """
+    over = (
+        delete(sessions).where(sessions.c.expires_at < at).returning(sessions.c.id),
+        delete(ended_grants).where(ended_grants.c.ended_at < at - REVOCATION_MEMORY).returning(ended_grants.c.id),
+        delete(known_visitors).where(known_visitors.c.until < at).returning(known_visitors.c.key),
+        delete(login_attempts).where(login_attempts.c.paid_until < at).returning(login_attempts.c.key),
+    )
+    return sum(len(transaction.execute(each).all()) for each in over)
 
 
 def _account(row: Row[Any]) -> Account:

@@ -93,6 +93,14 @@ clients = Table(
     UniqueConstraint("name"),
 )
 
+ended_grants = Table(
+    "ended_grants",
+    metadata,
+    Column("id", Uuid(as_uuid=False), primary_key=True),
+    Column("client_id", Uuid(as_uuid=False), ForeignKey("clients.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("ended_at", DateTime(timezone=True), nullable=False, index=True),
+)
+
 cutoffs = Table(
     "cutoffs",
     metadata,

@@ -227,6 +227,24 @@ class TestClients:
             eventually(lambda: session.delete("/api/products/999999999").status_code == 401, within=AT_ONCE)
         assert self.granted(client, partner).json()["error"] == "invalid_client"
 
+    def test_a_partner_that_logs_out_is_out_at_every_worker_and_its_other_grants_go_on(self, stack, client, partner):
+        one, other, kept = (self.granted(client, partner).json()["access_token"] for _ in range(3))
+        session_id = jwt.decode(other, options={"verify_signature": False})["sid"]
+        assert not any(is_refused(stack, token) for token in (one, other, kept))
+
+        with Client(stack, token=one) as session:
+            assert session.post("/api/token/revoke").status_code == 204
+        with Client(stack, token=kept) as session:
+            assert session.delete(f"/api/users/me/sessions/{session_id}").status_code == 204
+
+        for token in (one, other):
+            eventually(
+                lambda: all(is_refused(stack, token) for _ in range(12)),  # noqa: B023
+                within=AT_ONCE,
+                what="the refusal at every worker: each try is a connection of its own",
+            )
+        assert not is_refused(stack, kept)
+
     def test_what_a_partner_may_not_have_it_does_not_get(self, client, partner):
         refused = self.granted(client, partner, scope="edge:admin")
         wrong = client.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=(partner[0], "wrong"))

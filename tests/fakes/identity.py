@@ -147,6 +147,21 @@ class FakeSessions:
         return {each.id: each.revoked_at for each in ended if each.revoked_at > moment}
 
 
+class FakeEndedGrants:
+    def __init__(self, clients, sessions):
+        self.clients, self.sessions = clients, sessions
+        self.ended = {}
+
+    def end(self, grant_id, client_id, *, at):
+        if grant_id in self.ended or grant_id in self.sessions.sessions or client_id not in self.clients.by_id:
+            return False
+        self.ended[grant_id] = at
+        return True
+
+    def since(self, moment):
+        return {grant_id: at for grant_id, at in self.ended.items() if at > moment}
+
+
 class FakeCutoffs:
     def __init__(self):
         self.by_subject = {}
@@ -188,16 +203,16 @@ class FakeClients:
         return self.by_id.pop(client_id, None) is not None
 
 
+def a_client(name="partner", **fields):
+    made = {"id": new_id(), "name": name, "scopes": ("catalog:write",), "secret_digest": b"d", "created_at": NOON}
+    return Client(**made | fields)
+
+
 class ClientsBehaviour:
     """What every keeper of clients does; subclasses give ``clients``."""
 
-    @staticmethod
-    def a_client(name="partner", **fields):
-        made = {"id": new_id(), "name": name, "scopes": ("catalog:write",), "secret_digest": b"d", "created_at": NOON}
-        return Client(**made | fields)
-
     def test_a_client_is_found_until_it_is_removed(self, clients):
-        client = self.a_client()
+        client = a_client()
         clients.add(client)
 
         assert clients.find(client.id) == client
@@ -206,16 +221,36 @@ class ClientsBehaviour:
         assert not clients.remove(client.id)
 
     def test_a_name_belongs_to_one_client(self, clients):
-        clients.add(self.a_client())
+        clients.add(a_client())
 
         with pytest.raises(ClientNameTaken):
-            clients.add(self.a_client())
+            clients.add(a_client())
 
     def test_all_are_listed_by_name(self, clients):
         for name in ("zeta", "alpha"):
-            clients.add(self.a_client(name))
+            clients.add(a_client(name))
 
         assert [each.name for each in clients.all()] == ["alpha", "zeta"]
+
+
+class EndedGrantsBehaviour:
+    """What every keeper of ended grants does; subclasses give ``grants``, a kept ``client_id`` and ``session_id``."""
+
+    def test_a_grant_is_ended_once_and_known_from_then_on(self, grants, client_id):
+        grant_id = new_id()
+
+        assert grants.end(grant_id, client_id, at=NOON)
+        assert not grants.end(grant_id, client_id, at=NOON + timedelta(seconds=1))
+        assert grants.since(NOON - timedelta(seconds=1)) == {grant_id: NOON}
+        assert grants.since(NOON) == {}
+
+    def test_who_is_no_client_has_no_grant_to_end(self, grants):
+        assert not grants.end(new_id(), new_id(), at=NOON)
+        assert grants.since(NOON - timedelta(seconds=1)) == {}
+
+    def test_a_client_does_not_end_the_session_of_a_user(self, grants, client_id, session_id):
+        assert not grants.end(session_id, client_id, at=NOON)
+        assert grants.since(NOON - timedelta(seconds=1)) == {}
 
 
 class CutoffsBehaviour:

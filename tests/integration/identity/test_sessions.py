@@ -5,19 +5,20 @@ from secrets import token_bytes
 
 import msgspec
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
-from rpc_services.identity.session_storage import SqlAnnounce, SqlCutoffs, SqlSessions
+from rpc_services.identity.domain import REVOCATION_MEMORY
+from rpc_services.identity.session_storage import SqlAnnounce, SqlCutoffs, SqlEndedGrants, SqlSessions
 from rpc_services.identity.session_use_cases import Login, Refreshing, SessionEnds, list_revoked_sessions
-from rpc_services.identity.storage import SqlAccounts
-from rpc_services.identity.tables import refresh_tokens
+from rpc_services.identity.storage import SqlAccounts, SqlClients, sweep
+from rpc_services.identity.tables import ended_grants, refresh_tokens
 from rpc_services.identity.tokens import Mint, Seed
 from shared.contracts.identity import InvalidRefreshToken, RefreshTokens
 from shared.messaging.tables import outbox
 from shared.values.identifiers import new_id
 from tests.builders.waiting import eventually
 from tests.fakes.clock import FakeClock
-from tests.fakes.identity import an_account
+from tests.fakes.identity import a_client, an_account
 
 
 class ClaimsInClear:
@@ -53,7 +54,12 @@ class Books:
         return refreshing.exchange(RefreshTokens(refresh=pair.refresh))
 
     def ends(self, transaction):
-        return SessionEnds(SqlSessions(transaction), SqlCutoffs(transaction), SqlAnnounce(transaction), self.clock)
+        sessions, grants, cutoffs = SqlSessions(transaction), SqlEndedGrants(transaction), SqlCutoffs(transaction)
+        return SessionEnds(sessions, grants, cutoffs, SqlAnnounce(transaction), self.clock)
+
+    def end(self, session_id, user_id):
+        with self.scope.writing() as transaction:
+            self.ends(transaction).end(session_id, user_id, reason="logged out")
 
     def end_all(self, *, but=""):
         with self.scope.writing() as transaction:
@@ -69,14 +75,17 @@ class Books:
     def listed(self):
         with self.scope.reading() as transaction:
             listed = list_revoked_sessions(
-                sessions=SqlSessions(transaction), cutoffs=SqlCutoffs(transaction), clock=self.clock
+                sessions=SqlSessions(transaction),
+                grants=SqlEndedGrants(transaction),
+                cutoffs=SqlCutoffs(transaction),
+                clock=self.clock,
             )
         return listed.sessions, listed.users.get(self.account.id)
 
-    def told(self, kind="session.revoked"):
+    def told(self, kind="session.revoked", *, user_id=None):
         with self.scope.reading() as transaction:
             rows = transaction.scalars(select(outbox.c.data).where(outbox.c.type == kind).order_by(outbox.c.id))
-            return [row for row in rows if row["user_id"] == self.account.id]
+            return [row for row in rows if row["user_id"] == (user_id or self.account.id)]
 
 
 @pytest.fixture
@@ -124,8 +133,7 @@ def test_a_session_that_ends_alone_after_a_cut_off_is_listed_beside_it(books):
     books.end_all(but=books.session_of(kept))
     books.clock.advance(timedelta(seconds=1))
 
-    with books.scope.writing() as transaction:
-        books.ends(transaction).end(books.session_of(kept), books.account.id, reason="logged out")
+    books.end(books.session_of(kept), books.account.id)
 
     assert books.session_of(kept) in books.listed()[0]
 
@@ -172,6 +180,74 @@ def test_a_session_that_is_just_being_ended_is_not_carried_on(books):
         outcome = refreshing.result()
 
     assert isinstance(outcome, InvalidRefreshToken)
+
+
+class TestGrants:
+    @pytest.fixture
+    def client(self, scope):
+        client = a_client(f"partner {new_id()}")
+        with scope.writing() as transaction:
+            SqlClients(transaction).add(client)
+        yield client
+        with scope.writing() as transaction:
+            SqlClients(transaction).remove(client.id)
+
+    def kept(self, scope, client):
+        with scope.reading() as transaction:
+            return list(transaction.scalars(select(ended_grants.c.id).where(ended_grants.c.client_id == client.id)))
+
+    def test_of_many_who_end_one_grant_at_once_one_tells_it_and_it_is_listed(self, books, client):
+        grant_id = new_id()
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda _: books.end(grant_id, client.id), range(12)))
+
+        (told,) = books.told(user_id=client.id)
+        assert told["session_id"] == grant_id
+        assert books.listed()[0][grant_id] == told["forget_at"]
+
+    def test_it_is_forgotten_when_no_token_of_it_can_be_alive(self, books, client):
+        grant_id = new_id()
+        books.end(grant_id, client.id)
+
+        for memory in (REVOCATION_MEMORY, timedelta(seconds=1)):
+            assert self.kept(books.scope, client) == [grant_id]
+            books.clock.advance(memory)
+            with books.scope.writing() as transaction:
+                sweep(transaction, books.clock())
+
+        assert self.kept(books.scope, client) == []
+        assert grant_id not in books.listed()[0]
+
+    def test_of_a_client_that_is_just_being_removed_nothing_is_ended(self, books, client):
+        with ThreadPoolExecutor(1) as pool:
+            with books.scope.writing() as transaction:
+                SqlClients(transaction).remove(client.id)
+                ending = pool.submit(books.end, new_id(), client.id)
+                eventually(lambda: is_waiting_for_a_lock(books.scope), what="the end of the grant waiting")
+            ending.result()
+
+        assert books.told(user_id=client.id) == []
+
+    def test_what_ended_goes_with_its_client(self, books, client):
+        books.end(new_id(), client.id)
+
+        with books.scope.writing() as transaction:
+            SqlClients(transaction).remove(client.id)
+
+        assert self.kept(books.scope, client) == []
+
+    def test_a_user_who_logs_out_costs_no_look_among_the_grants(self, books):
+        session_id = books.session_of(books.log_in())
+        with books.scope.writing() as transaction:
+            statements = []
+            connection = transaction.connection()
+            event.listen(connection, "before_cursor_execute", lambda *told: statements.append(told[2]))
+            books.ends(transaction).end(session_id, books.account.id, reason="logged out")
+            transaction.flush()
+
+        assert any("UPDATE sessions" in statement for statement in statements)
+        assert not any("ended_grants" in statement for statement in statements)
 
 
 def test_no_token_stands_in_the_database_in_clear(books):

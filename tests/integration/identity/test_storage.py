@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import select
 
 from rpc_services.identity.domain import Cutoff, new_session
-from rpc_services.identity.session_storage import SqlCutoffs, SqlSessions
+from rpc_services.identity.session_storage import SqlCutoffs, SqlEndedGrants, SqlSessions
 from rpc_services.identity.storage import SqlAccounts, SqlAttempts, SqlClients, sweep
-from rpc_services.identity.tables import known_visitors, login_attempts, sessions
+from rpc_services.identity.tables import ended_grants, known_visitors, login_attempts, sessions
 from rpc_services.identity.throttle import Allowance, Count
 from shared.contracts.identity import UsernameTaken
 from shared.values.identifiers import new_id
@@ -19,7 +19,9 @@ from tests.fakes.identity import (
     AttemptsBehaviour,
     ClientsBehaviour,
     CutoffsBehaviour,
+    EndedGrantsBehaviour,
     SessionsBehaviour,
+    a_client,
     an_account,
 )
 
@@ -69,6 +71,25 @@ class TestSqlCutoffs(CutoffsBehaviour):
         cutoffs.forget(datetime.fromtimestamp(cutoff.forget_at + 1, UTC))
 
         assert cutoffs.of(cutoff.subject) is None
+
+
+class TestSqlEndedGrants(EndedGrantsBehaviour):
+    @pytest.fixture
+    def grants(self, transaction):
+        transaction.execute(ended_grants.delete())
+        return SqlEndedGrants(transaction)
+
+    @pytest.fixture
+    def client_id(self, transaction):
+        client = a_client()
+        SqlClients(transaction).add(client)
+        return client.id
+
+    @pytest.fixture
+    def session_id(self, transaction):
+        account = an_account()
+        SqlAccounts(transaction, now).add(account)
+        return SessionsBehaviour.opened(SqlSessions(transaction), account.id).id
 
 
 class TestSqlClients(ClientsBehaviour):

@@ -1,14 +1,18 @@
+from datetime import timedelta
+
 import pytest
 
 from rpc_services.identity.client_use_cases import Granting, add_client, list_clients, remove_client
-from rpc_services.identity.session_use_cases import SessionEnds
+from rpc_services.identity.domain import REVOCATION_MEMORY
+from rpc_services.identity.session_use_cases import SessionEnds, list_revoked_sessions, revoke_session
 from rpc_services.identity.tokens import Mint
+from shared.contracts.identity import RevokeSession
 from shared.contracts.identity_grants import GrantClientToken, InvalidClient, InvalidScope
 from shared.contracts.identity_operators import AddClient, ClientNameTaken, ClientNotFound, RemoveClient
 from shared.contracts.refusals import InvalidRequest
 from shared.values.identifiers import new_id
 from tests.fakes.clock import FakeClock
-from tests.fakes.identity import FakeAnnounce, FakeClients, FakeCutoffs, FakeSessions
+from tests.fakes.identity import FakeAnnounce, FakeClients, FakeCutoffs, FakeEndedGrants, FakeSessions
 
 SECRET = "kcs_secret"
 
@@ -17,7 +21,9 @@ class Desk:
     def __init__(self):
         self.clock, self.clients, self.claims = FakeClock(), FakeClients(), []
         self.cutoffs, self.announce = FakeCutoffs(), FakeAnnounce()
-        self.ends = SessionEnds(FakeSessions(), self.cutoffs, self.announce, self.clock)
+        self.sessions = FakeSessions()
+        self.grants = FakeEndedGrants(self.clients, self.sessions)
+        self.ends = SessionEnds(self.sessions, self.grants, self.cutoffs, self.announce, self.clock)
         self.mint = Mint(signer=self, issuer="kirana", audience="kirana-api")
 
     def sign(self, claims):
@@ -31,6 +37,14 @@ class Desk:
     def grant(self, client_id, secret=SECRET, scope=None):
         request = GrantClientToken(client_id=client_id, client_secret=secret, scope=scope)
         return Granting(self.clients, self.mint, self.clock, new_id).grant(request)
+
+    def log_out(self, claims, user_id=None):
+        revoke_session(RevokeSession(session_id=claims["sid"], user_id=user_id or claims["sub"]), ends=self.ends)
+
+    def listed(self):
+        return list_revoked_sessions(
+            sessions=self.sessions, grants=self.grants, cutoffs=self.cutoffs, clock=self.clock
+        ).sessions
 
 
 @pytest.fixture
@@ -127,3 +141,43 @@ def test_the_tokens_of_a_removed_client_count_no_more_and_it_gets_no_others(desk
     for client_id in (client.client_id, "no id"):
         with pytest.raises(ClientNotFound):
             remove_client(RemoveClient(client_id=client_id), clients=desk.clients, ends=desk.ends)
+
+
+def test_a_grant_is_ended_once_as_a_session_is_and_the_others_of_its_client_go_on(desk):
+    client = desk.add()
+    for _ in range(2):
+        desk.grant(client.client_id)
+    ended, other = desk.claims
+
+    for _ in range(2):
+        desk.log_out(ended)
+
+    (told,) = desk.announce.told
+    assert (told.session_id, told.user_id) == (ended["sid"], client.client_id)
+    assert told.forget_at > ended["exp"]
+    assert desk.listed() == {ended["sid"]: told.forget_at}
+    assert other["sid"] not in desk.listed()
+
+
+def test_an_ended_grant_is_listed_while_its_token_could_be_alive(desk):
+    desk.grant(desk.add().client_id)
+    desk.log_out(desk.claims[0])
+
+    desk.clock.advance(REVOCATION_MEMORY - timedelta(seconds=1))
+    assert desk.listed()
+    desk.clock.advance(timedelta(seconds=1))
+
+    assert not desk.listed()
+
+
+def test_nobody_but_a_client_has_a_grant_to_end(desk):
+    client = desk.add()
+    desk.grant(client.client_id)
+    remove_client(RemoveClient(client_id=client.client_id), clients=desk.clients, ends=desk.ends)
+    desk.announce.told.clear()
+
+    for user_id in (client.client_id, new_id(), "no id"):
+        desk.log_out(desk.claims[0], user_id)
+
+    assert not desk.announce.told
+    assert not desk.listed()

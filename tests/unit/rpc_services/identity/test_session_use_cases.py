@@ -28,7 +28,16 @@ from shared.contracts.identity_grants import InvalidScope
 from shared.contracts.identity_operators import SwitchUser
 from shared.values.identifiers import new_id
 from tests.fakes.clock import FakeClock
-from tests.fakes.identity import FakeAccounts, FakeAnnounce, FakeCutoffs, FakeSessions, an_account
+from tests.fakes.identity import (
+    FakeAccounts,
+    FakeAnnounce,
+    FakeClients,
+    FakeCutoffs,
+    FakeEndedGrants,
+    FakeSessions,
+    a_client,
+    an_account,
+)
 
 
 class OpenSigner:
@@ -54,7 +63,9 @@ class Shop:
         self.anna = an_account(username="anna", scopes=("catalog:write", "edge:admin"))
         self.accounts.add(self.anna)
         mint = Mint(signer=self.signer, issuer="kirana", audience="kirana-api", dated_from=self.dated_from)
-        self.ends = SessionEnds(self.sessions, self.cutoffs, self.announce, self.clock)
+        self.clients = FakeClients()
+        self.grants = FakeEndedGrants(self.clients, self.sessions)
+        self.ends = SessionEnds(self.sessions, self.grants, self.cutoffs, self.announce, self.clock)
         self.login = Login(self.accounts, self.sessions, mint, self.clock, new_id)
         self.refreshing = Refreshing(self.accounts, self.sessions, mint, self.ends, b"secret", self.new_salt)
 
@@ -86,7 +97,7 @@ def shop():
 
 
 def listed(shop):
-    return list_revoked_sessions(sessions=shop.sessions, cutoffs=shop.cutoffs, clock=shop.clock)
+    return list_revoked_sessions(sessions=shop.sessions, grants=shop.grants, cutoffs=shop.cutoffs, clock=shop.clock)
 
 
 def is_refused(outcome):
@@ -225,6 +236,23 @@ class TestEnding:
         revoke_session(RevokeSession(session_id=shop.session_id, user_id=new_id()), ends=shop.ends)
 
         assert not shop.announced
+
+    def test_a_client_does_not_end_the_session_of_a_user(self, shop):
+        pair, client = shop.logged_in(), a_client()
+        shop.clients.add(client)
+
+        revoke_session(RevokeSession(session_id=shop.session_id, user_id=client.id), ends=shop.ends)
+
+        assert not shop.announced
+        assert not is_refused(shop.refreshed(pair))
+
+    def test_a_session_that_ends_as_usual_is_not_looked_for_among_the_grants(self, shop):
+        shop.logged_in()
+        shop.grants.end = None
+
+        revoke_session(RevokeSession(session_id=shop.session_id, user_id=shop.anna.id), ends=shop.ends)
+
+        assert shop.announced
 
     def test_ending_all_sessions_spares_none_and_is_told_once(self, shop):
         pairs = [shop.logged_in() for _ in range(3)]

@@ -7,12 +7,15 @@ from tests.fakes.identity import (
     AttemptsBehaviour,
     ClientsBehaviour,
     CutoffsBehaviour,
+    EndedGrantsBehaviour,
     FakeAccounts,
     FakeAttempts,
     FakeClients,
     FakeCutoffs,
+    FakeEndedGrants,
     FakeSessions,
     SessionsBehaviour,
+    a_client,
 )
 
 
@@ -46,6 +49,30 @@ class TestFakeClients(ClientsBehaviour):
     @pytest.fixture
     def clients(self):
         return FakeClients()
+
+
+class TestFakeEndedGrants(EndedGrantsBehaviour):
+    @pytest.fixture
+    def sessions(self):
+        return FakeSessions()
+
+    @pytest.fixture
+    def clients(self):
+        return FakeClients()
+
+    @pytest.fixture
+    def grants(self, clients, sessions):
+        return FakeEndedGrants(clients, sessions)
+
+    @pytest.fixture
+    def client_id(self, clients):
+        client = a_client()
+        clients.add(client)
+        return client.id
+
+    @pytest.fixture
+    def session_id(self, sessions):
+        return SessionsBehaviour.opened(sessions, new_id()).id
 
 
 class TestFakeCutoffs(CutoffsBehaviour):
