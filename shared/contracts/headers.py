@@ -12,7 +12,8 @@ DEADLINE = "deadline"
 """Absolute, milliseconds since the epoch (int). After it nobody works for the caller."""
 
 OPERATION_ID = "operation_id"
-"""Identifies one intended effect: ``<caller>/<Idempotency-Key>`` or ``request/<uuid>``."""
+"""Identifies one intended effect: ``<caller>/<Idempotency-Key>``, ``request/<uuid>`` or, made by the service for a
+caller who gave none, ``message/<sha256>``."""
 
 OPERATION_FINGERPRINT = "operation_fingerprint"
 """SHA-256 (hex) of what was asked; another fingerprint under one operation id is refused."""

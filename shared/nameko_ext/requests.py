@@ -17,6 +17,7 @@ from shared.nameko_ext import outcomes, topology, wire
 from shared.nameko_ext.broker import Broker
 from shared.nameko_ext.consuming import Consumer, Delivery
 from shared.nameko_ext.outcomes import Outcome
+from shared.nameko_ext.recognising import recognisable
 from shared.nameko_ext.replies import Replies
 from shared.nameko_ext.serving import Job
 from shared.nameko_ext.sources import Frame, Framed, Key, Lone, Source
@@ -104,7 +105,8 @@ class Requests(SharedExtension):
         )
         fields = door.name_arguments(asked.args, asked.kwargs)
         source = Lone(self.replies, delivery, address)
-        self._admit(Job(self, door, source, asked.call, lambda: door.read(fields)), source)
+        call = recognisable(asked.call, door.method, source)
+        self._admit(Job(self, door, source, call, lambda: door.read(fields)), source)
 
     def _receive_frame(self, delivery: Delivery, address: wire.ReplyAddress) -> None:
         wire.check_content(delivery.properties)
@@ -132,6 +134,7 @@ class Requests(SharedExtension):
         if door.method.operator_only:  # the broker lets only operators send such calls, but cannot see into frames
             raise MethodNotFound(call.method)
         asked = wire.read_call(call.context, method=f"{self._service}.{call.method}", redelivered=source.redelivered)
+        asked = recognisable(asked, door.method, source)
         return Job(self, door, source, asked, lambda: door.read_json(call.kwargs))
 
     def _door(self, name: str) -> Any:

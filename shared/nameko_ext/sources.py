@@ -21,6 +21,11 @@ class Source(Protocol):
     """Where a job came from."""
 
     @property
+    def address(self) -> ReplyAddress:
+        """Who waits for its answer, or for that of the whole frame."""
+        ...
+
+    @property
     def key(self) -> Key:
         """Who asks what, in which message: equal only for the same call, brought again."""
         ...
@@ -65,12 +70,12 @@ class Lone:
     def __init__(self, replies: Replies, delivery: Delivery, address: ReplyAddress) -> None:
         self._replies = replies
         self._delivery = delivery
-        self._address = address
+        self.address = address
 
     @property
     def key(self) -> Key:
         """Its caller's address and correlation id, and all that it says."""
-        address = self._address
+        address = self.address
         return address.reply_to, address.correlation_id, self._delivery.routing_key, bytes(self._delivery.body)
 
     @property
@@ -93,7 +98,7 @@ class Lone:
 
     def answer(self, outcome: Outcome, *, replayed: bool) -> None:
         """A reply of its own."""
-        self._replies.post(self._address, outcome, replayed=replayed)
+        self._replies.post(self.address, outcome, replayed=replayed)
         self._replies.settle(self._delivery)
 
     def give_back(self) -> bool:
@@ -146,9 +151,14 @@ class Framed:
         self._call = call
 
     @property
+    def address(self) -> ReplyAddress:
+        """Of the frame."""
+        return self._frame.address
+
+    @property
     def key(self) -> Key:
         """Its caller's address, its frame's and its own id, and all that it asks."""
-        address, call = self._frame.address, self._call
+        address, call = self.address, self._call
         return address.reply_to, address.correlation_id, call.id, call.method, bytes(call.kwargs)
 
     @property

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg2
+import pytest
 
 from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
@@ -16,6 +23,56 @@ def _operation(operation_id: str, fingerprint: str = "f") -> dict[str, str]:
 
 def _new() -> str:
     return str(uuid.uuid4())
+
+
+def _add_alone(caller: Caller, name: str) -> str:
+    return caller.ask("demo.add_thing", name=name)
+
+
+def _add_in_a_frame(caller: Caller, name: str) -> str:
+    caller.send_frame("demo", [{"id": name, "method": "add_thing", "kwargs": {"name": name}, "context": {}}])
+    return name
+
+
+class _Database:
+    """The demo's, in which the COMMIT of whoever adds a thing called ``held …`` waits until it is let go."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        cursor.execute(
+            "CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0"
+            " AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';"
+            "CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON things DEFERRABLE INITIALLY DEFERRED"
+            " FOR EACH ROW WHEN (NEW.name LIKE 'held %') EXECUTE FUNCTION hold();"
+            "SELECT pg_advisory_lock(1)"
+        )
+
+    def somebody_commits(self) -> bool:
+        return bool(self._number("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+
+    def let_go(self) -> None:
+        self._cursor.execute("SELECT pg_advisory_unlock(1)")
+
+    def things(self, name: str) -> int:
+        return self._number("SELECT count(*) FROM things WHERE name = %s", name)
+
+    def forget(self) -> None:
+        self._cursor.execute("SELECT pg_advisory_unlock_all(); DROP FUNCTION hold CASCADE")
+
+    def _number(self, query: str, *values: str) -> int:
+        self._cursor.execute(query, values or None)
+        return int(self._cursor.fetchone()[0])
+
+
+@contextmanager
+def _holding_commits(url: str) -> Iterator[_Database]:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        database = _Database(cursor)
+        try:
+            yield database
+        finally:
+            database.forget()
 
 
 def test_a_repetition_gets_the_first_answer_and_says_so(caller):
@@ -96,3 +153,39 @@ def test_a_call_whose_worker_was_killed_is_done_once_by_the_next(rabbit, start, 
     assert caller.wait(asked).result["name"] == name
     assert caller.call("demo.count_things", name=name).result["things"] == 1
     caller.connection.close()
+
+
+@pytest.mark.parametrize("add", [_add_alone, _add_in_a_frame])
+def test_a_call_without_an_operation_id_is_done_once_although_its_worker_was_killed_after_the_commit(
+    rabbit, start, demo, environment, add: Callable[[Caller, str], str]
+):
+    demo.end()  # so that the victim surely gets the call
+    victim = start("-m", "kirana_demo", name="victim")
+    eventually(lambda: is_well(rabbit, "demo"), what="the victim")
+    caller, name = Caller(rabbit.connect()), f"held {_new()}"
+    with _holding_commits(environment["KIRANA_DATABASE_URL"]) as database:
+        asked = add(caller, name)
+        eventually(database.somebody_commits, what="the victim's COMMIT")
+        victim.process.send_signal(signal.SIGSTOP)  # so that it never acknowledges what the database does for it now
+        database.let_go()
+        eventually(lambda: database.things(name), what="the effect of the victim")
+        victim.end(signal.SIGKILL)
+    demo.again()
+
+    assert caller.wait(asked).result["name"] == name
+    assert caller.call("demo.count_things", name=name).result["things"] == 1
+    caller.connection.close()
+
+
+def test_a_message_that_comes_twice_has_one_effect_and_a_new_call_that_asks_the_same_has_its_own(caller):
+    name = _new()
+    body = json.dumps({"args": [], "kwargs": {"name": name}}).encode()
+    asked = caller.send("demo.add_thing", body)
+    first = caller.wait(asked)
+
+    caller.send("demo.add_thing", body, correlation_id=asked)
+    again, another = caller.wait(asked), caller.call("demo.add_thing", name=name)
+
+    assert again.result == first.result
+    assert another.result["id"] != first.result["id"]
+    assert caller.call("demo.count_things", name=name).result["things"] == 2
