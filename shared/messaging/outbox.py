@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,7 @@ from shared.values.identifiers import new_id
 
 WROTE_EVENTS = "kirana.wrote_events"
 BATCH = 100
+_WAITS = outbox.c.published_at.is_(None)
 
 
 def add(session: Session, event_type: EventType, *, aggregate_id: str, data: msgspec.Struct) -> str:
@@ -43,11 +45,21 @@ def add(session: Session, event_type: EventType, *, aggregate_id: str, data: msg
     return event_id
 
 
-def unpublished(connection: Connection, limit: int = BATCH) -> Sequence[Row[Any]]:
-    """The oldest events that were not published yet, in the order they were written."""
-    return connection.execute(
-        select(outbox).where(outbox.c.published_at.is_(None)).order_by(outbox.c.id).limit(limit)
-    ).all()
+def unpublished(connection: Connection, *, without: Collection[str] = ()) -> Sequence[Row[Any]]:
+    """The oldest events that were not published yet, in the order they were written.
+
+    ``without`` these types, and without what an aggregate wrote after an event of such a type.
+    """
+    rows = select(outbox).where(_WAITS).order_by(outbox.c.id).limit(BATCH)
+    if without:
+        rows = rows.where(outbox.c.id.in_(_not_behind(without)))
+    return connection.execute(rows).all()
+
+
+def waiting_since(connection: Connection) -> datetime | None:
+    """When the oldest event that waits was written; ``None`` when none does."""
+    oldest = select(outbox.c.occurred_at).where(_WAITS).order_by(outbox.c.id).limit(1)
+    return connection.execute(oldest).scalar()
 
 
 def mark_published(connection: Connection, ids: Sequence[int]) -> None:
@@ -58,7 +70,17 @@ def mark_published(connection: Connection, ids: Sequence[int]) -> None:
 def oldest_unpublished_seconds(session: Session) -> float:
     """The age of the oldest event that waits; 0 when none does."""
     age: ColumnElement[Any] = func.extract("epoch", func.now() - func.min(outbox.c.occurred_at))
-    return float(session.execute(select(age).where(outbox.c.published_at.is_(None))).scalar() or 0.0)
+    return float(session.execute(select(age).where(_WAITS)).scalar() or 0.0)
+
+
+def _not_behind(types: Collection[str]) -> Select[int]:
+    """A batch of the oldest that wait with no event of these types at or before them in their aggregate.
+
+    A window reads them all once, whatever the planner believes of their number; a join may read them once for each.
+    """
+    is_behind = func.bool_or(outbox.c.type.in_(types)).over(partition_by=outbox.c.aggregate_id, order_by=outbox.c.id)
+    waiting = select(outbox.c.id, is_behind.label("is_behind")).where(_WAITS).subquery()
+    return select(waiting.c.id).where(~waiting.c.is_behind).order_by(waiting.c.id).limit(BATCH)
 
 
 def _next_sequence(session: Session, aggregate_id: str) -> int:

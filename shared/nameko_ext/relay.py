@@ -1,11 +1,17 @@
-"""Carries written events to the broker: one relay at a time per database, in order, each confirmed before it counts."""
+"""Carries written events to the broker: one relay at a time per database, each confirmed before it counts.
+
+The events of an aggregate leave in their order: the next when the broker has the one before. What the broker refuses
+waits with all that its aggregate wrote later, while the others leave.
+"""
 
 from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,8 +30,9 @@ from shared.metrics.counting import published as count_published
 from shared.nameko_ext import wire
 from shared.nameko_ext.bell import Bell
 from shared.nameko_ext.broker import PERSISTENT
+from shared.nameko_ext.holds import Holds
 from shared.nameko_ext.link import LinkDown, WriteFailed
-from shared.nameko_ext.publishing import CONFIRMED, UNROUTABLE, Confirmation, NotConfirmed
+from shared.nameko_ext.publishing import CONFIRMED, NACKED, UNROUTABLE, Confirmation, NotConfirmed
 from shared.nameko_ext.tracing import Departure
 from shared.values.times import now, to_rfc3339
 
@@ -36,16 +43,39 @@ POLL_SECONDS = 0.5
 FOLLOWER_SECONDS = 1.0
 MUST_BE_HEARD = frozenset((event.service, event.name) for event in EVENT_TYPES if event.must_be_heard)
 
+REFUSED = frozenset((NACKED, UNROUTABLE))
+"""The broker's own no; silence and a lost link say nothing of an event."""
+
 Publish = Callable[..., Confirmation]
+
+
+@dataclass(slots=True)
+class Told:
+    """What the broker said of the events of a batch."""
+
+    taken: list[Any] = field(default_factory=list)
+    refused: list[Any] = field(default_factory=list)
+    unknown: list[Any] = field(default_factory=list)
+
+    def add(self, row: Any, fate: str) -> None:
+        """One more is known."""
+        rows = self.taken if fate == CONFIRMED else self.refused if fate in REFUSED else self.unknown
+        rows.append(row)
+
+    def without_followers(self, wave: Iterable[Any]) -> list[Any]:
+        """Those of the wave that follow no refused event of their aggregate."""
+        stuck = {row.aggregate_id for row in self.refused}
+        return [row for row in wave if row.aggregate_id not in stuck]
 
 
 class Relay:
     """Runs in one greenlet of each replica; the one that holds the lock works, the others ask for it now and then."""
 
-    def __init__(self, engine: Engine, committed: Bell, publish: Publish) -> None:
+    def __init__(self, engine: Engine, committed: Bell, publish: Publish, holds: Holds | None = None) -> None:
         self._engine = engine
         self._committed = committed
         self._publish = publish
+        self._holds = holds or Holds()
         self._stopping = False
         self._leads = False  # as of the last attempt: who waits for the broker to come back tries again and again
         self._waiting_since: datetime | None = None
@@ -99,24 +129,66 @@ class Relay:
                 self._committed.wait(POLL_SECONDS)
 
     def _relay_batch(self, connection: Connection) -> int:
-        rows = outbox.unpublished(connection)
-        self._waiting_since = rows[0].occurred_at if rows else None
+        rows = self._look(connection)
+        told = Told()
+        try:
+            for wave in in_waves(rows):
+                self._send(told.without_followers(wave), told)
+                if told.unknown:
+                    raise NotConfirmed(f"{len(rows) - len(told.taken)} events wait")
+        finally:
+            self._settle(connection, told)
+        return len(rows)
+
+    def _look(self, connection: Connection) -> Sequence[Any]:
+        """The next batch; how long the oldest event waits counts those that are held as well."""
+        held = self._holds.current
+        rows = outbox.unpublished(connection, without=held)
+        if held:
+            self._waiting_since = outbox.waiting_since(connection)
+        else:
+            self._waiting_since = rows[0].occurred_at if rows else None
+        return rows
+
+    def _send(self, wave: Iterable[Any], told: Told) -> None:
+        """Publish them together, then hear what became of each, also when the link breaks on the way."""
         sent: list[tuple[Any, Confirmation, Departure]] = []
         try:
-            for row in rows:
+            for row in wave:
                 departure = Departure(row)
                 message = message_for(row, departure.context())
                 confirmation = self._publish(message, exchange=events_of(row.service), routing_key=row.type)
                 sent.append((row, confirmation, departure))
         finally:
-            published = [row for row, confirmation, departure in sent if _arrived(row, confirmation, departure)]
-            if published:
-                outbox.mark_published(connection, [row.id for row in published])
-            for row in published:
-                count_published(row.type)
-        if len(published) < len(rows):
-            raise NotConfirmed(f"{len(rows) - len(published)} events wait")
-        return len(rows)
+            for row, confirmation, departure in sent:
+                fate = fate_of(row, confirmation)
+                departure.arrived(well=fate == CONFIRMED)
+                told.add(row, fate)
+
+    def _settle(self, connection: Connection, told: Told) -> None:
+        refused = {row.type for row in told.refused}
+        self._holds.learn(taken={row.type for row in told.taken}, refused=refused)
+        if refused:
+            log.warning("outbox.refused", types=sorted(refused), events=len(told.refused))
+        if told.taken:
+            outbox.mark_published(connection, [row.id for row in told.taken])
+        for row in told.taken:
+            count_published(row.type)
+
+
+def in_waves(rows: Iterable[Any]) -> list[list[Any]]:
+    """First the oldest event of each aggregate, then the second of each that has one, and so on.
+
+    None is then sent before those that go before it have arrived, and those that have no order leave together.
+    """
+    waves: list[list[Any]] = []
+    seen: Counter[str] = Counter()
+    for row in rows:
+        if seen[row.aggregate_id] == len(waves):
+            waves.append([])
+        waves[seen[row.aggregate_id]].append(row)
+        seen[row.aggregate_id] += 1
+    return waves
 
 
 def message_for(row: Any, trace: Mapping[str, str | None]) -> Message:
@@ -146,20 +218,14 @@ def message_for(row: Any, trace: Mapping[str, str | None]) -> Message:
     )
 
 
-def has_arrived(row: Any, confirmation: Confirmation) -> bool:
-    """Whether all who listen have it; that nobody does is fine unless the event must be heard."""
+def fate_of(row: Any, confirmation: Confirmation) -> str:
+    """Confirmed when all who listen have it; that nobody does is fine unless the event must be heard."""
     fate = confirmation.wait()
     if fate != UNROUTABLE:
-        return fate == CONFIRMED
+        return fate
     is_awaited = (row.service, row.type) in MUST_BE_HEARD
     log.log(logging.WARNING if is_awaited else logging.DEBUG, "outbox.nobody_listens", type=row.type)
-    return not is_awaited
-
-
-def _arrived(row: Any, confirmation: Confirmation, departure: Departure) -> bool:
-    is_there = has_arrived(row, confirmation)
-    departure.arrived(well=is_there)
-    return is_there
+    return UNROUTABLE if is_awaited else CONFIRMED
 
 
 def _unlock(connection: Connection) -> None:

@@ -1,5 +1,6 @@
 """When an event counts as published."""
 
+import time
 from contextlib import nullcontext
 from datetime import timedelta
 from types import SimpleNamespace
@@ -9,28 +10,30 @@ import pytest
 from shared.contracts.events import ORDER_PLACED, PRODUCT_CHANGED
 from shared.metrics.counting import registry
 from shared.nameko_ext.bell import Bell
-from shared.nameko_ext.publishing import CONFIRMED, LOST, NACKED, UNROUTABLE, Confirmation
-from shared.nameko_ext.relay import Relay, has_arrived
+from shared.nameko_ext.holds import FIRST_SECONDS, Holds
+from shared.nameko_ext.link import LinkDown
+from shared.nameko_ext.publishing import CONFIRMED, LOST, NACKED, UNROUTABLE, Confirmation, NotConfirmed
+from shared.nameko_ext.relay import Relay, fate_of, in_waves
 from shared.values.times import now
 
 
-def counts(event_type, fate):
+def fate(event_type, said):
     confirmation = Confirmation()
-    confirmation.settle(fate)
-    return has_arrived(SimpleNamespace(service=event_type.service, type=event_type.name), confirmation)
+    confirmation.settle(said)
+    return fate_of(SimpleNamespace(service=event_type.service, type=event_type.name), confirmation)
 
 
 @pytest.mark.parametrize("event_type", [ORDER_PLACED, PRODUCT_CHANGED])
 def test_an_event_is_published_when_the_broker_says_so_and_not_before(event_type):
-    assert [counts(event_type, fate) for fate in (CONFIRMED, NACKED, LOST)] == [True, False, False]
+    assert [fate(event_type, said) for said in (CONFIRMED, NACKED, LOST)] == [CONFIRMED, NACKED, LOST]
 
 
 def test_an_order_that_nobody_can_be_told_of_yet_waits():
-    assert not counts(ORDER_PLACED, UNROUTABLE)
+    assert fate(ORDER_PLACED, UNROUTABLE) == UNROUTABLE
 
 
 def test_an_event_that_nobody_needs_to_hear_is_no_obstacle():
-    assert counts(PRODUCT_CHANGED, UNROUTABLE)
+    assert fate(PRODUCT_CHANGED, UNROUTABLE) == CONFIRMED
 
 
 class Database:
@@ -84,6 +87,148 @@ def test_an_event_that_the_broker_does_not_take_grows_old_until_it_is_taken():
     database.rows = []
     round_once()
     assert relay.oldest_seconds == 0
+
+
+def a_row(number, aggregate, sequence, event_type="order.placed"):
+    return SimpleNamespace(id=number, service="order", type=event_type, aggregate_id=aggregate, sequence=sequence,
+                           event_id=f"e-{number}", version=1, occurred_at=now(), request_id="r", traceparent=None,
+                           data={})  # fmt: skip
+
+
+class Broker:
+    """Says of each event type what it is told to; :attr:`sent` are the ids, in their order."""
+
+    def __init__(self, **fates):
+        self.fates = fates
+        self.sent = []
+
+    def publish(self, message, *, exchange, routing_key):
+        del exchange
+        self.sent.append(int(message.properties["message_id"].removeprefix("e-")))
+        confirmation = Confirmation()
+        confirmation.settle(self.fates.get(routing_key.removeprefix("order."), CONFIRMED))
+        return confirmation
+
+
+class Outbox:
+    """In place of the module: rows in memory."""
+
+    BATCH = 100
+
+    def __init__(self, *rows):
+        self.rows = list(rows)
+        self.marked = []
+
+    def unpublished(self, _, *, without=()):
+        held = {row.aggregate_id for row in self.rows if row.type in without}
+        return [row for row in self.rows if row.aggregate_id not in held]
+
+    def waiting_since(self, _):
+        return self.rows[0].occurred_at if self.rows else None
+
+    def mark_published(self, _, ids):
+        self.marked += ids
+        self.rows = [row for row in self.rows if row.id not in ids]
+
+
+@pytest.fixture
+def outbox(monkeypatch):
+    def outbox(*rows):
+        fake = Outbox(*rows)
+        monkeypatch.setattr("shared.nameko_ext.relay.outbox", fake)
+        return fake
+
+    return outbox
+
+
+class Longest:
+    def uniform(self, _, longest):
+        return longest
+
+
+def a_relay(broker, clock=time.monotonic):
+    return Relay(None, Bell(), broker.publish, Holds(clock, Longest()))
+
+
+@pytest.mark.parametrize("no", [NACKED, UNROUTABLE])
+def test_what_follows_a_refused_event_of_its_aggregate_is_not_sent_and_the_others_are(outbox, no):
+    written = outbox(
+        a_row(1, "o-1", 1), a_row(2, "o-1", 2, "order.cancelled"), a_row(3, "o-2", 2, "order.cancelled"),
+        a_row(4, "o-1", 3, "order.cancelled"), a_row(5, "o-2", 3, "order.cancelled"),
+    )  # fmt: skip
+    broker = Broker(placed=no)
+
+    a_relay(broker)._relay_batch(None)
+
+    assert broker.sent == [1, 3, 5]
+    assert written.marked == [3, 5]
+
+
+def test_a_batch_goes_in_as_many_waves_as_the_longest_history_in_it():
+    rows = [a_row(1, "a", 1), a_row(2, "a", 2), a_row(3, "b", 7), a_row(4, "a", 3), a_row(5, "b", 8)]
+
+    assert [[row.id for row in wave] for wave in in_waves(rows)] == [[1, 3], [2, 5], [4]]
+
+
+def test_what_is_refused_is_left_alone_for_ever_longer_and_sent_in_order_at_last(outbox):
+    written = outbox(a_row(1, "o-1", 1), a_row(2, "o-1", 2, "order.cancelled"))
+    broker, seconds = Broker(placed=NACKED), [0.0]
+    relay = a_relay(broker, lambda: seconds[0])
+
+    tries = []
+    for seconds[0] in range(40):
+        before = len(broker.sent)
+        relay._relay_batch(None)
+        tries += [seconds[0]] * (len(broker.sent) - before)
+    assert tries == [0, 1, 3, 7, 15, 25, 35]
+    assert relay._waiting_since == written.rows[0].occurred_at  # the alarm hears of it also while it is held
+
+    broker.fates, seconds[0] = {}, 45.0
+    relay._relay_batch(None)
+    assert broker.sent[-2:] == written.marked == [1, 2]
+
+
+def test_a_queue_that_has_room_again_and_is_full_again_is_tried_again_soon():
+    seconds = [0.0]
+    holds = Holds(lambda: seconds[0], Longest())
+    for _ in range(5):
+        holds.learn(taken=(), refused=["order.placed"])
+
+    holds.learn(taken=["order.placed"], refused=["order.placed"])
+
+    assert holds.current == ["order.placed"]
+    seconds[0] = FIRST_SECONDS
+    assert holds.current == []
+
+
+def test_silence_is_no_refusal_and_nothing_is_sent_after_it(outbox):
+    written = outbox(a_row(1, "o-1", 1), a_row(2, "o-2", 1, "order.cancelled"), a_row(3, "o-2", 2))
+    broker = Broker(placed=LOST)
+    relay = a_relay(broker)
+
+    for _ in range(2):
+        with pytest.raises(NotConfirmed):
+            relay._relay_batch(None)
+
+    assert broker.sent == [1, 2, 1, 3]
+    assert (written.marked, relay._holds.current) == ([2], [])
+
+
+def test_a_link_that_breaks_on_the_way_forgets_nothing_that_was_confirmed(outbox):
+    written = outbox(a_row(1, "o-1", 1), a_row(2, "o-2", 1))
+    broker = Broker()
+    relay = a_relay(broker)
+
+    def publish(message, **where):
+        if broker.sent:
+            raise LinkDown("outbox")
+        return broker.publish(message, **where)
+
+    relay._publish = publish
+    with pytest.raises(LinkDown):
+        relay._relay_batch(None)
+
+    assert (written.marked, relay._holds.current) == ([1], [])
 
 
 def test_a_replica_that_does_not_relay_knows_of_no_age():
