@@ -99,7 +99,11 @@ class Stay:
             self._spool.gather(None)
 
     async def _leave(self) -> None:
-        """Not ready, then out of Consul; answers end their connections meanwhile. Who still comes is served."""
+        """Not ready, then out of Consul; answers end their connections meanwhile. Who still comes is served.
+
+        Whoever sends requests here may learn only after a while that this edge leaves: it stays for all that time, even
+        if nobody is here at the moment. A worker that is replaced stays only for those whom it has.
+        """
         log.info("edge.worker.leaving", replaced=self._is_replaced)
         _hear_no_more_signals()
         if not self._is_replaced:  # else the edge as a whole stays ready
@@ -107,7 +111,10 @@ class Stay:
         self._reception.drain()
         until = monotonic() + self._settings.drain_seconds
         await self._worker.leave()
-        await _while_anybody_is_here(self._reception, until)
+        if self._is_replaced:
+            await _while_anybody_is_here(self._reception, until)
+        else:
+            await asyncio.sleep(until - monotonic())
 
     async def _retire(self) -> None:
         """After so many requests make room for a successor, one worker of an edge at a time.

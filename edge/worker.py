@@ -243,7 +243,7 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
 def tell_guard(guard: Guard, table: InstanceTable, service: str) -> None:
     """Let the service's breakers know what Consul says of it; what is no service of ours has none."""
     if service in SERVICES:
-        guard.listed(service, passing=len(table.passing(service)), proven=table.proven(service))
+        guard.listed(service, alive=table.alive(service), proven=table.proven(service))
 
 
 def _report(task: asyncio.Task[None]) -> None:

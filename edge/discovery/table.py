@@ -41,6 +41,7 @@ class InstanceTable:
         self._on_change = on_change
         self._instances: dict[str, tuple[Instance, ...]] = {}
         self._passing: dict[str, tuple[Instance, ...]] = {}
+        self._alive: dict[str, int] = {}
         self._proven: dict[str, frozenset[str]] = {}
         self.is_current = False
 
@@ -49,9 +50,10 @@ class InstanceTable:
         if self._instances.get(service) != instances:
             self._instances[service] = instances
             self._passing[service] = tuple(one for one in instances if one.status == "passing")
+            self._alive[service] = sum(one.status != "critical" for one in instances)
             before = self._proven.get(service, frozenset())
             self._proven[service] = frozenset(
-                one.id for one in instances if one.status == "passing" or one.id in before
+                one.id for one in instances if one.status != "critical" or one.id in before
             )
             self._on_change(service)
 
@@ -59,8 +61,12 @@ class InstanceTable:
         """The instances that may be sent to: the same object until something changes."""
         return self._passing.get(service, ())
 
+    def alive(self, service: str) -> int:
+        """How many instances work, if perhaps with something missing: all that Consul does not call critical."""
+        return self._alive.get(service, 0)
+
     def proven(self, service: str) -> int:
-        """How many instances Consul lists that pass, or did before: one that only starts has proven nothing yet."""
+        """How many instances Consul lists that work, or did before: one that only starts has proven nothing yet."""
         return len(self._proven.get(service, ()))
 
     def everybody(self) -> list[Instance]:

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 
 def make_limiter(settings: Settings, table: InstanceTable) -> Limiter:
-    """Each worker that Consul lists has its share while Redis is away; without Consul those of this edge are known."""
+    """Each worker that works has its share while Redis is away; without Consul those of this edge are known.
+
+    Without Redis none of them passes whole, and all warn: they are counted all the same.
+    """
     return Limiter(
         RedisWindows(settings.redis_url),
         scale=settings.rate_scale,
-        edges=lambda: max(settings.workers, len(table.passing("edge"))),
+        edges=lambda: max(settings.workers, table.alive("edge")),
     )

@@ -53,7 +53,7 @@ class Guard:
         self._policy = policy or BreakerPolicy()
         self._dice = random.SystemRandom()
         self._posts: dict[str, Post] = {}
-        self._is_passing: dict[str, bool] = {}
+        self._is_alive: dict[str, bool] = {}
         for service in services:
             self._post(service)
 
@@ -99,20 +99,21 @@ class Guard:
         """Nobody listens: refuse every call until :meth:`wake`."""
         self._post(service).circuit.gone("no instance of the service is listening")
 
-    def listed(self, service: str, *, passing: int, proven: int) -> None:
+    def listed(self, service: str, *, alive: int, proven: int) -> None:
         """What Consul says of the service's instances; only a change counts, so that a wrong word is soon outlived.
 
-        ``proven`` are those listed that pass or did before. Instances that left the list, or have never passed yet, say
+        ``alive`` are those that take calls, even with their database away: then they say so themselves. ``proven`` are
+        those listed that are alive or were before. Instances that left the list, or have never passed yet, say
         nothing here: when replicas are replaced in turn, the last old one leaves before the new one has passed. Whether
         anybody listens the broker knows better, and a Consul that lost its memory must not stop the shop.
         """
-        if passing:
-            if self._is_passing.get(service) is False:
+        if alive:
+            if self._is_alive.get(service) is False:
                 self._post(service).circuit.back()
-            self._is_passing[service] = True
-        elif proven and self._is_passing.get(service):
-            self._is_passing[service] = False
-            self._post(service).circuit.trip("Consul knows no passing instance")
+            self._is_alive[service] = True
+        elif proven and self._is_alive.get(service):
+            self._is_alive[service] = False
+            self._post(service).circuit.trip("Consul knows no instance that is alive")
 
     def heard(self, method: Method) -> None:
         """An answer came that nobody waited for any more: the service lives."""

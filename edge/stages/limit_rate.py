@@ -25,11 +25,19 @@ async def limit_rate_by_address(exchange: Exchange, proceed: Target) -> HTTPResp
 
 @only_for(lambda route: route.by_caller is not None)
 def limit_rate_by_caller(exchange: Exchange, proceed: Target) -> Awaitable[HTTPResponse]:
-    """Once it is known who calls: count the user, wherever they call from, unless that was done with the address."""
+    """Once it is known who calls: count the user, wherever they call from, unless that was done with the address.
+
+    Who is nobody by now is a guest, and counts by the network.
+    """
     limit, caller = exchange.matched.by_caller, exchange.caller
-    if exchange.is_caller_counted or limit is None or caller is None:
+    if exchange.is_caller_counted or limit is None:
         return proceed(exchange)
-    return _take_then(exchange, limit, caller.user_id, proceed)
+    who = _guest(network_of(exchange.address)) if caller is None else caller.user_id
+    return _take_then(exchange, limit, who, proceed)
+
+
+def _guest(network: str) -> str:
+    return f"guest/{network}"
 
 
 async def _take_then(exchange: Exchange, limit: Limit, who: str, proceed: Target) -> HTTPResponse:
@@ -61,7 +69,7 @@ def _known_caller(exchange: Exchange, network: str) -> str | None:
     if caller is not None:
         return caller.user_id if caller.scopes.issuperset(policy.scopes) else None
     is_guest = policy.auth == "optional" and "authorization" not in exchange.request.headers
-    return f"guest/{network}" if is_guest else None
+    return _guest(network) if is_guest else None
 
 
 async def _take(exchange: Exchange, limits: Sequence[Limit], keys: tuple[str, ...]) -> None:

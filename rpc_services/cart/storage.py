@@ -18,7 +18,8 @@ from rpc_services.cart.domain import refusal_for as _refusal_for
 from rpc_services.cart.journal import Journal, Stored
 from rpc_services.cart.shards import AWAY, NOT_TAKING_WRITES, Shards, reaching
 from shared.contracts.cart import MAX_LINES, MAX_QUANTITY
-from shared.contracts.refusals import OutcomeUnknown, Refusal, Unavailable
+from shared.contracts.refusals import DeadlinePassed, OutcomeUnknown, Refusal, Unavailable
+from shared.messaging.call import current
 from shared.metrics import trade
 from shared.values.identifiers import NewId
 from shared.values.times import Clock
@@ -134,6 +135,8 @@ class RedisCarts:
             "new_id": self._new_id(),
         }
         client = self._shards.client_for(owner.key)
+        if (deadline := current().deadline) is not None and deadline.has_passed():
+            raise DeadlinePassed
         with reaching(client):
             outcome, details, flat = self._change(keys=[_key(owner)], args=[orjson.dumps(ask)], client=client)
         return Outcome(outcome), [int(each) for each in details], dict(zip(flat[::2], flat[1::2], strict=True))

@@ -113,8 +113,9 @@ def delete_product(request: catalog.DeleteProduct, *, products: Products, events
 
 
 def set_stock(request: catalog.SetStock, *, products: Products, events: Events, clock: Clock) -> catalog.Product:
-    """Compare-and-set of what is on hand. Raises ``ProductNotFound``, ``StockConflict``."""
+    """Compare-and-set of what is on hand. Raises ``ProductNotFound``, ``StaleVersion``, ``StockConflict``."""
     product = _locked(request.product_id, products)
+    product.expect(request.expected_version)
     wanted = replace(product, stock=product.stock.counted(request.on_hand, expected=request.expected))
     if wanted == product:
         return domain.answer_of(product)

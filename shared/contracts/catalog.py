@@ -134,6 +134,7 @@ class SetStock(Request, frozen=True, kw_only=True):
     product_id: ProductId
     on_hand: OnHand
     expected: OnHand
+    expected_version: int | None = None
 
 
 class Line(Request, frozen=True, kw_only=True):

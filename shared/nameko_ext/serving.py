@@ -95,7 +95,9 @@ class Job(Work):
 
     def _begin(self) -> bool:
         self._has_begun = True
-        changing = self.door.method.mutating
+        deadline = self._call.deadline
+        is_over = deadline is not None and deadline.has_passed()  # then nothing is changed, and none need be told of it
+        changing = self.door.method.mutating and not is_over
         return any(not source.is_lost and source.begin(changing=changing) for source in self._sources)
 
     def _serve(self, call: Call, invoke: Callable[..., Any]) -> None:

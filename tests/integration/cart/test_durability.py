@@ -13,7 +13,9 @@ from rpc_services.cart.domain import CartLine, Owner, Verb
 from rpc_services.cart.journal import Journal, directly
 from rpc_services.cart.shards import Shards, reaching
 from rpc_services.cart.storage import RedisCarts
-from shared.contracts.refusals import OutcomeUnknown, StaleVersion, Unavailable
+from shared.contracts.refusals import DeadlinePassed, OutcomeUnknown, StaleVersion, Unavailable
+from shared.messaging.call import Call, serving
+from shared.resilience.deadline import Deadline
 from shared.values.identifiers import new_id
 from shared.values.times import now
 from tests.builders.redis import Redis
@@ -55,6 +57,16 @@ def disk():
 def on_that_disk(shards, disk, tmp_path):
     with closing(Journal(tmp_path / "failing.sqlite3", run=disk)) as journal:
         yield RedisCarts(shards, journal, clock=now, new_id=new_id)
+
+
+def test_for_a_caller_who_has_gone_nothing_is_changed_any_more(carts):
+    owner = a_user()
+    gone = Call(request_id="r", deadline=Deadline.after(timedelta(seconds=-1)))
+
+    with serving(gone), pytest.raises(DeadlinePassed):
+        carts.change(owner, adding(operation=an_operation()))
+
+    assert carts.look(owner) is None
 
 
 def test_ninety_adds_at_once_are_all_counted(carts):

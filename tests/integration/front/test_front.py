@@ -103,6 +103,15 @@ def test_a_path_that_only_begins_like_an_operators_is_the_edges_own(nginx):
     assert "server-timing" in headers
 
 
+def test_browsers_are_told_to_come_by_tls_whoever_answers(nginx):
+    answers = [run(nginx.ask(path)) for path in ("/api/products/3", "/metrics")]
+
+    assert [(status, headers["strict-transport-security"]) for status, headers, _ in answers] == [
+        (200, "max-age=31536000"),
+        (404, "max-age=31536000"),
+    ]
+
+
 def test_one_id_is_in_both_logs(nginx, edges):
     status, headers, _ = run(nginx.ask("/api/products/3", "X-Request-Id: one-id-for-both", source="127.0.0.5"))
 

@@ -48,6 +48,22 @@ def test_who_has_asked_is_answered_who_comes_is_sent_on_and_then_it_ends(workers
         assert edge.complaints() == []
 
 
+def test_an_edge_with_nobody_there_stays_for_those_who_have_not_heard_that_it_leaves():
+    async def scenario(edge):
+        edge.terminate()
+        await eventually_async(lambda: edge.pids("withdrawn"))
+        answers = []
+        for _ in range(10):  # a second of three
+            answers.append(await alone(edge.port, "/health/live"))
+            await asyncio.sleep(0.1)
+        return answers
+
+    with AnEdge(drain_seconds=3) as edge:
+        answers = asyncio.run(scenario(edge))
+        assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers)
+        assert edge.ended() == 0
+
+
 def test_who_never_finishes_a_request_holds_nothing_up():
     async def scenario(edge):
         lines = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(3)]

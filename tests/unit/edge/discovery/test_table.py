@@ -80,6 +80,14 @@ def test_what_may_be_sent_to_is_the_same_object_until_something_changes():
     assert table.passing("things") == ()
 
 
+def test_who_warns_works_and_is_alive():
+    table = InstanceTable()
+    nodes = [a_node("a", "passing"), a_node("b", "warning"), a_node("c", "critical")]
+    table.replace("catalog", read_instances("catalog", nodes))
+
+    assert (table.alive("catalog"), table.proven("catalog"), table.alive("nobody")) == (2, 2, 0)
+
+
 def test_who_has_never_passed_has_proven_nothing_and_who_left_is_forgotten():
     table = InstanceTable()
     old, new = Instance("a", "catalog", "127.0.0.1", 1), Instance("b", "catalog", "127.0.0.1", 2, status="critical")

@@ -4,10 +4,13 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
+from edge.discovery.table import Instance, InstanceTable
+from edge.limiting.assembly import make_limiter
 from edge.limiting.limiter import Limiter, Patience
 from edge.limiting.limits import Limit, LimitsAway
 from edge.policies import RateClass
 from tests.builders.waiting import eventually_async
+from tests.fakes.edge import collaborators
 from tests.fakes.windows import FakeWindows
 
 pytestmark = pytest.mark.anyio
@@ -138,6 +141,16 @@ async def test_alone_each_worker_keeps_its_share_of_the_same_policy(edges):
 
     assert sum(admitted(verdicts)) == 6 // edges
     assert {each[0].quota for each in verdicts} == {6}
+
+
+def test_edges_that_warn_because_redis_is_away_share_the_quota_all_the_same():
+    table = InstanceTable()
+    edges = tuple(Instance(f"edge-{number}", "edge", "127.0.0.1", 1, status="warning") for number in range(8))
+    limiter = make_limiter(collaborators().settings, table)
+    alone = limiter._edges()
+    table.replace("edge", edges)
+
+    assert (alone, limiter._edges()) == (collaborators().settings.workers, 8)
 
 
 async def test_what_redis_admitted_before_it_went_counts_alone_too():

@@ -184,6 +184,19 @@ async def test_where_a_caller_is_optional_one_that_a_plugin_names_is_counted_by_
     assert statuses == [[200, 429]] * 3
 
 
+async def test_a_guest_whom_no_plugin_names_is_counted_by_the_network(packages, an_edge):
+    async def pass_by(request, proceed):
+        return await proceed(request)
+
+    packages.offer(idle=a_plugin(pass_by, BEFORE))
+    route = named("idle", auth="optional", limits={"address": "many", "caller": "few"})
+    rates = {"many": {"quota": 1000, "window": 60}, "few": {"quota": 2, "window": 60}}
+    async with an_edge(route, rates=rates) as client:
+        statuses = [(await client.get(PRODUCT)).status_code for _ in range(4)]
+
+    assert statuses == [200, 200, 429, 429]
+
+
 async def test_it_may_change_headers_for_what_comes_after(packages, tmp_path):
     async def change(request, proceed):
         request.headers["x-tenant"] = "t-1"

@@ -226,10 +226,10 @@ def test_a_service_without_listeners_is_refused_in_all_methods_until_it_listens_
 def test_consul_opens_a_service_none_of_whose_instances_passes_and_half_opens_it_when_one_does():
     async def scenario():
         guard = Guard(FakeRpc(), ["catalog"], clock=Clock())
-        guard.listed("catalog", passing=1, proven=1)
-        guard.listed("catalog", passing=0, proven=1)
+        guard.listed("catalog", alive=1, proven=1)
+        guard.listed("catalog", alive=0, proven=1)
         refused = await call(guard)
-        guard.listed("catalog", passing=1, proven=1)
+        guard.listed("catalog", alive=1, proven=1)
 
         assert refused is NotExecuted
         assert guard.states()["catalog"]["breaker"] == "half_open"
@@ -243,15 +243,15 @@ def test_a_consul_that_is_new_to_a_service_or_forgot_it_or_repeats_itself_does_n
     async def scenario():
         clock = Clock()
         guard = Guard(FakeRpc(), ["catalog"], clock=clock)
-        guard.listed("catalog", passing=0, proven=1)
+        guard.listed("catalog", alive=0, proven=1)
         new = await call(guard)
-        guard.listed("catalog", passing=1, proven=1)
-        guard.listed("catalog", passing=0, proven=0)
+        guard.listed("catalog", alive=1, proven=1)
+        guard.listed("catalog", alive=0, proven=0)
         forgotten = await call(guard)
-        guard.listed("catalog", passing=0, proven=1)
+        guard.listed("catalog", alive=0, proven=1)
         clock.now = 30.0
         after_a_while = await call(guard)
-        guard.listed("catalog", passing=0, proven=1)
+        guard.listed("catalog", alive=0, proven=1)
 
         assert (new, forgotten, after_a_while) == (None, None, None)
         assert await call(guard) is None

@@ -9,7 +9,7 @@ from rpc_services.catalog import use_cases
 from rpc_services.catalog.domain import HOLD_TIME, Reason, State, Stock
 from shared.contracts import catalog
 from shared.contracts.catalog import CategoryNotFound, OutOfStock, ProductNotFound, ReservationLost, SkuTaken
-from shared.contracts.refusals import InvalidRequest, Refusal
+from shared.contracts.refusals import InvalidRequest, Refusal, StaleVersion
 from tests.unit.rpc_services.catalog.builders import FOOD, NOON, SOAP, a_product
 from tests.unit.rpc_services.catalog.fakes import (
     FakeEvents,
@@ -47,8 +47,8 @@ class Shop:
     def delete(self):
         return self._change(use_cases.delete_product, catalog.DeleteProduct(product_id=1))
 
-    def set_stock(self, on_hand, expected):
-        request = catalog.SetStock(product_id=1, on_hand=on_hand, expected=expected)
+    def set_stock(self, on_hand, expected, **more):
+        request = catalog.SetStock(product_id=1, on_hand=on_hand, expected=expected, **more)
         return self._change(use_cases.set_stock, request)
 
     def reserve(self, *lines, order=ORDER):
@@ -144,7 +144,9 @@ def test_a_currency_with_other_decimals_needs_a_new_price():
 def test_counting_stock_makes_a_version_since_the_product_shows_it():
     shop = Shop(a_product(1, on_hand=3))
 
-    assert shop.set_stock(5, expected=3).version == 2
+    with pytest.raises(StaleVersion):
+        shop.set_stock(5, expected=3, expected_version=2)
+    assert shop.set_stock(5, expected=3, expected_version=1).version == 2
     assert shop.stocks.ledger == [(1, 2, Reason.COUNTED)]
 
 
