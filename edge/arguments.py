@@ -65,9 +65,13 @@ def bind(request: type[msgspec.Struct], sources: Mapping[str, Source], *, name: 
     )
 
 
-def gather(binding: Binding, offered: Offered) -> dict[str, Any]:
-    """The arguments as plain JSON values. Raises :class:`InvalidRequest` with every fault of every source."""
+def gather(binding: Binding, offered: Offered, *, known_faults: Faults | None = None) -> dict[str, Any]:
+    """The arguments as plain JSON values.
+
+    Raises :class:`InvalidRequest` with every fault of every source, and with those that were found before.
+    """
     values, faults = _text_values(binding, offered)
+    faults += known_faults or []
     arguments: dict[str, Any] = {}
     try:
         text = read(binding.text, values, strict=False)

@@ -16,7 +16,13 @@ from edge.policies import Source
 from edge.problems import Rejected
 from edge.queries import Query, page_scope, parsed_query
 from edge.rpc.calls import CallContext, RpcReply
+from shared.contracts.checking import Faults
 from shared.contracts.method import Method
+
+NOT_OUR_CURSOR = {
+    "pointer": "/cursor",
+    "detail": "This list gave out no such cursor: follow the Link header, with the same filters.",
+}
 
 
 async def call_service(exchange: Exchange) -> HTTPResponse:
@@ -58,26 +64,25 @@ async def ask(
 
 def arguments_of(exchange: Exchange) -> dict[str, Any]:
     """All arguments of the route. Raises ``InvalidRequest`` with every fault at once, or :class:`Rejected`."""
-    query = parsed_query(exchange.request.query_string)
-    if exchange.matched.policy.answer.page:
-        query = [(name, _opened(exchange, query, value) if name == "cursor" else value) for name, value in query]
+    query, faults = _opened(exchange, parsed_query(exchange.request.query_string))
     known, unmet = _known(exchange)
     offered = Offered(path=exchange.variables, query=query, body=exchange.body or {}, known=known)
-    arguments = gather(exchange.matched.binding, offered)
+    arguments = gather(exchange.matched.binding, offered, known_faults=faults)
     if unmet is not None:
         raise unmet
     return arguments
 
 
-def _opened(exchange: Exchange, query: Query, sealed: str) -> str:
+def _opened(exchange: Exchange, query: Query) -> tuple[Query, Faults]:
+    """The query with its cursor as the service knows it, and what is wrong with one that is not ours."""
+    if not exchange.matched.policy.answer.page:
+        return query, []
+    scope = page_scope(exchange.matched.policy.name, query)
+    opened = exchange.equipment.cursors.open
     try:
-        return exchange.equipment.cursors.open(sealed, scope=page_scope(exchange.matched.policy.name, query))
+        return [(name, opened(value, scope=scope) if name == "cursor" else value) for name, value in query], []
     except BadCursor:
-        raise Rejected(
-            "request.invalid",
-            "The cursor is not one that this list gave out.",
-            errors=[{"pointer": "/cursor", "detail": "Follow the Link header, with the same filters."}],
-        ) from None
+        return [(name, value) for name, value in query if name != "cursor"], [NOT_OUR_CURSOR]
 
 
 def _known(exchange: Exchange) -> tuple[dict[Source, Any], Rejected | None]:

@@ -1,4 +1,4 @@
-"""Customers who order, fill carts, check out and cancel, repeat each step until it is answered, and note every lie."""
+"""Customers who look around, buy and cancel, repeat each step until it is answered, and note every lie."""
 
 import json
 import random
@@ -68,12 +68,18 @@ class Shoppers:
         with Client(self._stack, token=token) as client:
             while not self._stop.is_set():
                 try:
+                    self._look_around(client)
                     order = self._check_out(client, chance) if chance.random() < 0.5 else self._order(client, chance)
                     if chance.random() < SHARE_OF_CANCELLATIONS:
                         self._cancel(client, order)
                 except GaveUp as fault:
                     self.lies.append(str(fault))
                 self._stop.wait(chance.uniform(0, LONGEST_THOUGHT_SECONDS))
+
+    def _look_around(self, client):
+        """At what else the shop knows of oneself: so every service is asked in turn."""
+        for path in ("/api/users/me", "/api/notifications"):
+            self._until(client, 200, "GET", path)
 
     def _order(self, client, chance):
         lines = {product_id: chance.randint(1, 3) for product_id in chance.sample(self._product_ids, 2)}

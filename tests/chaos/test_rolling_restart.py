@@ -14,9 +14,9 @@ from tests.chaos.shoppers import Shoppers
 from tests.chaos.test_faults import audit, back_with_another_pid
 from tests.stack_fixture import kirana
 
-pytestmark = pytest.mark.takes(45)
+pytestmark = pytest.mark.takes(75)
 
-SERVICES = ("catalog", "cart", "order")
+SERVICES = ("identity", "catalog", "cart", "order", "notification")
 
 
 @pytest.fixture

@@ -69,6 +69,14 @@ async def test_a_cursor_is_good_only_for_the_list_it_came_from():
     assert len(rpc.calls) == 1
 
 
+async def test_every_fault_of_a_query_is_named_at_once_that_of_its_cursor_among_them():
+    async with serving(collaborators(FakeRpc())) as client:
+        answer = await client.get("/api/products?cursor=x&limit=1e9&sort=odd&colour=red")
+
+    assert answer.status_code == 400
+    assert sorted(fault["pointer"] for fault in answer.json()["errors"]) == ["/colour", "/cursor", "/limit", "/sort"]
+
+
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=101", "colour=red", "sort=sideways", "limit=1&limit=2", "q=%ff", "a[]=1", "q=a&" * 101]
 )
