@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.builders.prometheus import CONFIGURATION
 from tests.builders.promql import ROOT, RULES, alarms, everything_asked, metrics_beneath, metrics_of, recorded
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yml"))
@@ -94,6 +95,15 @@ def test_every_alarm_says_how_urgent_it_is_what_is_wrong_and_where_to_read_on():
         assert rule["labels"]["severity"] in {"page", "ticket"}, name
         assert rule["annotations"]["summary"].endswith("."), name
         assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{name.lower()}"
+
+
+def test_every_job_of_ours_but_the_shipper_is_missed_when_it_is_gone():
+    ours = yaml.safe_load(CONFIGURATION.read_text())["scrape_configs"][0]["dns_sd_configs"][0]["names"]
+    jobs = {name.removesuffix("-green") for name in ours} - {"shipper"}  # it runs only where logs are shipped
+    expression = alarms()["JobGone"]["expr"]
+
+    assert set(re.findall(r'absent\(up{job="(\w+)"}\)', expression)) == jobs
+    assert set(re.search(r'up{job=~"([^"]+)"}', expression)[1].split("|")) == jobs
 
 
 def test_the_runbook_has_each_alarm_with_what_it_means_what_it_harms_where_to_look_and_what_to_do():
