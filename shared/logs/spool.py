@@ -8,10 +8,12 @@ import posix  # eventlet replaces os.write by one that spins on a closed pipe; p
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from shared.logs.holding import hold
+from shared.logs.leftovers import clear_leftovers
 
 STDOUT: Final = 1
 
@@ -44,7 +46,7 @@ class Spool:
         self._most_bytes = most_bytes
         self._clock = clock
         self._looks_again_at = clock() + LOOK_SECONDS
-        self._file = self._open(path) if path else None
+        self._file = self._begin(path) if path else None
         self._gathered: list[bytes] = []
         self._soon: Callable[[Callable[[], None]], object] | None = None
         self._thread = 0
@@ -96,6 +98,15 @@ class Spool:
                 written = posix.write(descriptor, line)
         except OSError:
             self.dropped += 1
+
+    def _begin(self, path: Path) -> int | None:
+        """Open the file and mark it as in use, for others that begin now; then clear away what is left of old ones."""
+        file = self._open(path)
+        if file is not None:
+            with suppress(OSError):
+                os.utime(file)
+            clear_leftovers(path)
+        return file
 
     def _open(self, path: Path) -> int | None:
         try:
