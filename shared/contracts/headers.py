@@ -42,5 +42,10 @@ RETURN_TO = "kirana-return-to"
 
 
 def on_the_wire(context: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers of a call whose context is this; what is ``None`` does not apply and is left out."""
-    return {PREFIX + name: value for name, value in context.items() if value is not None}
+    """The headers of a call whose context is this; what is ``None`` does not apply and is left out.
+
+    W3C's trace context stands there by its own names as well, for tools that know nothing of Nameko.
+    """
+    known = {name: value for name, value in context.items() if value is not None}
+    traced = {name: known[name] for name in (TRACEPARENT, TRACESTATE) if name in known}
+    return {PREFIX + name: value for name, value in known.items()} | traced

@@ -214,7 +214,7 @@ def message_for(row: Any, trace: Mapping[str, str | None]) -> Message:
         content_encoding="utf-8",
         delivery_mode=PERSISTENT,
         message_id=row.event_id,
-        application_headers={headers.PREFIX + name: value for name, value in context.items() if value},
+        application_headers=headers.on_the_wire({name: value or None for name, value in context.items()}),
     )
 
 

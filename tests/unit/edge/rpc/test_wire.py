@@ -64,6 +64,15 @@ def test_a_call_expires_early_enough_for_the_news_to_be_of_use(patience, expirat
     assert expiration_of(patience) == expiration
 
 
+def test_a_lone_call_carries_the_trace_by_its_own_name_as_well():
+    context = a_context().under("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", None)
+
+    found = properties_of(READ, context, correlation_id="7", reply_to="queue").headers
+
+    assert found["traceparent"] == found["nameko.traceparent"] == context.traceparent
+    assert "tracestate" not in found
+
+
 def test_a_call_expires_with_its_deadline_and_is_not_kept_on_disk():
     deadline = Deadline.after(2)
 
