@@ -9,36 +9,49 @@ from dataclasses import dataclass
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from shared.metrics.outcomes import FAILED, NOT_EXECUTED, UNKNOWN
+
 ANSWER_SECONDS = 5.0
 LOOK_SECONDS = 0.25
 ENOUGH = 20
 """Fewer requests than this say nothing yet."""
 
+HANGS_SECONDS = 15.0
+"""For so long a version may have calls under way of which none ends well."""
+
 _EDGE = "kirana_edge_request_seconds_count"
 _SERVICE = "kirana_rpc_run_seconds_count"
+_UNDER_WAY = "kirana_rpc_in_flight"
+_BAD = frozenset({FAILED, NOT_EXECUTED, UNKNOWN})
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Requests or calls since the process began, and how many of them it failed at by its own fault."""
+    """Requests or calls that ended since the process began, and how many of them it failed at; those it runs now."""
 
     total: int = 0
     failed: int = 0
+    under_way: int = 0
 
     def since(self, before: Tally) -> Tally:
         """What came in between; a process that began anew counts from nothing."""
         if self.total < before.total:
             return self
-        return Tally(self.total - before.total, self.failed - before.failed)
+        return Tally(self.total - before.total, self.failed - before.failed, self.under_way)
 
     def __add__(self, other: Tally) -> Tally:
         """Both together."""
-        return Tally(self.total + other.total, self.failed + other.failed)
+        return Tally(self.total + other.total, self.failed + other.failed, self.under_way + other.under_way)
 
     @property
     def rate(self) -> float:
         """The share that failed."""
         return self.failed / self.total if self.total else 0.0
+
+    @property
+    def is_vain(self) -> bool:
+        """There was work, and none of it has ended well."""
+        return self.failed == self.total and self.total + self.under_way > 0
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,7 @@ class Policy:
     errors: float
     seconds: float
     enough: int = ENOUGH
+    hangs: float = HANGS_SECONDS
 
 
 @dataclass(frozen=True)
@@ -67,13 +81,15 @@ def tally_at(url: str) -> Tally:
 
 
 def tally_of(text: str) -> Tally:
-    """What these metrics say: an edge's answers of 500 and above, a service's calls that ended by a fault."""
+    """What these metrics say: an edge's answers of 500 and above, a service's calls that ended without an answer."""
     found = Tally()
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name in {_EDGE, _SERVICE}:
-                bad = sample.labels.get("status", "").startswith("5") or sample.labels.get("outcome") == "failed"
+                bad = sample.labels.get("status", "").startswith("5") or sample.labels.get("outcome") in _BAD
                 found += Tally(int(sample.value), int(sample.value) if bad else 0)
+            elif sample.name == _UNDER_WAY and sample.labels.get("side") == "server":
+                found += Tally(under_way=int(sample.value))
     return found
 
 
@@ -89,12 +105,17 @@ class Watch:
         """Watch for the policy's time, or until there is a complaint. ``meanwhile`` runs at every look."""
         before = self._look(self._canary), self._all(self._mains)
         give_up = time.monotonic() + policy.seconds
+        well_until = time.monotonic()
         while True:
             meanwhile()
             canary, main = self._look(self._canary).since(before[0]), self._all(self._mains).since(before[1])
             heard(canary)
+            now = time.monotonic()
+            well_until = well_until if canary.is_vain else now
             complaint = self._is_well() or complaint_about(canary, main, policy)
-            if complaint or time.monotonic() >= give_up:
+            if now >= min(give_up, well_until + policy.hangs):
+                complaint = complaint or hang_of(canary, main)
+            if complaint or now >= give_up:
                 return Verdict(complaint, canary, main)
             time.sleep(LOOK_SECONDS)
 
@@ -114,3 +135,11 @@ def complaint_about(canary: Tally, main: Tally, policy: Policy) -> str:
     if canary.total < policy.enough or canary.rate <= policy.errors or canary.rate <= 2 * main.rate:
         return ""
     return f"{canary.failed} of {canary.total} failed ({canary.rate:.1%}), beside {main.rate:.1%} before it"
+
+
+def hang_of(canary: Tally, main: Tally) -> str:
+    """Empty while a call has ended well, or none is under way, or the version before it fares no better."""
+    if not canary.under_way or not canary.is_vain or main.is_vain:
+        return ""
+    ended = "and none has ended" if not canary.total else f"and all {canary.total} that ended failed"
+    return f"{canary.under_way} calls are under way in the new version {ended}"

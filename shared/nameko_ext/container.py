@@ -73,6 +73,11 @@ class ServiceContainer(NamekoContainer):
         return self._in_hand + sum(work.is_asked_for for work in self._waiting)
 
     @property
+    def in_hand(self) -> int:
+        """Work that was asked for and that a worker has: calls and events, no clocks."""
+        return self._in_hand
+
+    @property
     def running(self) -> int:
         """Workers at work."""
         return len(self._worker_threads)

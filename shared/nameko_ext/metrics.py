@@ -51,7 +51,7 @@ class ContainerState(Collector):
         waiting = [Seen((service, CALLER), each.waiting) for service, each in machines.items()]
         sizes = [((service, REQUEST), each.batch_sizes) for service, each in machines.items()]
         if requests is not None:
-            in_flight.append(Seen((self._service, SERVER), self._container.running))
+            in_flight.append(Seen((self._service, SERVER), self._container.in_hand))
             waiting.append(Seen((self._service, SERVER), self._container.waiting))
             sizes.append(((self._service, REPLY), requests.replies.frame_sizes))
             dropped = requests.replies.counts["dropped"]

@@ -35,7 +35,7 @@ def samples(*, extensions=None, outbox=None, doors=(), workers=0, waiting=0):
         shared_extensions=extensions or {},
         dependencies=[] if outbox is None else [outbox],
         entrypoints=list(doors),
-        running=workers,
+        in_hand=workers,
         waiting=waiting,
         max_workers=64,
     )
@@ -117,5 +117,5 @@ def test_a_service_without_doors_for_calls_tells_the_rest():
 def test_an_idle_container_has_nobody_at_work_and_nothing_waiting():
     container = ServiceContainer(type("Service", (), {"name": "order"}))
 
-    assert (container.running, container.waiting) == (0, 0)
+    assert (container.in_hand, container.waiting) == (0, 0)
     assert list(ContainerState(container).collect())
