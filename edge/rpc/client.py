@@ -79,7 +79,9 @@ class RpcClient:
                 raise unknown from refusal
             raise
         except CallFailure as failure:
-            raise unknown or failure from failure
+            if unknown:
+                raise unknown from failure
+            raise
 
     async def _once(self, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
         """One try; a second one only where the first showed that the service knows no frames."""
