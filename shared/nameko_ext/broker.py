@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from amqp.basic_message import Message
+from eventlet import GreenPool
 from nameko import config
 from nameko.extensions import SharedExtension
 
@@ -16,6 +17,7 @@ from shared.contracts.exchanges import calls_queue
 from shared.metrics.counting import parked_from
 from shared.nameko_ext import topology
 from shared.nameko_ext.consuming import Delivery
+from shared.nameko_ext.link import Link
 from shared.nameko_ext.publishing import NotConfirmed, Publisher
 from shared.values.identifiers import new_id
 
@@ -29,6 +31,9 @@ LARGEST_KEPT_HEADER = 4096
 
 class Broker(SharedExtension):
     """The link for what must arrive. Opening it never waits: the broker may come up later."""
+
+    def __init__(self) -> None:
+        self._tended: list[Link] = []
 
     def setup(self) -> None:
         """Prepare the link."""
@@ -45,12 +50,17 @@ class Broker(SharedExtension):
 
     def start(self) -> None:
         """Begin to connect."""
-        link = self.publisher.link
-        self.container.spawn_managed_thread(link.run, identifier=link.name)
+        self.tend(self.publisher.link)
 
     def stop(self) -> None:
-        """Leave the broker."""
-        self.publisher.link.close()
+        """Leave the broker, on every link at once."""
+        for _ in GreenPool().imap(Link.close, self._tended):
+            pass
+
+    def tend(self, link: Link) -> None:
+        """Keep this link open until the container has drained."""
+        self._tended.append(link)
+        self.container.spawn_managed_thread(link.run, identifier=link.name)
 
     def park(self, delivery: Delivery, *, reason: str, origin: str, body: Any = None) -> None:
         """Put a message, or this ``body`` of it, aside for a person to look at. Raises :class:`NotConfirmed`."""

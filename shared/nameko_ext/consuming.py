@@ -62,7 +62,8 @@ class Delivery:
 class Consumer:
     """Consumes one queue. ``on_delivery`` runs in the reading greenlet: it must neither block nor raise.
 
-    ``on_open`` is given each new connection before anything is consumed on it; ``on_lost`` hears of its loss.
+    ``on_open`` is given each new connection, and its channel that consumes, before it does; ``on_lost`` hears of its
+    loss.
     """
 
     def __init__(  # noqa: PLR0913  # keyword collaborators
@@ -73,7 +74,7 @@ class Consumer:
         prefetch: int,
         declare: Callable[[Any], None],
         on_delivery: Callable[[Delivery], None],
-        on_open: Callable[[Any], None] = lambda _: None,
+        on_open: Callable[[Any, Any], None] = lambda *_: None,
         on_lost: Callable[[], None] = lambda: None,
         name: str = "",
     ) -> None:
@@ -134,7 +135,7 @@ class Consumer:
         channel = connection.channel()
         channel.auto_decode = False
         self._channel = channel
-        self._on_open(connection)
+        self._on_open(connection, channel)
         if self._cancelled:
             return
         self._declare(channel)

@@ -54,18 +54,14 @@ class EventDoor(Entrypoint):
 
     def start(self) -> None:
         """Begin to consume, as soon as the broker is there."""
-        self.container.spawn_managed_thread(self.consumer.link.run, identifier=self.consumer.link.name)
+        self.broker.tend(self.consumer.link)
 
     def stop(self) -> None:
-        """Take no more, give back what waits; the link closes when the container has drained."""
+        """Take no more, give back what waits; the broker's extension closes the link when all is done."""
         self.consumer.cancel()
         for handling in self.container.waiting_for(self):
             self.container.withdraw(handling)
             handling.give_back()
-
-    def kill(self) -> None:
-        """Leave at once."""
-        self.consumer.link.close()
 
     @property
     def database(self) -> Database | None:

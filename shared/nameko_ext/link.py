@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from amqp import spec
 from amqp.exceptions import FrameSyntaxError
 from amqp.method_framing import frame_handler
 from eventlet import Timeout, sleep
@@ -24,7 +25,10 @@ HEARTBEAT_SECONDS = 10
 CONNECT_SECONDS = 3
 OPENING_SECONDS = 10
 WRITE_SECONDS = 5
+LEAVING_SECONDS = 3
 LONGEST_PAUSE_SECONDS = 2.0  # the shop must be back within 10 s of the broker
+CLOSE_SIGNATURE = "BsBB"
+CLOSE_CODE = 200  # AMQP's "reply-success"
 HEADER_FRAME = 2
 PROPERTIES_START = 12  # after class, weight and body size
 NO_PROPERTIES = b"\x00\x00"
@@ -66,6 +70,7 @@ class Link:
         self._closed = False
         self._told: type[Exception] | None = None
         self._opened = Event()
+        self._left = Event()
         self._writing = Semaphore()
 
     @property
@@ -97,6 +102,7 @@ class Link:
             if not self._closed:
                 sleep(_pause(attempt))
                 attempt += 1
+        self._left.send(None)
 
     def write(self, frames: Callable[[], Any]) -> None:
         """Run ``frames``, which writes to this link's connection: what it writes leaves together, in one go.
@@ -127,9 +133,21 @@ class Link:
         self._on_lost()
 
     def close(self) -> None:
-        """Leave for good, politely if the broker listens."""
+        """Leave for good, once the broker says that it has done all that was written; in vain it waits for seconds.
+
+        When a socket just closes, RabbitMQ kills the channels with what they have not got round to yet: an answer
+        that was written in time is lost, while the acknowledgement on another channel may count.
+        """
         self._closed = True
+        if self._connection is not None:
+            with contextlib.suppress(LinkDown, WriteFailed), Timeout(LEAVING_SECONDS, exception=False):
+                self.write(self._say_goodbye)
+                self._left.wait()
         self.drop()
+
+    def _say_goodbye(self) -> None:
+        """Writes and nothing else, for :meth:`run` reads: that the broker says it, too, is how the connection ends."""
+        self._connection.send_method(spec.Connection.Close, CLOSE_SIGNATURE, (CLOSE_CODE, "", 0, 0))
 
     def _tell(self, fault: Exception) -> None:
         """Once per outage and kind of fault, not once per attempt."""

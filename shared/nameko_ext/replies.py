@@ -61,9 +61,13 @@ class Replies:
         self.counts: Counter[str] = Counter()
         self.frame_sizes: Counter[int] = Counter()
 
-    def open(self, connection: Any) -> None:
-        """Use a fresh connection of the link's; call it while the link opens."""
-        self._channel = connection.channel()
+    def open(self, connection: Any, channel: Any) -> None:
+        """Use a fresh connection of the link's; call it while the link opens.
+
+        The answers take the channel that brought the calls: a broker does what comes on one channel in order, so none
+        is taken for done whose answer it has not.
+        """
+        self._channel = channel
         self._confirms.attach(connection.channel())
 
     def lost(self) -> None:

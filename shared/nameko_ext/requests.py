@@ -47,7 +47,7 @@ class Requests(SharedExtension):
             prefetch=config["PREFETCH_COUNT"],
             declare=lambda channel: topology.declare_rpc(channel, service),
             on_delivery=self.receive,
-            on_open=lambda connection: self.replies.open(connection),  # noqa: PLW0108  # made below
+            on_open=lambda *opened: self.replies.open(*opened),  # noqa: PLW0108  # made below
             on_lost=lambda: self.replies.lost(),  # noqa: PLW0108  # made below
             name=f"{config.get('INSTANCE', service)} requests",
         )

@@ -217,6 +217,7 @@ def test_calls_that_expire_in_the_queue_come_back_to_their_caller_and_are_never_
     caller = Caller(rabbit.connect())
     caller.return_address()
     demo.end()
+    caller.channel.queue_purge("rpc-demo")  # calls expire at the head only: one that never does would hold up all
     try:
         headers = {"kirana-return-to": caller.address}
         calls = [a_call("zombie", "sleep", seconds=0, journal=str(tmp_path / "zombies"))]
