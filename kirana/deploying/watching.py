@@ -17,7 +17,7 @@ ENOUGH = 20
 """Fewer requests than this say nothing yet."""
 
 HANGS_SECONDS = 15.0
-"""For so long a version may have calls under way of which none ends well."""
+"""For so long a version may have calls under way of which none ends well, or tell nothing of itself."""
 
 _EDGE = "kirana_edge_request_seconds_count"
 _SERVICE = "kirana_rpc_run_seconds_count"
@@ -102,32 +102,42 @@ class Watch:
         self._is_well = is_well
 
     def judge(self, policy: Policy, *, meanwhile: Callable[[], None], heard: Callable[[Tally], None]) -> Verdict:
-        """Watch for the policy's time, or until there is a complaint. ``meanwhile`` runs at every look."""
-        before = self._look(self._canary), self._all(self._mains)
-        give_up = time.monotonic() + policy.seconds
-        well_until = time.monotonic()
+        """Watch for the policy's time, or until there is a complaint. ``meanwhile`` runs at every look.
+
+        A version that tells nothing just then is watched for longer: until it does, or has been silent for too long.
+        """
+        before = _look(self._canary) or Tally(), _all(self._mains)
+        well_until = told_at = time.monotonic()
+        give_up = well_until + policy.seconds
         while True:
             meanwhile()
-            canary, main = self._look(self._canary).since(before[0]), self._all(self._mains).since(before[1])
+            told = _look(self._canary)
+            canary, main = (told or Tally()).since(before[0]), _all(self._mains).since(before[1])
             heard(canary)
             now = time.monotonic()
             well_until = well_until if canary.is_vain else now
+            told_at = told_at if told is None else now
             complaint = self._is_well() or complaint_about(canary, main, policy)
+            if now >= told_at + policy.hangs:
+                complaint = complaint or f"it has told nothing of itself for {now - told_at:.0f} s"
             if now >= min(give_up, well_until + policy.hangs):
                 complaint = complaint or hang_of(canary, main)
-            if complaint or now >= give_up:
+            if complaint or (now >= give_up and told is not None):
                 return Verdict(complaint, canary, main)
             time.sleep(LOOK_SECONDS)
 
-    def _all(self, urls: Sequence[str]) -> Tally:
-        return sum((self._look(url) for url in urls), Tally())
 
-    def _look(self, url: str) -> Tally:
-        """A process that does not tell has nothing said against it; whether it is well is asked otherwise."""
-        try:
-            return tally_at(url)
-        except (httpx.HTTPError, ValueError):
-            return Tally()
+def _look(url: str) -> Tally | None:
+    """``None`` when it does not tell."""
+    try:
+        return tally_at(url)
+    except (httpx.HTTPError, ValueError):
+        return None
+
+
+def _all(urls: Sequence[str]) -> Tally:
+    """Who does not tell has nothing said for or against it."""
+    return sum((_look(url) or Tally() for url in urls), Tally())
 
 
 def complaint_about(canary: Tally, main: Tally, policy: Policy) -> str:

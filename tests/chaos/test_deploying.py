@@ -120,6 +120,52 @@ def test_a_version_that_errs_is_taken_back_and_what_it_could_not_read_the_old_on
 
 
 @contextmanager
+def searching(stack):
+    """Somebody who looks for something else each time, so that no cache has it; gives what came of it so far."""
+    enough, statuses = threading.Event(), []
+
+    def search():
+        with Client(stack) as client:
+            while not enough.is_set():
+                statuses.append(client.get(f"/api/products?q={unique('thing')}").status_code)
+
+    searcher = threading.Thread(target=search)
+    searcher.start()
+    try:
+        yield statuses
+    finally:
+        enough.set()
+        searcher.join()
+
+
+def test_a_version_of_a_service_that_errs_is_taken_back_and_the_old_one_has_all_calls_again(
+    fronted, shoppers, tmp_path
+):
+    broken = (
+        "return use_cases.list_products(",
+        'raise RuntimeError("this version is broken")\n            return use_cases.list_products(',
+    )
+    source = a_source(tmp_path / "bad", **{"rpc_services/catalog/service.py": broken})
+    before = pids(fronted)["catalog-1"], started_with(fronted, "catalog-1")
+
+    with searching(fronted) as statuses:
+        done = deployed(fronted, str(source), "--part", "catalog", watch=60)  # it ends at the first complaint
+        taken_back_after = len(statuses)
+        eventually(lambda: len(statuses) >= taken_back_after + 30, what="searches after it")
+        served = len(shoppers.acknowledged)
+        eventually(lambda: len(shoppers.acknowledged) > served, within=60, what="an order after it")
+
+    assert done.returncode == 13, done.stdout + done.stderr
+    assert "was taken back" in done.stderr
+    assert {200, 500} <= set(statuses[:taken_back_after]) <= {200, 500, 503, 504}
+    assert set(statuses[taken_back_after + 1 :]) == {200}
+    assert not shoppers.lies
+    assert set(shoppers.statuses) == {200, 201}, shoppers.refusals()
+    assert (pids(fronted)["catalog-1"], started_with(fronted, "catalog-1")) == before
+    assert "catalog-canary" not in pids(fronted)
+
+
+@contextmanager
 def on_trial(stack, source):
     """A deployment that looks at its version for a long time, as a process."""
     begun = subprocess.Popen(

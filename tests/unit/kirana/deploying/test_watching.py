@@ -1,3 +1,4 @@
+import httpx
 import pytest
 
 from kirana.deploying import watching
@@ -140,3 +141,19 @@ def test_a_version_that_was_idle_for_long_is_not_bad_at_its_first_call(monkeypat
         return Tally() if seconds < 20 else Tally(0, 0, 1) if seconds < 21 else Tally(1, 0)
 
     assert judged(monkeypatch, clock, called_late, Policy(0.01, 30.0)) == ("", 30.0)
+
+
+def test_a_version_that_tells_nothing_of_itself_is_bad_however_short_the_watch(monkeypatch, clock):
+    def hanging(seconds):
+        raise httpx.ReadTimeout("nothing")
+
+    assert judged(monkeypatch, clock, hanging, Policy(0.01, 2.0)) == ("it has told nothing of itself for 15 s", 15.0)
+
+
+def test_a_version_that_is_silent_for_a_while_is_watched_until_it_speaks(monkeypatch, clock):
+    def silent_for_ten_seconds(seconds):
+        if seconds < 10:
+            raise httpx.ReadTimeout("nothing")
+        return Tally(3, 0)
+
+    assert judged(monkeypatch, clock, silent_for_ten_seconds, Policy(0.01, 2.0)) == ("", 10.0)
