@@ -81,7 +81,8 @@ class Answer:
 class Pending:
     """Ids come from a counter: unique within this process, and the reply queue is ours alone.
 
-    ``on_late`` hears the method of a call that was given up when its answer comes after all.
+    ``on_late`` hears the method of a call that was given up when its answer comes after all. ``counts`` has the
+    answers for which nobody waited as ``unclaimed`` and messages that came back as ``expired``, waited for or not.
     """
 
     def __init__(self, *, limit: int, on_late: Callable[[Method], None] = lambda _: None) -> None:
@@ -147,24 +148,27 @@ class Pending:
         self._on_late(method)
 
     def resolve(self, message: DeliveredMessage) -> None:
-        """Hand what came to whom it belongs; what is late, repeated or unknown is dropped and counted."""
+        """Hand what came to whom it belongs; what is late, repeated or unknown is dropped, and answers are counted."""
         properties = message.header.properties
         if properties.message_type == frames.REPLIES:
             self._resolve_frame(message)
             return
         correlation_id = properties.correlation_id or ""
         awaiting = self._messages.get(correlation_id)
-        if awaiting is None:
-            self._unclaimed(correlation_id, is_answer=DEATHS not in (properties.headers or {}))
-        elif properties.message_type == frames.TAKEN:
-            awaiting.taken()
-        else:
-            del self._messages[correlation_id]
-            if DEATHS in (properties.headers or {}):
-                self.counts["expired"] += 1
+        if properties.message_type == frames.TAKEN:
+            if awaiting is not None:
+                awaiting.taken()
+            return
+        self._messages.pop(correlation_id, None)
+        if DEATHS in (properties.headers or {}):
+            self.counts["expired"] += 1
+            self._given_up.pop(correlation_id, None)
+            if awaiting is not None:
                 awaiting.expired()
-            else:
-                awaiting.replied(message)
+        elif awaiting is not None:
+            awaiting.replied(message)
+        else:
+            self._unclaimed(correlation_id)
 
     def fail_all(self, failure: Exception) -> None:
         """The link is gone: nobody's answer will come."""
@@ -183,15 +187,15 @@ class Pending:
         for reply in replies:
             recipient = self._framed.pop(reply.id, None)
             if recipient is None:
-                self._unclaimed(reply.id, is_answer=True)
+                self._unclaimed(reply.id)
             else:
                 claimed.setdefault(recipient, []).append(reply)
         for recipient, its_own in claimed.items():
             recipient.answered(its_own)
 
-    def _unclaimed(self, correlation_id: str, *, is_answer: bool) -> None:
+    def _unclaimed(self, correlation_id: str) -> None:
         self.counts["unclaimed"] += 1
         method = self._given_up.pop(correlation_id, None)
-        if method is not None and is_answer:
+        if method is not None:
             self.late(method)
         log.debug("rpc.reply.unclaimed", correlation_id=correlation_id)

@@ -62,7 +62,7 @@ BATCH_SIZE = Family(
 )
 IN_FLIGHT = _gauge("kirana_rpc_in_flight", "Calls under way now.", "service", "side")
 WAITING = _gauge("kirana_rpc_waiting", "Calls that wait for room or for a worker now.", "service", "side")
-LATE_REPLIES = _counter("kirana_rpc_late_replies_total", "Replies for which nobody waited any more.")
+LATE_REPLIES = _counter("kirana_rpc_late_replies_total", "Answers for which nobody waited any more.")
 EXPIRED = _counter("kirana_rpc_expired_total", "Messages that came back because nobody took them in time.")
 SHARED = _counter("kirana_rpc_shared_total", "Reads that were answered by an equal one's call.", "service")
 REDELIVERIES = _counter("kirana_rpc_redeliveries_total", "Requests that came a second time.", "service")

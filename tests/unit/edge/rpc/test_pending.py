@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from edge.rpc.failures import NotExecuted, OutcomeUnknown
 from edge.rpc.pending import REMEMBERED, Pending
-from shared.contracts.frames import REPLIES, FramedReply, write_replies
+from shared.contracts.frames import REPLIES, TAKEN, FramedReply, write_replies
 
 
 class Noting:
@@ -128,6 +128,22 @@ def test_a_frame_of_answers_that_cannot_be_read_is_dropped_and_counted(body):
         assert pending.counts["unreadable"] == 1
 
     in_a_loop(scenario)
+
+
+@pytest.mark.parametrize(
+    ("news", "counts"),
+    [
+        ({"message_type": TAKEN}, {}),
+        ({"headers": {"x-death": [{"reason": "expired"}]}}, {"expired": 1}),
+    ],
+    ids=["taken up", "came back"],
+)
+def test_news_of_a_message_that_nobody_waits_for_is_no_late_answer(news, counts):
+    pending = Pending(limit=10)
+
+    pending.resolve(a_message(correlation_id="long gone", **news))
+
+    assert dict(pending.counts) == counts
 
 
 def test_a_late_answer_tells_whose_it_is_and_an_expired_call_that_comes_back_does_not():
