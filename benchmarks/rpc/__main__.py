@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -23,6 +24,7 @@ from rich.table import Table
 
 from benchmarks import wrk
 from benchmarks.processes import running, wait_for
+from benchmarks.rpc import company
 from benchmarks.rpc.edge import MODES, PRODUCTS
 from tests.builders.rabbitmq import Rabbit
 from tests.builders.servers import free_port
@@ -48,6 +50,9 @@ class Running:
 def main() -> None:
     """Measure every way in turn, one right after the other, so that whatever else the machine does meets them all."""
     options = _options()
+    if options.slow_call or options.poison:
+        _show_bad_company(options)
+        return
     wrk.ensure_wrk()
     with Rabbit() as rabbit, ExitStack() as stack:
         environment = {**os.environ, "KIRANA_AMQP_URL": rabbit.url, "PYTHONPATH": "."}
@@ -74,7 +79,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2, help="per way, number of clients and round (default: 2)")
     parser.add_argument("--clients", type=int, nargs="+", default=CONCURRENCIES, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="medians of so many are shown (default: 5)")
+    parser.add_argument("--slow-call", action="store_true", help="instead: p99 of a thousand quick calls beside one")
+    parser.add_argument("--poison", action="store_true", help="instead: p99 of calls beside a stream of poison")
     return parser.parse_args()
+
+
+def _show_bad_company(options: argparse.Namespace) -> None:
+    with Rabbit() as rabbit:
+        environment = {**os.environ, "KIRANA_AMQP_URL": rabbit.url, "PYTHONPATH": "."}
+        with running("benchmarks.rpc.service", "kirana", environment=environment):
+            if options.slow_call:
+                print(asyncio.run(company.beside_a_slow_call(rabbit.url, rounds=options.rounds)))
+            if options.poison:
+                told = company.beside_poison(rabbit.url, rounds=options.rounds, seconds=options.seconds)
+                print(asyncio.run(told))
 
 
 @contextmanager

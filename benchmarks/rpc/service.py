@@ -19,7 +19,7 @@ from nameko.rpc import rpc as stock_rpc  # noqa: E402
 
 from benchmarks.rpc import contract  # noqa: E402
 from rpc_services.running import run  # noqa: E402
-from shared.contracts.method import Health  # noqa: E402
+from shared.contracts.method import Health, Nothing  # noqa: E402
 from shared.nameko_ext import HealthReport, rpc  # noqa: E402
 
 WORKERS = 64
@@ -42,6 +42,12 @@ class Kirana:
     def look(self, request: contract.Look) -> dict[str, Any]:
         """One product."""
         return contract.look(request.product_id)
+
+    @rpc(contract.REST)
+    def rest(self, request: contract.Rest) -> Nothing:
+        """Wait."""
+        eventlet.sleep(request.seconds)
+        return Nothing()
 
 
 class Stock:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from edge.rpc.failures import ANSWER_MARGIN, CallFailure, NotExecuted, OutcomeUnknown, RemoteRefusal
-from edge.rpc.lane import POLICY, FramesNotSpoken, Lane
+from edge.rpc.lane import POLICY, FramesForbidden, FramesNotSpoken, Lane
 from edge.rpc.retries import RetryBudget
 from edge.rpc.singles import Singles
+from edge.rpc.stock import StockServices
 from shared.contracts.refusals import CODES_OF_NO_ANSWER
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class RpcClient:
         self._singles = Singles(broker=broker, pending=pending)
         self._budget = RetryBudget()
         self._dice = dice or random.SystemRandom()
-        self._stock: set[str] = set()
+        self.stock = StockServices()
         self.lanes: dict[str, Lane] = {}
         self.counts: Counter[str] = Counter()
 
@@ -88,8 +89,8 @@ class RpcClient:
         while True:
             try:
                 return await self._way(method.service, context).call(method, arguments, context=context)
-            except FramesNotSpoken:
-                self._note_stock(method.service)
+            except FramesNotSpoken as fault:
+                self.stock.note(method.service, is_forbidden=isinstance(fault, FramesForbidden))
             except RemoteRefusal as refusal:
                 self._note_fault(method, refusal)
                 raise
@@ -111,8 +112,8 @@ class RpcClient:
 
     def _has_one_effect(self, method: Method, context: CallContext) -> bool:
         """Whether two runs are as good as one: a client gave a key, and the service keeps the answer under it."""
-        speaks_frames = self._policy is not None and method.service not in self._stock
-        return context.fingerprint is not None and method.keeps_answer and speaks_frames
+        is_ours = self._policy is not None and not self.stock.may_include(method.service)
+        return context.fingerprint is not None and method.keeps_answer and is_ours
 
     def _way(self, service: str, context: CallContext) -> Lane | Singles:
         """Raises ``NotExecuted`` when there is none."""
@@ -121,7 +122,7 @@ class RpcClient:
         self._broker.link()  # says at once that there is none
         if self._consumers.absent(service):
             raise NotExecuted("no instance of the service is listening")
-        if self._policy is None or service in self._stock:
+        if self._policy is None or self.stock.are_known_to_include(service):
             return self._singles
         lane = self.lanes.get(service)
         if lane is None:
@@ -133,9 +134,3 @@ class RpcClient:
         if refusal.remote_type:  # no refusal of the shop, but a fault in the service
             self.counts["faults"] += 1
             log.warning("rpc.call.fault", method=method.routing_key, remote_type=refusal.remote_type)
-
-    def _note_stock(self, service: str) -> None:
-        """A service that answers like stock Nameko gets no more frames, for as long as this process lives."""
-        if service not in self._stock:
-            self._stock.add(service)
-            log.info("rpc.frames.not_spoken", service_called=service)

@@ -48,6 +48,10 @@ class FramesNotSpoken(Exception):
     """The service knows no frames, or the broker allows none to it: so none of these calls was executed."""
 
 
+class FramesForbidden(FramesNotSpoken):
+    """The broker allows none to it, and closed the channel for this one: calls of others were lost with that."""
+
+
 class Parcel(Struct, frozen=True):
     """A call as it waits: its arguments are written already."""
 
@@ -115,7 +119,7 @@ class Lane:
         except TimeoutError:
             flight.fail(OutcomeUnknown("no answer before the deadline", blame=Blame.SERVICE))
         except Forbidden:
-            flight.fail(FramesNotSpoken())
+            flight.fail(FramesForbidden())
         except CallFailure as failure:
             flight.fail(failure)
 

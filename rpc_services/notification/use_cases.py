@@ -106,7 +106,12 @@ class Clerk:
     new_id: NewId
 
     def confirm_order(self, event: Event, order: OrderPlaced) -> bool:
-        """Tell the customer that their order is confirmed. Gives whether that is news."""
+        """Tell the customer that their order is confirmed. Gives whether that is news.
+
+        Events have no order here: who was told of the cancellation is not told afterwards that the order is on its way.
+        """
+        if self.deliveries.states_about([order.order_id], ORDER_CANCELLED):
+            return False
         return self._write(event, order, ORDER_CONFIRMED)
 
     def confirm_cancellation(self, event: Event, order: OrderCancelled) -> bool:

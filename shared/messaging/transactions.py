@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -42,6 +43,10 @@ T = TypeVar("T")
 
 ATTEMPTS = 3
 WAIT_STEP_SECONDS = 0.1
+
+KEPT_SHARE = 0.9
+"""While so much is left of the time that a transaction began with, its first limits do: statements overrun the deadline
+by a tenth of that time at most, and a transaction of milliseconds, as nearly all are, sets its limits once."""
 
 _savepoints = itertools.count()
 _OPEN: ContextVar[Session | None] = ContextVar("kirana_open_session", default=None)
@@ -88,7 +93,8 @@ class Scope:
             return
         with self._place(), _session(self.engine) as session:
             with working(_has_gone):
-                _open(session, Ahead(_begin, each_time=False))
+                limits = _Limits()
+                _open(session, Ahead(limits.begin, each_time=False, go_on=limits.renew))
                 token = _OPEN.set(session)
                 try:
                     yield session
@@ -195,23 +201,40 @@ def _open(session: Session, ahead: Ahead) -> None:
     begin_nothing_by_itself(session.connection(execution_options={AHEAD: ahead}))
 
 
+class _Limits:
+    """What bounds the statements of one transaction: PostgreSQL gives each of them as long as was set last."""
+
+    def __init__(self) -> None:
+        self._first = DEFAULT_STATEMENT_LIMIT
+
+    def begin(self) -> str:
+        """For the first statement. Raises :class:`DeadlinePassed`."""
+        self._first = _statement_limit()
+        return f"BEGIN; {_written(self._first)}"
+
+    def renew(self) -> str:
+        """For each later one: nothing while the first limits do. Raises :class:`DeadlinePassed`.
+
+        What was set since the first does not count, for PostgreSQL takes it back with a savepoint.
+        """
+        limit = _statement_limit()
+        return "" if limit >= KEPT_SHARE * self._first else _written(limit)
+
+
 def _read_only() -> str:
     """A message with several statements is a transaction, which ends with it."""
-    return f"SET TRANSACTION READ ONLY; {_limits()}"
+    return f"SET TRANSACTION READ ONLY; {_written(_statement_limit())}"
 
 
-def _begin() -> str:
-    return f"BEGIN; {_limits()}"
-
-
-def _limits() -> str:
-    """Bound every statement by what is left of the deadline."""
+def _statement_limit() -> timedelta:
+    """What is left of the deadline. Raises :class:`DeadlinePassed`."""
     _check_deadline()
     deadline = current().deadline
-    statement, lock = DEFAULT_STATEMENT_LIMIT, DEFAULT_LOCK_LIMIT
-    if deadline is not None:
-        statement = min(statement, deadline.remaining())
-        lock = min(lock, statement)
+    return DEFAULT_STATEMENT_LIMIT if deadline is None else min(DEFAULT_STATEMENT_LIMIT, deadline.remaining())
+
+
+def _written(statement: timedelta) -> str:
+    lock = min(DEFAULT_LOCK_LIMIT, statement)
     return f"SET LOCAL statement_timeout = {milliseconds(statement)}; SET LOCAL lock_timeout = {milliseconds(lock)}; "
 
 

@@ -19,9 +19,11 @@ from shared.nameko_ext.flight import Flight, Question
 from shared.nameko_ext.guard import Guard
 from shared.nameko_ext.lane import Lane
 from shared.nameko_ext.link import Link, LinkDown, WriteFailed
+from shared.nameko_ext.listeners import Listeners
 from shared.nameko_ext.pending import Pending
 from shared.nameko_ext.publishing import Confirms
 from shared.nameko_ext.replies import TRANSIENT
+from shared.nameko_ext.sight import QueueSight
 from shared.tracing import recording
 from shared.tracing.framing import framed
 from shared.values.identifiers import new_id
@@ -44,21 +46,24 @@ class Asking(SharedExtension):
         self._is_blocked = False
         self.lanes: dict[str, Lane] = {}
         self.guards: dict[str, Guard] = {}
-        self.link = Link(
-            config["AMQP_URI"],
-            f"{config.get('INSTANCE', service)} asking",
-            on_open=self._open,
-            on_lost=self._lose_all,
+        url, instance = config["AMQP_URI"], config.get("INSTANCE", service)
+        self.link = Link(url, f"{instance} asking", on_open=self._open, on_lost=self._lose_all)
+        self._listeners = Listeners(
+            lambda: QueueSight(url, f"{instance} looking"),
+            on_absence=lambda called: self.guards[called].lost(),
+            on_return=lambda called: self.guards[called].wake(),
         )
 
     def start(self) -> None:
         """Begin to connect."""
         self.container.spawn_managed_thread(self.link.run, identifier=self.link.name)
+        self._looking = self.container.spawn_managed_thread(self._listeners.run, identifier="looking")
 
     def stop(self) -> None:
         """Leave the broker."""
         for lane in self.lanes.values():
             lane.close()
+        self._looking.kill()
         self.link.close()
 
     @property
@@ -72,6 +77,7 @@ class Asking(SharedExtension):
         if lane is None:
             lane = self.lanes[service] = Lane(service, write=self._writer_to(service), pending=self._pending)
             self.guards[service] = Guard(service)
+        self._listeners.heed(service, patience=question.until - time.monotonic())
         return self.guards[service].call(lambda: self._ask(lane, question))
 
     def _ask(self, lane: Lane, question: Question) -> frames.FramedReply:

@@ -20,6 +20,9 @@ log = structlog.get_logger()
 
 POLICY = CoalescingPolicy(batches=2, batch_size=256, room=10_000)
 LONGEST_SEND = 120.0
+STOCK_SECONDS = 300.0
+"""So long a service that knew no frames is sent none: once another one has its name, in a rolling update perhaps, it is
+found within minutes, and what stays stock sends one frame in that time back, whose calls take a detour."""
 
 Questions = Sequence[Errand[Question]]
 
@@ -28,19 +31,37 @@ class Lane:
     """A frame takes a slot until the broker has it, not until it is answered: slow calls hold nobody else up.
 
     ``write`` puts a flight on the wire or raises a ``CallFailure``. A service that answers a frame like stock Nameko
-    gets lone calls from then on, for as long as this process lives.
+    gets lone calls for the next :data:`STOCK_SECONDS`. ``clock`` gives monotonic seconds.
     """
 
     def __init__(
-        self, service: str, *, write: Callable[[Flight], None], pending: Pending, policy: CoalescingPolicy = POLICY
+        self,
+        service: str,
+        *,
+        write: Callable[[Flight], None],
+        pending: Pending,
+        policy: CoalescingPolicy = POLICY,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._service = service
         self._write = write
         self._pending = pending
-        self.speaks_frames = True
+        self._clock = clock
+        self._stock_until: float | None = None
         self.coalescer: Coalescer[Question, frames.FramedReply] = Coalescer(
             self._send, policy=policy, longest_send=LONGEST_SEND
         )
+
+    @property
+    def speaks_frames(self) -> bool:
+        """Whether a frame is worth sending: nothing else is known, or not any more."""
+        return self._stock_until is None or self._clock() >= self._stock_until
+
+    def note_stock(self) -> None:
+        """The service knows no frames."""
+        if self.speaks_frames:
+            log.info("rpc.frames.not_spoken", service_called=self._service)
+        self._stock_until = self._clock() + STOCK_SECONDS
 
     def call(self, question: Question) -> frames.FramedReply:
         """The answer, unread. Raises a ``CallFailure``. The greenlet may be killed or timed out at any moment.
@@ -65,12 +86,13 @@ class Lane:
         flights = list(self._flights(sending, _wanted(sending.errands)))
         self._fly(sending, flights)
         if stranded := [errand for flight in flights for errand in flight.not_understood]:
-            self._note_stock()
+            self.note_stock()
             self._fly(sending, [LoneFlight(sending, errand, self._pending) for errand in _wanted(stranded)])
 
     def _flights(self, sending: Sending[Question, frames.FramedReply], errands: Questions) -> Iterator[Flight]:
-        framed = [errand for errand in errands if self.speaks_frames and not _is_private(errand)]
-        alone = [errand for errand in errands if not self.speaks_frames or _is_private(errand)]
+        speaks_frames = self.speaks_frames
+        framed = [errand for errand in errands if speaks_frames and not _is_private(errand)]
+        alone = [errand for errand in errands if not speaks_frames or _is_private(errand)]
         for group in frames.packed(framed, [len(errand.item.kwargs) for errand in framed]):
             yield FrameFlight(sending, group, self._pending)
         for errand in alone:
@@ -96,11 +118,6 @@ class Lane:
             self._write(flight)
         except CallFailure as failure:
             flight.fail(failure)
-
-    def _note_stock(self) -> None:
-        if self.speaks_frames:
-            self.speaks_frames = False
-            log.info("rpc.frames.not_spoken", service_called=self._service)
 
 
 def _wanted(errands: Iterable[Errand[Question]]) -> list[Errand[Question]]:

@@ -64,7 +64,8 @@ class ContainerState(Collector):
         yield counted(families.SHARED, *(Seen((service,), each.counts["shared"]) for service, each in machines.items()))
         if asking is not None:
             states = {service: guard.state.value for service, guard in asking.guards.items()}
-            yield counted(families.LATE_REPLIES, Seen((), asking.late_replies))
+            late = asking.late_replies + sum(each.counts["late"] for each in machines.values())
+            yield counted(families.LATE_REPLIES, Seen((), late))
             yield counted(
                 families.BREAKER_STATE, *(Seen((service,), BREAKER_STATES[state]) for service, state in states.items())
             )

@@ -62,22 +62,24 @@ class Pending:
             self._calls.pop(each, None)
 
     def resolve(self, properties: Mapping[str, Any], body: bytes) -> None:
-        """Hand what came to whom it belongs; what is late, repeated or unknown is dropped and counted."""
+        """Hand what came to whom it belongs; what is late, repeated or unknown is dropped, and answers are counted."""
         kind = properties.get("type")
         if kind == frames.REPLIES:
             self._resolve_frame(body)
             return
         message_id = str(properties.get("correlation_id", ""))
         awaiting = self._messages.get(message_id)
-        if awaiting is None:
-            self._unclaimed(message_id)
-        elif kind == frames.TAKEN:
-            awaiting.taken()
+        if kind == frames.TAKEN:
+            if awaiting is not None:
+                awaiting.taken()
         elif DEATHS in (properties.get("application_headers") or {}):
             self.counts["expired"] += 1
-            awaiting.expired()
-        else:
+            if awaiting is not None:
+                awaiting.expired()
+        elif awaiting is not None:
             awaiting.replied(body)
+        else:
+            self._unclaimed(message_id)
 
     def lose_all(self) -> None:
         """The link is gone: nobody's answer will come."""

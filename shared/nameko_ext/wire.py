@@ -106,7 +106,7 @@ def read_call(table: Any, *, method: str, redelivered: bool = False) -> Call:
         request_id=request_id if request_id and is_sane_token(request_id) else new_id(),
         method=method,
         deadline=_deadline(context.get(headers.DEADLINE)),
-        operation_id=_text(context, headers.OPERATION_ID),
+        operation_id=_operation_id(context),
         fingerprint=_text(context, headers.OPERATION_FINGERPRINT),
         user_id=_text(context, headers.USER_ID),
         traceparent=_text(context, headers.TRACEPARENT),
@@ -166,6 +166,14 @@ def _text(context: Mapping[str, Any], name: str) -> str | None:
         return None
     if not isinstance(value, str) or len(value) > LONGEST_HEADER or "\x00" in value:
         raise Poison(f"header {name} is no short text")
+    return value
+
+
+def _operation_id(context: Mapping[str, Any]) -> str | None:
+    """All changes that came under a blank one would be taken for repetitions of the first."""
+    value = _text(context, headers.OPERATION_ID)
+    if value is not None and not value.strip():
+        raise Poison(f"header {headers.OPERATION_ID} is blank: it names nothing")
     return value
 
 

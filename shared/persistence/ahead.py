@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 
@@ -16,11 +17,13 @@ class Ahead:
     """What is ahead of a connection's statements: SQL that ends with a semicolon and holds no ``%``.
 
     The server runs a message's statements one by one, up to the first fault. ``begin`` is asked when there is a
-    statement to send, the first time or each time; when it raises, nothing is sent.
+    statement to send, the first time or each time, and ``go_on`` when there is another one; when these raise, nothing
+    is sent.
     """
 
-    def __init__(self, begin: Callable[[], str], *, each_time: bool) -> None:
+    def __init__(self, begin: Callable[[], str], *, each_time: bool, go_on: Callable[[], str] = lambda: "") -> None:
         self._begin = begin
+        self._go_on = go_on
         self._has_begun = False
         self._waiting: list[list[str]] = []
         self.each_time = each_time
@@ -33,7 +36,7 @@ class Ahead:
 
     def take(self) -> str:
         """All that is to be sent now, in order."""
-        begin = self._begin() if self.each_time or not self._has_begun else ""
+        begin = self._begin() if self.each_time or not self._has_begun else self._go_on()
         put = "".join(sql for (sql,) in self._waiting)
         self._has_begun = True
         self._waiting.clear()
@@ -68,10 +71,15 @@ def _with_what_is_ahead(  # noqa: PLR0913, PLR0917  # SQLAlchemy calls it
 ) -> tuple[str, Any]:
     del context
     ahead: Ahead | None = connection.get_execution_options().get(AHEAD)
-    if ahead is None:
+    if ahead is None or _has_failed(cursor):
         return statement, parameters
     before = ahead.take()
     if before and executemany and not ahead.each_time:
         cursor.execute(before)
         return statement, parameters
     return before + statement, parameters
+
+
+def _has_failed(cursor: Any) -> bool:
+    """Whether a fault has ended the transaction: then the server does nothing but undo, and stops at all else."""
+    return bool(cursor.connection.get_transaction_status() == TRANSACTION_STATUS_INERROR)

@@ -113,6 +113,7 @@ def test_carts_survive_a_redis_that_forgets_everything_between_any_two_steps(sta
 
 def test_events_that_come_again_and_backwards_change_nothing(stack, customer, product):
     order = ordered(customer, (product, 2)).json()
+    eventually(lambda: mails_of(stack, order) == {False: 1}, what="the confirmation, for a cancelled order gets none")
     key = {"Idempotency-Key": unique("key")}
     settled(lambda: customer.post(f"/api/orders/{order['id']}/cancel", headers=key))
     once = {False: 1, True: 1}

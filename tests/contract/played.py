@@ -8,23 +8,43 @@ from typing import Any
 import amqp
 
 from tests.builders.waiting import eventually
+from tests.contract.caller import LONG_ENOUGH
 
 EXCHANGE = "nameko-rpc"
 
 
 class Played:
-    """A queue with a service's name."""
+    """A queue with a service's name, and one who listens to it but has both hands full: what is sent waits there."""
 
-    def __init__(self, channel: amqp.Channel, name: str) -> None:
+    def __init__(self, channel: amqp.Channel, name: str, *, listens: bool = True) -> None:
         self.name = name
         self.queue = f"rpc-{name}"
         self._channel = channel
         channel.queue_declare(self.queue, durable=True, auto_delete=False)
         channel.queue_bind(self.queue, EXCHANGE, f"{name}.*")
+        if listens:
+            self.listen()
+
+    def listen(self) -> None:
+        """Consume, and begin with a message that is never done with."""
+        in_hand: list[amqp.Message] = []
+        self._channel.basic_publish(amqp.Message("in hand"), "", self.queue)
+        self._channel.basic_qos(0, 1, a_global=False)
+        self._tag = self._channel.basic_consume(self.queue, callback=in_hand.append)
+        while not in_hand:
+            self._channel.connection.drain_events(timeout=LONG_ENOUGH)
+
+    def go(self) -> None:
+        """Listen no more. The queue stays, and whatever is in it."""
+        self._channel.basic_cancel(self._tag)
 
     def take(self) -> amqp.Message:
         """What was sent, for good."""
-        return eventually(lambda: self._channel.basic_get(self.queue, no_ack=True), what="a message")
+        return eventually(self.look, what="a message")
+
+    def look(self) -> amqp.Message | None:
+        """The same, if anything was sent."""
+        return self._channel.basic_get(self.queue, no_ack=True)
 
     def take_up(self) -> amqp.Message:
         """What was sent, not acknowledged: for :meth:`give_back`."""

@@ -16,6 +16,8 @@ from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
 from tests.contract.conftest import is_well
 
+PARKING = "parking.demo"
+
 
 def _operation(operation_id: str, fingerprint: str = "f") -> dict[str, str]:
     return {"nameko.operation_id": operation_id, "nameko.operation_fingerprint": fingerprint}
@@ -106,6 +108,24 @@ def test_another_request_under_the_same_operation_is_refused(caller):
     reply = caller.call("demo.add_thing", name=_new(), headers=_operation(operation, "g"))
 
     assert reply.code == "idempotency.key_reused"
+
+
+def test_changes_under_a_blank_operation_id_are_not_taken_for_one_another(caller):
+    names = [_new(), _new()]
+    caller.channel.queue_purge(PARKING)
+
+    alone = [caller.call("demo.add_thing", name=name, headers=_operation("")) for name in names]
+    calls = [
+        {"id": name, "method": "add_thing", "kwargs": {"name": name}, "context": {"operation_id": " "}}
+        for name in names
+    ]
+    caller.send_frame("demo", calls)
+    framed = caller.wait_for_all(names)
+
+    assert {reply.body["error"]["exc_type"] for reply in (*alone, *framed)} == {"MalformedRequest"}
+    assert [caller.call("demo.count_things", name=name).result["things"] for name in names] == [0, 0]
+    reasons = [eventually(lambda: caller.take(PARKING), what="parking").headers["x-parked-reason"] for _ in range(3)]
+    assert all("operation_id is blank" in reason for reason in reasons)
 
 
 def test_twenty_at_once_have_one_effect_and_one_answer(caller):

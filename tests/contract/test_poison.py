@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import time
 import zlib
+from itertools import cycle, islice
+from statistics import median
 from struct import pack
 
 import amqp
@@ -12,6 +15,9 @@ import pytest
 from tests.builders.waiting import eventually
 
 PARKING = "parking.demo"
+ROUNDS = 10
+CALLS_PER_ROUND = 5
+POISONS_PER_CALL = 10
 GOOD = b'{"args": ["x"], "kwargs": {}}'
 
 POISONS = {
@@ -90,6 +96,33 @@ def test_a_hundred_poisonous_messages_leave_every_worker_free(caller):
     while sent:
         parked = eventually(lambda: caller.take(PARKING), what=lambda: f"parking of {len(sent)} more")
         sent.discard(parked.properties.get("correlation_id"))
+
+
+def test_a_stream_of_poison_costs_other_calls_hardly_any_time(caller, demo):
+    """Calm and beside the stream in turn, so that whatever else the machine does meets both alike."""
+    stream, calm, beside = cycle(POISONS.values()), [], []
+    caller.channel.queue_purge(PARKING)
+
+    for number in range(1, ROUNDS + 1):
+        calm += [timed(caller, demo) for _ in range(CALLS_PER_ROUND)]
+        for _ in range(CALLS_PER_ROUND):
+            for body, properties, headers in islice(stream, POISONS_PER_CALL):
+                caller.send("demo.echo", body, headers=headers, **properties)
+            beside.append(timed(caller, demo))
+        parked = number * CALLS_PER_ROUND * POISONS_PER_CALL
+        eventually(lambda n=parked: caller.depth(PARKING) == n, what=f"parking of all {parked}")
+
+    caller.channel.queue_purge(PARKING)
+    print(f"calm {median(calm) * 1000:.1f} ms, beside poison {median(beside) * 1000:.1f} ms")
+    assert median(beside) <= 5 * median(calm) + 0.1
+
+
+def timed(caller, demo) -> float:
+    """How many seconds a call takes, which the one process answers."""
+    started = time.monotonic()
+    reply = caller.call("demo.sleep", seconds=0)
+    assert reply.result["pid"] == demo.pid
+    return time.monotonic() - started
 
 
 def test_a_caller_that_has_gone_hurts_nobody(caller):

@@ -15,7 +15,7 @@ from tests.contract.conftest import is_well
 from tests.contract.kirana_demo import NEWS_SECONDS
 from tests.contract.played import Played, calls_of, echoed
 
-pytestmark = pytest.mark.takes(50)
+pytestmark = pytest.mark.takes(75)
 
 LONG_ENOUGH = 3 * NEWS_SECONDS
 """Seconds that a caller waits: the demo service leaves two thirds of them for the news of an expired call, so that the
@@ -204,6 +204,29 @@ def test_five_silences_open_the_breaker_and_one_answered_probe_closes_it(caller,
     assert {each["code"] for each in caller.wait(closed).result} == {None}
 
 
+def test_a_service_to_which_nobody_listens_is_sent_nothing_until_somebody_does(caller, demo):
+    said = len(demo.log.read_text())
+    played = Played(caller.connection.channel(), f"played-{uuid.uuid4().hex[:8]}", listens=False)
+    eventually(lambda: _is_refused(caller, played.name), what="a look at the queue")
+    caller.channel.queue_purge(played.queue)  # of what was sent before the look
+
+    for told in _told(caller, played.name, *[{"method": "note"}] * 3, patience=60.0):
+        assert (told["code"], told["details"]["retry_after"]) == ("service.unavailable", 1)
+        assert told["seconds"] < 30
+    assert played.is_idle()
+
+    played.listen()
+    eventually(lambda: _is_answered(caller, played), what="the news that somebody listens")
+    played.go()
+    eventually(lambda: _is_refused(caller, played.name), what="the news that nobody listens any more")
+    played.leave()
+    assert _is_refused(caller, played.name), "without a queue, too"
+    played = Played(caller.connection.channel(), played.name)
+    eventually(lambda: _is_answered(caller, played), what="the news that somebody listens again")
+    played.leave()
+    assert '"rpc.consumers.unseen"' not in demo.log.read_text()[said:], "a queue that is missing ends no look"
+
+
 def test_one_service_in_trouble_leaves_the_others_alone(caller, played):
     _told(caller, f"nobody-{uuid.uuid4().hex[:8]}", *({"method": "note", "text": str(n)} for n in range(9)))
 
@@ -229,6 +252,24 @@ def test_a_call_cut_off_with_the_link_is_an_unknown_outcome_and_the_next_one_fin
             what="the end of the old reply queue",
         )
         Played(caller.connection.channel(), played.name).leave()
+
+
+def test_a_broker_that_freezes_while_it_is_looked_at_is_looked_at_again_after_the_thaw(rabbit, demo):
+    with _fresh(rabbit) as caller:
+        played = Played(caller.connection.channel(), f"played-{uuid.uuid4().hex[:8]}")
+        eventually(lambda: _is_answered(caller, played), what="a service that is looked at")
+        said = len(demo.log.read_text())
+
+        rabbit.pause()
+        try:
+            eventually(lambda: '"rpc.consumers.unseen"' in demo.log.read_text()[said:], what="a look in vain")
+        finally:
+            rabbit.resume()
+
+        eventually(lambda: _is_answered(caller, played), what="an answer after the thaw")
+        played.go()
+        eventually(lambda: _is_refused(caller, played.name), what="a look that is not in vain")
+        played.leave()
 
 
 def test_a_broker_without_memory_is_waited_for_once_and_then_told_of_at_once(rabbit, demo, tmp_path):
@@ -257,6 +298,22 @@ def test_a_broker_without_memory_is_waited_for_once_and_then_told_of_at_once(rab
         assert refused["seconds"] < 2
         assert _told(caller, "demo", {"method": "echo", "text": "well"})[0]["answer"]["text"] == "well"
         played.leave()
+
+
+def _is_refused(caller, service):
+    """Whether a change surely does not happen. Of one that is sent nobody knows, as nobody answers it."""
+    (told,) = _told(caller, service, {"method": "note"}, patience=LONG_ENOUGH)
+    return told["code"] == "service.unavailable"
+
+
+def _is_answered(caller, played):
+    """Whether a change is sent, and its answer comes back."""
+    asked = _ask(caller, played.name, {"method": "note"}, patience=60.0)
+    frame = eventually(lambda: played.look() or asked in caller.replies, what="a frame or a refusal")
+    if frame is not True:
+        played.answer_calls(frame, {"id": calls_of(frame)[0]["id"], "result": echoed("x"), "error": None})
+    (told,) = caller.wait(asked).result
+    return told["code"] is None
 
 
 def _connections(rabbit):

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DataError, InternalError
+from sqlalchemy.exc import DataError, IntegrityError, InternalError
 
 from shared.contracts.refusals import DeadlinePassed, Unavailable
 from shared.messaging.call import Call, serving
@@ -160,6 +160,67 @@ def test_each_statement_ends_at_the_deadline(scope, how):
         ask(getattr(scope, how)(), "SELECT 1", "SELECT pg_sleep(10)")
 
     assert 0.3 < time.monotonic() - started < 8
+
+
+def test_several_statements_together_end_at_the_deadline(scope, wire):
+    with pytest.raises(DeadlinePassed), a_call(seconds=2):
+        ask(scope.writing(), *["SELECT pg_sleep(1.5)"] * 5)
+
+    assert len([said for said in wire.said if "pg_sleep" in said]) <= 2, "after the first is no time for another"
+
+
+def test_after_the_deadline_no_statement_of_a_transaction_is_begun(scope, wire):
+    def dawdle(session):
+        session.execute(INSERT, {"what": "a"})
+        time.sleep(0.6)
+        session.execute(INSERT, {"what": "never sent"})
+
+    with pytest.raises(DeadlinePassed), a_call(seconds=0.5):
+        scope.once(dawdle)
+
+    assert "never sent" not in str(wire.said)
+    assert count(scope) == 0
+
+
+def test_a_transaction_that_takes_its_time_sends_what_is_left_with_its_statements(scope, wire):
+    with a_call(seconds=60), scope.writing() as session:
+        session.execute(INSERT, {"what": "a"})
+        session.execute(INSERT, {"what": "b"})
+    with a_call(seconds=10), scope.writing() as session:
+        session.execute(INSERT, {"what": "c"})
+        time.sleep(1.5)
+        session.execute(INSERT, {"what": "d"})
+
+    slow = [["BEGIN", "SET", "SET", "INSERT"], ["SET", "SET", "INSERT"], ["COMMIT"]]
+    assert first_words(wire.said) == [["BEGIN", "SET", "SET", "INSERT"], ["INSERT"], ["COMMIT"], *slow]
+
+
+def test_what_undoes_a_fault_is_sent_alone_however_late_it_is(scope):
+    def fail_slowly(session):
+        session.execute(INSERT, {"what": "a"})
+        with pytest.raises(IntegrityError):
+            session.execute(INSERT, {"what": "a"})
+        time.sleep(1.5)
+        raise ThingRefused(name="x")
+
+    for _ in range(2):
+        with pytest.raises(ThingRefused), a_call(seconds=10, operation_id="o1"):
+            scope.once(fail_slowly)
+
+    assert count(scope) == 0
+
+
+def test_a_limit_that_was_taken_back_with_a_savepoint_is_set_again(scope):
+    show = text("SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout'")
+    with a_call(seconds=20), scope.writing() as session:
+        session.execute(text("SELECT 1"))
+        time.sleep(3)
+        with session.begin_nested() as nested:
+            within = session.execute(show).scalar()
+            nested.rollback()
+        after = session.execute(show).scalar()
+
+    assert max(within, after) <= 17_001
 
 
 def test_limits_end_with_their_statement(scope, engine):

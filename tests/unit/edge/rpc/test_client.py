@@ -9,8 +9,9 @@ from msgspec import Raw
 from edge.rpc.calls import CallContext, Deadline
 from edge.rpc.client import RpcClient
 from edge.rpc.consumers import Consumers
-from edge.rpc.failures import Blame, CallFailure, NotExecuted, OutcomeUnknown, RemoteRefusal
+from edge.rpc.failures import Blame, CallFailure, Forbidden, NotExecuted, OutcomeUnknown, RemoteRefusal
 from edge.rpc.pending import Pending
+from edge.rpc.stock import STOCK_SECONDS, StockServices
 from shared.contracts.frames import REPLIES, FramedReply, read_calls, write_replies
 from shared.contracts.method import Method, Request
 from shared.contracts.refusals import KeyReused, StillRunning, Unavailable
@@ -29,6 +30,13 @@ LOST = OutcomeUnknown("lost", blame=Blame.BROKER)
 class AtOnce:
     def uniform(self, a: float, b: float) -> float:
         return 0.0
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class FakeLink:
@@ -126,9 +134,12 @@ def test_no_other_change_of_which_nobody_knows_is_tried_again(method, known):
     assert link.published == 1
 
 
-def test_what_stock_nameko_may_have_done_is_not_tried_again():
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_what_stock_nameko_may_have_done_is_not_tried_again(forgotten):
     client, link = a_client()
-    client._note_stock("catalog")
+    client.stock = StockServices(clock=(clock := Clock()))
+    client.stock.note("catalog")
+    clock.now += STOCK_SECONDS if forgotten else 0
     sent = []
 
     async def lose(body, *_, **__):
@@ -140,6 +151,48 @@ def test_what_stock_nameko_may_have_done_is_not_tried_again():
     with pytest.raises(OutcomeUnknown):
         call(client, CHANGE, **KEYED)
     assert len(sent) == 1
+
+
+class StockLink(FakeLink):
+    """Stock Nameko at its other end, which knows no method ``batch``; or a broker that forbids frames."""
+
+    def __init__(self, pending: Pending, *, is_forbidden: bool = False) -> None:
+        super().__init__(pending)
+        self.is_forbidden = is_forbidden
+        self.keys: list[str] = []
+
+    async def publish(self, body, routing_key, properties, *, patience):
+        self.keys.append(routing_key)
+        is_frame = routing_key.endswith(".batch")
+        if is_frame and self.is_forbidden:
+            raise Forbidden("the broker forbids this call to the edge")
+        error = {"exc_type": "MethodNotFound", "exc_path": "nameko.exceptions.MethodNotFound", "exc_args": []}
+        answer = {"result": None, "error": error} if is_frame else {"result": "alone", "error": None}
+        known = SimpleNamespace(correlation_id=properties.correlation_id, headers={}, message_type=None)
+        message = SimpleNamespace(body=json.dumps(answer).encode(), header=SimpleNamespace(properties=known))
+        self.pending.resolve(message)
+
+
+@pytest.mark.parametrize(
+    ("is_forbidden", "after_a_while"), [(False, ["batch", "get_product"]), (True, ["get_product"])]
+)
+def test_frames_are_tried_again_after_a_while_unless_they_are_forbidden(is_forbidden, after_a_while):
+    pending = Pending(limit=10)
+    link = StockLink(pending, is_forbidden=is_forbidden)
+    broker = SimpleNamespace(link=lambda: link)
+    client = RpcClient(broker=broker, pending=pending, consumers=Consumers(["catalog"]), dice=AtOnce())
+    client.stock = StockServices(clock=(clock := Clock()))
+
+    def calls(*, seconds):
+        clock.now += seconds
+        link.keys.clear()
+        assert call(client).result == "alone"
+        return [key.removeprefix("catalog.") for key in link.keys]
+
+    assert calls(seconds=0) == ["batch", "get_product"]
+    assert calls(seconds=STOCK_SECONDS - 1) == ["get_product"]
+    assert calls(seconds=2) == after_a_while
+    assert calls(seconds=STOCK_SECONDS - 1) == ["get_product"]
 
 
 def test_what_nobody_knows_stays_so_though_the_second_try_surely_did_nothing():

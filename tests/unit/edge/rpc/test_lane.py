@@ -10,7 +10,7 @@ from msgspec import Raw
 from edge.rpc import lane
 from edge.rpc.calls import CallContext, Deadline
 from edge.rpc.failures import Blame, Forbidden, NotExecuted, OutcomeUnknown
-from edge.rpc.lane import FramesNotSpoken, Lane
+from edge.rpc.lane import FramesForbidden, Lane
 from edge.rpc.pending import Pending
 from shared.contracts.frames import REPLIES, TAKEN, FramedReply, read_calls, write_replies
 from shared.contracts.method import Method, Request
@@ -161,7 +161,7 @@ def test_an_expired_change_was_not_made_unless_a_service_said_that_it_began(is_t
     [
         (NotExecuted("nacked", blame=Blame.SERVICE), NotExecuted),
         (OutcomeUnknown("no confirm", blame=Blame.BROKER), OutcomeUnknown),
-        (Forbidden("not this key"), FramesNotSpoken),
+        (Forbidden("not this key"), FramesForbidden),
     ],
     ids=["nacked", "lost", "forbidden"],
 )

@@ -111,6 +111,30 @@ class TestWriting:
         (kept,) = office.deliveries.kept.values()
         assert (kept.template, kept.letter.subject) == ("order_cancelled", "Order ABC123 cancelled")
 
+    def test_who_was_told_of_the_cancellation_is_not_told_afterwards_that_the_order_is_confirmed(self):
+        office = Office()
+        event, placed = a_placed_order()
+        cancelled = OrderCancelled(
+            order_id=placed.order_id, number=placed.number, user_id=placed.user_id, total="0.00", currency="EUR"
+        )
+
+        office.clerk().confirm_cancellation(an_event(ORDER_CANCELLED, {}), cancelled)
+
+        assert not office.clerk().confirm_order(event, placed)
+        assert [each.template for each in office.deliveries.kept.values()] == ["order_cancelled"]
+
+    def test_a_confirmation_and_then_a_cancellation_are_both_told(self):
+        office = Office()
+        event, placed = a_placed_order()
+        cancelled = OrderCancelled(
+            order_id=placed.order_id, number=placed.number, user_id=placed.user_id, total="0.00", currency="EUR"
+        )
+
+        office.clerk().confirm_order(event, placed)
+        office.clerk().confirm_cancellation(an_event(ORDER_CANCELLED, {}), cancelled)
+
+        assert [each.template for each in office.deliveries.kept.values()] == ["order_confirmed", "order_cancelled"]
+
     def test_without_an_address_nothing_is_written_and_the_event_comes_again(self):
         def away(_):
             raise Unavailable

@@ -116,3 +116,41 @@ def test_a_probe_that_never_ends_blocks_the_next_for_no_longer_than_its_lease():
         guard.call(probe)
 
     assert guard.state is BreakerState.CLOSED
+
+
+def test_while_nobody_listens_every_call_is_refused_with_the_reason():
+    guard = a_guard()
+    guard.lost()
+
+    with pytest.raises(NotExecuted, match="no instance of the service is listening") as refused:
+        guard.call(fail(AssertionError("it was asked")))
+
+    assert (refused.value.retry_after, refused.value.blame) == (1, Blame.CALLER)
+
+
+def test_time_alone_brings_nobody_back():
+    clock = Clock()
+    guard = a_guard(clock)
+    guard.lost()
+    clock.now = 3600.0
+
+    with pytest.raises(NotExecuted):
+        guard.call(fail(AssertionError("it was asked")))
+
+
+def test_when_somebody_listens_again_all_calls_go_through_at_once():
+    guard = a_guard()
+    guard.lost()
+    assert guard.state is BreakerState.OPEN
+    guard.wake()
+
+    assert guard.state is BreakerState.CLOSED
+    assert guard.call(lambda: guard.call(lambda: "answer")) == "answer", "none waits for the verdict on another"
+
+
+def test_who_failed_before_nobody_was_left_is_probed_when_somebody_listens_again():
+    guard = an_open_guard(Clock())
+    guard.lost()
+    guard.wake()
+
+    assert guard.state is BreakerState.HALF_OPEN

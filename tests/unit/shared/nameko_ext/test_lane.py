@@ -14,7 +14,7 @@ from shared.messaging.call import Call
 from shared.nameko_ext.failures import Blame, CallFailure, NobodyKnows, NotExecuted, Unreadable
 from shared.nameko_ext.flight import Question
 from shared.nameko_ext.framing import FrameFlight, LoneFlight
-from shared.nameko_ext.lane import POLICY, Lane
+from shared.nameko_ext.lane import POLICY, STOCK_SECONDS, Lane
 from shared.nameko_ext.pending import Pending
 from shared.nameko_ext.publishing import CONFIRMED, LOST, NACKED, UNROUTABLE
 from shared.resilience.coalescing import CoalescingPolicy
@@ -29,12 +29,12 @@ STOCK_ANSWER = b'{"result": null, "error": {"exc_type": "MethodNotFound", "exc_a
 class FakeBroker:
     """Has what is written, and says of it and answers it what the test says."""
 
-    def __init__(self, *, fate=CONFIRMED, fault=None, policy=POLICY):
+    def __init__(self, *, fate=CONFIRMED, fault=None, policy=POLICY, clock=time.monotonic):
         self.pending = Pending()
         self.flights = []
         self.fate = fate
         self.fault = fault
-        self.lane = Lane("shop", write=self.write, pending=self.pending, policy=policy)
+        self.lane = Lane("shop", write=self.write, pending=self.pending, policy=policy, clock=clock)
 
     def write(self, flight):
         if self.fault is not None:
@@ -317,9 +317,43 @@ def test_a_service_that_knows_no_frames_gets_lone_calls_and_then_no_frame_any_mo
     assert broker.has_nothing_left()
 
 
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.mark.parametrize("still_stock", [True, False])
+def test_a_service_that_knew_no_frames_is_sent_one_again_after_a_while(still_stock):
+    broker = FakeBroker(clock=(clock := Clock()))
+    broker.lane.note_stock()
+    clock.now += STOCK_SECONDS - 1
+    broker.call(READ)
+    turn()
+    clock.now += 2
+    threads = [broker.call(CHANGE, f'"{n}"') for n in range(2)]
+    turn()
+    lone, frame = broker.flights
+    assert (type(lone), type(frame)) == (LoneFlight, FrameFlight)
+
+    if still_stock:
+        broker.tell(frame, STOCK_ANSWER)
+        turn()
+        for flight in broker.flights[2:]:
+            broker.tell(flight, b'{"result": 1, "error": null}')
+    else:
+        broker.answer(frame)
+
+    assert outcomes(threads) == (["1", "1"] if still_stock else ['"0"', '"1"'])
+    broker.call(CHANGE)
+    turn()
+    assert type(broker.flights[-1]) is (LoneFlight if still_stock else FrameFlight)
+
+
 def test_of_a_lone_change_that_expires_nobody_knows_whether_somebody_had_it():
     broker = FakeBroker()
-    broker.lane.speaks_frames = False
+    broker.lane.note_stock()
     threads = [broker.call(READ), broker.call(CHANGE)]
     turn()
 
@@ -342,7 +376,8 @@ def test_an_operators_call_travels_where_the_broker_can_see_it():
 @pytest.mark.parametrize("speaks_frames", [True, False])
 def test_what_is_no_answer_is_the_services_fault(body, speaks_frames):
     broker = FakeBroker()
-    broker.lane.speaks_frames = speaks_frames
+    if not speaks_frames:
+        broker.lane.note_stock()
     thread = broker.call(READ)
     turn()
 
@@ -367,7 +402,23 @@ def test_what_comes_late_or_twice_is_counted_and_changes_nothing():
     broker.pending.resolve({"type": REPLIES}, b"nonsense")
     broker.pending.resolve({}, b"")
 
-    assert broker.pending.counts == {"unclaimed": 3, "unreadable": 1}
+    assert broker.pending.counts == {"unclaimed": 2, "unreadable": 1}
+
+
+def test_news_of_a_message_that_nobody_waits_for_is_no_late_answer():
+    broker = FakeBroker()
+    thread = broker.call(READ)
+    turn()
+    (frame,) = broker.flights
+    body = frame.body()
+    broker.answer(frame)
+    thread.wait()
+    turn()
+
+    broker.tell(frame, type=TAKEN)
+    broker.tell(frame, body, application_headers={"x-death": [{"reason": "expired"}]})
+
+    assert broker.pending.counts == {"expired": 1}
 
 
 def test_closing_tells_whoever_still_waits():

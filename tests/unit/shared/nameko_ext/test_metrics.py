@@ -76,16 +76,17 @@ def test_calls_and_replies_are_told_as_the_requests_keep_them():
 
 
 def test_calls_to_other_services_are_told_as_their_lanes_and_breakers_keep_them():
-    machine = SimpleNamespace(in_flight=2, waiting=1, batch_sizes=Counter({3: 2}), counts=Counter(shared=4))
+    machine = SimpleNamespace(in_flight=2, waiting=1, batch_sizes=Counter({3: 2}), counts=Counter(shared=4, late=3))
     asking = SimpleNamespace(
         link=UP,
-        late_replies=0,
+        late_replies=5,
         lanes={"catalog": SimpleNamespace(coalescer=SimpleNamespace(machine=machine))},
         guards={"catalog": SimpleNamespace(state=BreakerState.OPEN)},
     )
 
     found = samples(extensions={Asking: asking})
 
+    assert found["kirana_rpc_late_replies_total",] == 8
     assert found["kirana_rpc_in_flight", "catalog", "caller"] == 2
     assert found["kirana_rpc_waiting", "catalog", "caller"] == 1
     assert found["kirana_rpc_batch_size_sum", "request", "catalog"] == 6

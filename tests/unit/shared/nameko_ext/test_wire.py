@@ -76,3 +76,14 @@ def test_where_replies_may_go(reply_to):
 @pytest.mark.parametrize("reply_to", ["order.place_order", "#", "*", "", "a b", "a" * 256, 7, None])
 def test_what_could_be_the_key_of_a_call_is_no_address(reply_to):
     assert wire.read_address({"reply_to": reply_to}) is None
+
+
+@pytest.mark.parametrize("name", ["nameko.operation_id", "operation_id"], ids=["alone", "in a frame"])
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_an_operation_id_that_names_nothing_is_poison(name, blank):
+    with pytest.raises(wire.Poison, match="operation_id is blank"):
+        wire.read_call({name: blank}, method="demo.add_thing")
+
+
+def test_a_change_may_come_without_an_operation_id():
+    assert wire.read_call({}, method="demo.add_thing").operation_id is None
