@@ -3,9 +3,10 @@ ARG NGINX_IMAGE=nginx:1.30-alpine-slim
 
 FROM ${NGINX_IMAGE}
 # Which edges take the traffic is kept beside the configuration, in a volume of its own: see traffic.sh.
-RUN install -d -o 10001 /var/lib/traffic && rm -rf /etc/nginx/conf.d
-COPY docker/nginx/nginx.conf docker/nginx/passing.conf /etc/nginx/
+RUN install -d -o 10001 /var/lib/traffic /var/spool/kirana && rm -rf /etc/nginx/conf.d
+COPY docker/nginx/*.conf /etc/nginx/
 COPY --chmod=755 docker/nginx/traffic.sh /usr/local/bin/traffic
+COPY --chmod=755 docker/nginx/spooled.sh /usr/local/bin/spooled
 USER 10001
 VOLUME ["/var/lib/traffic"]
 EXPOSE 8443

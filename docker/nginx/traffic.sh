@@ -8,6 +8,9 @@ nginx=${TRAFFIC_NGINX:-nginx}
 probe=${TRAFFIC_PROBE:-wget -q -T 5 -O /dev/null}
 blue=${TRAFFIC_BLUE:-edge:8000}
 green=${TRAFFIC_GREEN:-edge-green:8000}
+spooled=${TRAFFIC_SPOOLED:-spooled}
+spool=${KIRANA_LOG_SPOOL-/var/spool/kirana}
+environment=${KIRANA_ENVIRONMENT:-local}
 
 usage() {
     cat <<'USAGE'
@@ -59,6 +62,15 @@ write() {
     mv "$file.draft" "$file"
 }
 
+# place: nginx reads no environment. An empty spool means that no lines are wanted there.
+place() {
+    case $spool$environment in
+        *[!A-Za-z0-9._/-]*) fail "KIRANA_LOG_SPOOL and KIRANA_ENVIRONMENT may have letters, digits and . _ - / only" ;;
+    esac
+    printf 'map "" $spool {\n    default "%s";\n}\nmap "" $environment {\n    default "%s";\n}\n' \
+        "$spool" "$environment" >"$folder/place.conf"
+}
+
 now() {
     [ -f "$file" ] || fail "nothing is chosen yet. Next: traffic serve"
     sed -n '1s/^# \([0-9]*\) .*/\1/p' "$file"
@@ -85,12 +97,16 @@ shift_to() {
 }
 
 serve() {
+    export TZ=UTC  # the moments in the spool
+    umask 027
+    place
     [ -f "$file" ] || write 0
     if ! $nginx -t 2>/dev/null; then
         echo "traffic: what was chosen last cannot be served now; all goes to blue." >&2
         write 0
     fi
-    exec $nginx -g 'daemon off;'
+    if [ -z "$spool" ]; then exec $nginx -g 'daemon off;'; fi
+    exec $spooled "$spool/nginx.jsonl" $nginx -g 'daemon off;'
 }
 
 case ${1:-help} in

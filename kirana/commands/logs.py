@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,13 +14,14 @@ import typer
 from kirana.commands.logs_about_many import show_failures, show_slowest
 from kirana.commands.logs_about_one import show_request
 from kirana.commands.logs_output import console_of, say, write_json
+from kirana.commands.logs_spool import spool_of
 from kirana.logbook.entry import LEVELS
 from kirana.logbook.following import follow
 from kirana.logbook.query import Query
 from kirana.logbook.reading import entries
 from kirana.logbook.showing import show_line
+from kirana.logbook.spools import Spool
 from kirana.logbook.times import parse_ago, parse_moment
-from kirana.stack import state
 from shared.values.times import now
 
 DEFAULT_SINCE = "10m"
@@ -36,6 +38,7 @@ kirana logs --errors                         what failed, by cause
 kirana logs --slow --route checkout          the slowest, and where the time went
 kirana logs --service order --level error -f errors of one service, as they come
 kirana logs --user 01a1fe39 --status 4xx     what one user was refused
+kirana logs --spool a --spool b 01a1fe39     of no local stack, but of folders copied from containers
 """
 
 
@@ -71,25 +74,33 @@ def logs(  # noqa: PLR0913 - one parameter per option of the command line
     errors: Annotated[bool, typer.Option("--errors", help="What failed in the last hour, by cause, and why.")] = False,
     slow: Annotated[bool, typer.Option("--slow", help="The slowest requests of the last hour, and where.")] = False,
     most: Annotated[int, typer.Option(min=1, help="So many rows of --errors and --slow.")] = 20,
+    spool: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            envvar="KIRANA_LOG_SPOOL",
+            help="Read this folder of .jsonl files, not the local stack's: of a container, or a copy. Repeatable.",
+        ),
+    ] = None,
     lines: Annotated[bool, typer.Option("--lines", help="Of a request its plain lines, not the tree.")] = False,
     traces: Annotated[bool, typer.Option("--traces", help="Of a request also the whole stack traces.")] = False,
     tail: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come; end with Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The lines as they were written, for scripts.")] = False,
 ) -> None:
     """Read the options, and show what they ask for."""
-    spool = state.load(state.home()).spool
+    where = spool_of(spool)
     found = _read(since, until, slower)
     query = replace(found, trace=trace, service=service, level=_level(level), route=route, user=user, text=text)
     query = replace(query, status=_status(status))
     wanted = request or what
     if wanted is not None and not tail:
-        show_request(spool, wanted, query, _style(lines=lines, as_json=as_json, traces=traces))
+        show_request(where, wanted, query, _style(lines=lines, as_json=as_json, traces=traces))
     elif errors:
-        show_failures(spool, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json)
+        show_failures(where, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json)
     elif slow:
-        show_slowest(spool, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json)
+        show_slowest(where, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json)
     else:
-        _show_lines(spool, replace(_within(query, DEFAULT_SINCE), request=wanted), is_followed=tail, as_json=as_json)
+        _show_lines(where, replace(_within(query, DEFAULT_SINCE), request=wanted), is_followed=tail, as_json=as_json)
 
 
 def _style(*, lines: bool, as_json: bool, traces: bool) -> str:
@@ -98,7 +109,7 @@ def _style(*, lines: bool, as_json: bool, traces: bool) -> str:
     return "lines" if lines else "traces" if traces else "tree"
 
 
-def _show_lines(spool: Any, query: Query, *, is_followed: bool, as_json: bool) -> None:
+def _show_lines(spool: Spool, query: Query, *, is_followed: bool, as_json: bool) -> None:
     show = write_json if as_json else partial(show_line, to=console_of())
     shown = 0
     for shown, entry in enumerate(entries(spool, query), start=1):  # noqa: B007 - the count is used below
@@ -110,7 +121,7 @@ def _show_lines(spool: Any, query: Query, *, is_followed: bool, as_json: bool) -
         say(f"No such line since {since} ({DEFAULT_SINCE} unless told otherwise). To look further back: --since 1d")
 
 
-def _follow(spool: Any, query: Query, show: Any) -> None:
+def _follow(spool: Spool, query: Query, show: Any) -> None:
     sys.stdout.flush()
     try:
         for fresh in follow(spool, query):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -14,14 +13,14 @@ from kirana.commands.typed import as_typed
 from kirana.logbook import entry as of
 from kirana.logbook.entry import Entry
 from kirana.logbook.query import Query
+from kirana.logbook.spools import Spool
 from kirana.logbook.summaries import Failures, Slow, failures, slowest
 from kirana.logbook.times import shown
 
-REQUESTS = frozenset({"http.request"})
 _TIME = slice(11, 19)
 
 
-def show_failures(spool: Path, query: Query, most: int, *, as_json: bool) -> None:
+def show_failures(spool: Spool, query: Query, most: int, *, as_json: bool) -> None:
     """By cause, the most frequent first."""
     found = failures(spool, query, most)
     if as_json:
@@ -50,9 +49,9 @@ def show_failures(spool: Path, query: Query, most: int, *, as_json: bool) -> Non
         say("", as_typed("More of one: kirana logs ID"))
 
 
-def show_slowest(spool: Path, query: Query, most: int, *, as_json: bool) -> None:
+def show_slowest(spool: Spool, query: Query, most: int, *, as_json: bool) -> None:
     """The slowest requests first; runs and events of a service where ``--service`` names one."""
-    found = slowest(spool, query if query.service else replace(query, actions=REQUESTS), most)
+    found = slowest(spool, query if query.service else replace(query, actions=of.OF_REQUESTS), most)
     if as_json:
         for each in found:
             write_json({**_slow_document_of(each), "took_ms": _milliseconds(each.line)})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import typer
 
@@ -15,11 +14,12 @@ from kirana.logbook.entry import Entry
 from kirana.logbook.identifying import SHORTEST_PART, Candidate, Found, id_in, sought, text_of, why_unknown
 from kirana.logbook.query import Query
 from kirana.logbook.showing import show_line
+from kirana.logbook.spools import Spool
 from kirana.logbook.story import story_of
 from kirana.logbook.story_showing import show_story
 
 
-def show_request(spool: Path, given: str, query: Query, style: str) -> None:
+def show_request(spool: Spool, given: str, query: Query, style: str) -> None:
     """Raises :class:`typer.Exit` where the id is that of no request, or not clear: whoever gave it expects lines."""
     wanted = id_in(text_of(given, sys.stdin.read() if given == "-" else None))
     found = sought(spool, wanted)
@@ -42,7 +42,7 @@ def _show_lines(lines: Sequence[Entry], *, as_json: bool) -> None:
         show(line)
 
 
-def _say_that_it_is_not_clear(spool: Path, wanted: str, found: Found) -> None:
+def _say_that_it_is_not_clear(spool: Spool, wanted: str, found: Found) -> None:
     if found.candidates and not found.is_near:
         say(f"{wanted!r} stands in the ids of several requests, the last of which are:")
     else:

@@ -13,6 +13,12 @@ Entry = dict[str, Any]
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _INFO = LEVELS.index("info")
 
+AT_FRONT = "front.answered"
+"""nginx, which stands before the edges, answered a request itself: ``docker/nginx/spooled.conf``."""
+
+OF_REQUESTS = frozenset({"http.request", AT_FRONT})
+"""The last lines of requests."""
+
 
 def parsed(line: bytes) -> Entry | None:
     """The line's fields; ``None`` for the half of one that was being written when its process was killed."""

@@ -11,13 +11,14 @@ from pathlib import Path
 from kirana.logbook.entry import Entry, stamp_of
 from kirana.logbook.query import Query
 from kirana.logbook.scanning import wanted_in
+from kirana.logbook.spools import Spool
 
 POLL_SECONDS = 0.2
 
 _Identity = tuple[int, int]
 
 
-def follow(spool: Path, query: Query, pause: Callable[[float], None] = time.sleep) -> Iterator[list[Entry]]:
+def follow(spool: Spool, query: Query, pause: Callable[[float], None] = time.sleep) -> Iterator[list[Entry]]:
     """From now on: the wanted lines as they come. Never ends by itself."""
     places = {_identity(found): found.st_size for found in (path.stat() for path in spool.glob("*.jsonl"))}
     while True:

@@ -12,6 +12,7 @@ from pathlib import Path
 from kirana.logbook import entry as of
 from kirana.logbook.query import Query
 from kirana.logbook.reading import entries, first_moment
+from kirana.logbook.spools import Spool
 
 SHORTEST_PART = 4
 MOST_CANDIDATES = 10
@@ -60,7 +61,7 @@ def id_in(text: str) -> str:
     return lower if _UUID.fullmatch(lower) else typed
 
 
-def sought(spool: Path, typed: str) -> Found:
+def sought(spool: Spool, typed: str) -> Found:
     """The request with this id, or the one whose id has this part, or what else may be meant."""
     having = _having(spool, typed)
     if typed in having:
@@ -90,7 +91,7 @@ def made_at(id_: str) -> datetime | None:
     return datetime.fromtimestamp(int(id_.replace("-", "")[:12], 16) / 1000, UTC)
 
 
-def why_unknown(spool: Path, id_: str) -> str:
+def why_unknown(spool: Spool, id_: str) -> str:
     """Why there may be no line of it."""
     made, first = made_at(id_), first_moment(spool)
     if first is None:
@@ -100,10 +101,10 @@ def why_unknown(spool: Path, id_: str) -> str:
     when = f"It was made at {made:%Y-%m-%d %H:%M:%S} UTC, "
     if made.isoformat() < first:
         return when + f"and the oldest line that is kept is of {first[:19]}: its lines are gone, or in Elasticsearch."
-    return when + "when lines were kept: is it of another stack (KIRANA_HOME)?"
+    return when + "when lines were kept: is it of another stack (KIRANA_HOME, --spool)?"
 
 
-def _having(spool: Path, part: str) -> dict[str, list[of.Entry]]:
+def _having(spool: Spool, part: str) -> dict[str, list[of.Entry]]:
     """The lines of every request whose id has it, in the order of time."""
     found: dict[str, list[of.Entry]] = {}
     for line in entries(spool, Query(part=part) if len(part) >= SHORTEST_PART else Query(request=part)):
@@ -111,11 +112,11 @@ def _having(spool: Path, part: str) -> dict[str, list[of.Entry]]:
     return found
 
 
-def _described(spool: Path, ids: Iterable[str]) -> list[Candidate]:
+def _described(spool: Spool, ids: Iterable[str]) -> list[Candidate]:
     told = {id_: Candidate(id_, "", "") for id_ in list(ids)[-MOST_CANDIDATES:]}
     for line in entries(spool, Query(requests=frozenset(told))) if told else ():
         id_ = of.request_of(line) or ""
-        if of.action_of(line) == "http.request" or not told[id_].what:
+        if of.action_of(line) in of.OF_REQUESTS or not told[id_].what:
             told[id_] = Candidate(id_, of.stamp_of(line), _what(line))
     return list(told.values())
 
@@ -126,9 +127,9 @@ def _what(line: of.Entry) -> str:
     return " ".join(str(part) for part in parts if part) or of.action_of(line)
 
 
-def _recent_ids(spool: Path) -> list[str]:
+def _recent_ids(spool: Spool) -> list[str]:
     ids: dict[str, None] = {}
-    for line in entries(spool, Query(actions=frozenset({"http.request"}))):
+    for line in entries(spool, Query(actions=of.OF_REQUESTS)):
         for one in of.of_each_request(line):
             if (id_ := of.request_of(one)) is not None:
                 ids[id_] = None

@@ -7,13 +7,25 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from kirana.logbook.entry import LEVELS, Entry, action_of, duration_of, field, instance_of, rank, rank_of, stamp_of
+from kirana.logbook.entry import (
+    LEVELS,
+    OF_REQUESTS,
+    Entry,
+    action_of,
+    duration_of,
+    field,
+    instance_of,
+    rank,
+    rank_of,
+    stamp_of,
+)
 from kirana.logbook.times import stamp
 
 SHORTEST_USER = 8
 """So many first characters of a user's id will do."""
 
-_WITH_TIMES = ("http.request", "rpc.call", "event.handled")
+_WITH_TIMES = (*sorted(OF_REQUESTS), "rpc.call", "event.handled")
+_WITH_STATUS = (*sorted(OF_REQUESTS), "edge.turned_away")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +101,7 @@ class Query:
 
     def _less_telling(self) -> tuple[bytes, ...]:
         if self.status:
-            return (b'"http.request"', b'"edge.turned_away"')
+            return tuple(_whole(action) for action in _WITH_STATUS)
         if named := self.actions or self.words:
             return tuple(_whole(each) for each in named)
         if self.level and rank(self.level) >= rank("warning"):

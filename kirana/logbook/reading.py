@@ -11,19 +11,20 @@ from pathlib import Path
 from kirana.logbook.entry import Entry, parsed, stamp_of
 from kirana.logbook.query import Query
 from kirana.logbook.scanning import wanted_entries
+from kirana.logbook.spools import Spool
 
 
-def entries(spool: Path, query: Query) -> Iterator[Entry]:
+def entries(spool: Spool, query: Query) -> Iterator[Entry]:
     """All wanted lines of all processes, oldest first. A full file that was moved away is read before the new one."""
     return heapq.merge(*(_of_file(path, query) for path in files(spool) if _may_have(path, query)), key=stamp_of)
 
 
-def files(spool: Path) -> list[Path]:
+def files(spool: Spool) -> list[Path]:
     """Every process's, those that were moved away when they were full included."""
     return sorted(spool.glob("*.jsonl"))
 
 
-def first_moment(spool: Path) -> str | None:
+def first_moment(spool: Spool) -> str | None:
     """The oldest line that is still there, as its moment stands in it."""
     oldest = []
     for path in files(spool):

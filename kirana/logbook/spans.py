@@ -11,7 +11,7 @@ from kirana.logbook import entry as of
 from kirana.logbook.entry import Entry
 
 UNREADABLE = frozenset({"rpc.call_unreadable", "event.unreadable"})
-CANONICAL = frozenset({"http.request", "rpc.call", "event.handled", "edge.turned_away"}) | UNREADABLE
+CANONICAL = of.OF_REQUESTS | {"rpc.call", "event.handled", "edge.turned_away"} | UNREADABLE
 UNANSWERED = "rpc.not_answered"
 LATEST_SKEW = timedelta(milliseconds=20)
 """Without span ids a call is looked for within its caller's time; clocks of two machines may differ by so much."""
@@ -70,7 +70,7 @@ class Span:
                 "a request" if self.is_at_edge else "work by the clock" if self.parent is None else "some work"
             )
         match of.action_of(self.end):
-            case "http.request":
+            case "http.request" | of.AT_FRONT:
                 return f"{of.field(self.end, 'http.request.method')} {of.field(self.end, 'url.path')}"
             case "rpc.call" | "rpc.call_unreadable":
                 return str(of.field(self.end, "labels.method"))
@@ -86,8 +86,13 @@ class Span:
 
     @property
     def is_at_edge(self) -> bool:
-        """Whether it is the edge's part of a request."""
-        return bool(self.lines) and of.field(self.lines[0], "service.name") == "edge"
+        """Whether it is the edge's part of a request, or that of the front which stands before it."""
+        return self.is_at_front or (bool(self.lines) and of.field(self.lines[0], "service.name") == "edge")
+
+    @property
+    def is_at_front(self) -> bool:
+        """Whether no edge answered the request, so that nginx did."""
+        return self.end is not None and of.action_of(self.end) == of.AT_FRONT
 
     @property
     def is_unfinished(self) -> bool:
@@ -140,7 +145,7 @@ def tree_of(lines: Iterable[Entry]) -> list[Span]:
         span = known.setdefault(id_, Span(id_, None, of.instance_of(line)))
         _add(span, line)
     roots = _linked(list(known.values()))
-    return _sorted(_with_unanswered(_placed(homeless, roots, list(known.values()))))
+    return _sorted(_with_unanswered(_behind_front(_placed(homeless, roots, list(known.values())))))
 
 
 def walk(roots: Iterable[Span]) -> Iterable[Span]:
@@ -214,6 +219,24 @@ def _home_of(line: Entry, spans: list[Span]) -> Span | None:
     here = [span for span in spans if span.where == where]
     during = [span for span in here if at and span.began and span.ended and span.began <= at <= span.ended]
     return min(during, key=_length, default=here[-1] if here else None)
+
+
+def _behind_front(roots: list[Span]) -> list[Span]:
+    """What an edge did meanwhile, it did for the front, which waited no longer for it."""
+    fronts = [root for root in roots if root.is_at_front]
+    for edge in [root for root in roots if root.is_at_edge and not root.is_at_front]:
+        host = next((front for front in fronts if _began_within(front, edge)), None)
+        if host is not None:
+            edge.given_up = str(of.field(host.end or {}, "labels.reason"))
+            roots.remove(edge)
+            host.children.append(edge)
+    return roots
+
+
+def _began_within(host: Span, guest: Span) -> bool:
+    if host.began is None or guest.began is None or host.ended is None:
+        return False
+    return host.began - LATEST_SKEW <= guest.began <= host.ended + LATEST_SKEW
 
 
 def _with_unanswered(roots: list[Span]) -> list[Span]:

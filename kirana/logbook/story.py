@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from kirana.logbook import entry as of
 from kirana.logbook.entry import Entry
 from kirana.logbook.query import Query
 from kirana.logbook.reading import entries
 from kirana.logbook.spans import Span, tree_of
+from kirana.logbook.spools import Spool
 from kirana.logbook.verdict import Verdict, judged
 
 BEFORE = timedelta(seconds=30)
 AFTER = timedelta(seconds=5)
 MOST_MEANWHILE = 8
-_CHANGES = frozenset({"service.started", "service.stopping", "edge.worker.open", "broker.connected", "rpc.link.opened"})
-"""What no alarm is, but tells that something was started anew."""
+_CHANGES = frozenset(
+    {
+        "service.started", "service.stopping", "edge.worker.open", "edge.worker.closed", "broker.connected",
+        "rpc.link.opened",
+    }
+)  # fmt: skip
+"""What no alarm is, but tells that something was stopped, or started anew."""
 
 _OF_ALL = frozenset({"rpc.breaker.changed", "upstream.breaker.changed"})
 """What one request brings about, and all others feel."""
@@ -34,7 +39,7 @@ class Story:
     meanwhile: tuple[Entry, ...] = ()
 
 
-def story_of(id_: str, lines: list[Entry], spool: Path | None = None) -> Story:
+def story_of(id_: str, lines: list[Entry], spool: Spool | None = None) -> Story:
     """The story that these lines tell; with a ``spool`` to look in, also of what happened around them."""
     roots = tree_of(lines)
     verdict = judged(roots)
@@ -42,7 +47,7 @@ def story_of(id_: str, lines: list[Entry], spool: Path | None = None) -> Story:
     return Story(id_, tuple(lines), tuple(roots), verdict, tuple(around))
 
 
-def _meanwhile(spool: Path, lines: list[Entry], verdict: Verdict) -> list[Entry]:
+def _meanwhile(spool: Spool, lines: list[Entry], verdict: Verdict) -> list[Entry]:
     if verdict.outcome == "refused":
         return []
     first, last = of.moment_of(lines[0]), of.moment_of(lines[-1])

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from heapq import nlargest
-from pathlib import Path
 
 from kirana.logbook import entry as of
 from kirana.logbook.entry import Entry
 from kirana.logbook.query import Query
 from kirana.logbook.reading import entries
+from kirana.logbook.spools import Spool
 from kirana.logbook.story import Story, story_of
 from kirana.logbook.verdict import main_root, slowest_path, waited
 
@@ -22,7 +22,7 @@ _FAILED = 500
 _WORDS = frozenset({"failure", "edge.turned_away", "rpc.call_unreadable", "event.unreadable", "error", "critical"})
 """One of these stands in every line that :func:`failures` counts."""
 
-_ENDED = frozenset({"http.request", "edge.turned_away", "event.handled", "rpc.call_unreadable", "event.unreadable"})
+_ENDED = of.OF_REQUESTS | {"edge.turned_away", "event.handled", "rpc.call_unreadable", "event.unreadable"}
 _LABELS = ("labels.code", "labels.fault", "labels.reason", "labels.route", "labels.type", "labels.method")
 
 Cause = tuple[str, ...]
@@ -47,7 +47,7 @@ class Slow:
     where: str
 
 
-def failures(spool: Path, query: Query, most: int) -> list[Failures]:
+def failures(spool: Spool, query: Query, most: int) -> list[Failures]:
     """Of the time and the rest of ``query``, the ``most`` frequent ones, each with the story of its newest request."""
     found: dict[Cause, Failures] = {}
     for line in entries(spool, replace(query, words=_WORDS)):
@@ -63,7 +63,7 @@ def failures(spool: Path, query: Query, most: int) -> list[Failures]:
     return frequent
 
 
-def slowest(spool: Path, query: Query, most: int) -> list[Slow]:
+def slowest(spool: Spool, query: Query, most: int) -> list[Slow]:
     """The ``most`` longest requests and, where a service is named, its longest runs."""
     timed = ((of.duration_of(line), line) for line in entries(spool, query))
     longest = nlargest(most, ((took, line) for took, line in timed if took is not None), key=lambda pair: pair[0])
@@ -72,7 +72,7 @@ def slowest(spool: Path, query: Query, most: int) -> list[Slow]:
     return [Slow(line, _where_of(told.get(of.request_of(line) or ""))) for line in lines]
 
 
-def stories(spool: Path, lines: Sequence[Entry]) -> dict[str, Story]:
+def stories(spool: Spool, lines: Sequence[Entry]) -> dict[str, Story]:
     """What became of the requests to which these lines belong, by their ids."""
     ids = frozenset(id_ for id_ in map(of.request_of, lines) if id_)
     moments = [moment for moment in map(of.moment_of, lines) if moment is not None]
@@ -111,7 +111,7 @@ def _where_of(story: Story | None) -> str:
     at = slowest_path(root)[-1]
     wait = waited(at)
     if at is root and not at.children:
-        return "in the edge"
+        return f"in {at.where}" if at.is_at_front else "in the edge"
     if at.took is not None and wait > at.took:
         return f"waiting for {at.where} to begin {at.name}"
     return f"{at.name} in {at.where}"

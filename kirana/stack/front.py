@@ -12,12 +12,19 @@ from pathlib import Path
 
 from kirana.stack.home import Home
 from kirana.stack.programs import Program, fingerprint
+from kirana.stack.state import CHECKOUT
 
 NAME = "front"
 FOLDER = "front"
 """Where nginx is started, and nobody else: it writes titles over the mark that others of a stack are known by."""
 
 SLOTS = 100
+
+PLACE = CHECKOUT / "docker" / "nginx"
+"""What the nginx of the containers says of a request that no edge answered, and how it is found, holds for this one."""
+
+_SHARED = tuple(PLACE / name for name in ("spooled.conf", "answering.conf", "spooled.sh"))
+_SPOOLED_CONF, _ANSWERING_CONF, _SPOOLED = _SHARED
 
 _CONFIGURATION = """\
 daemon off;
@@ -26,7 +33,11 @@ pid {run}/front.pid;
 error_log stderr error;
 events {{ worker_connections 4096; }}
 http {{
-    access_log off;
+    map "" $spool {{ default "{spool}"; }}
+    map "" $environment {{ default local; }}
+    map "" $instance {{ default {name}; }}
+    include "{spooled}";
+    root {weight};
     server_tokens off;
     client_max_body_size 2m;
     client_body_temp_path {temporary}/body;
@@ -52,6 +63,7 @@ http {{
     }}
     server {{
         listen 127.0.0.1:{front} backlog=1024;
+        include "{answering}";
         location / {{
             set $colour main;
             if (-f {weight}/$slot) {{ set $colour canary; }}
@@ -59,6 +71,7 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Connection "";
             proxy_set_header Host $http_host;
+            proxy_set_header X-Request-Id $named;
             proxy_set_header X-Forwarded-For $remote_addr;
             proxy_next_upstream error timeout http_500 http_502 http_503 http_504;
             proxy_next_upstream_tries 2;
@@ -72,6 +85,7 @@ http {{
 """Where the new version cannot serve a request that changes nothing, the old one does; a change is never sent twice.
 
 Edges keep idle connections for 30 s; ours to them go after 10, so that none is used that an edge is about to close.
+Nothing is served from the root, but nginx looks that it is there before it writes to the spool.
 """
 
 
@@ -98,14 +112,20 @@ def program(home: Home, chosen: dict[str, int]) -> Program:
             run=home.run,
             temporary=folder / "temporary",
             weight=folder / "weight",
+            spool=home.root / "spool",
+            name=NAME,
+            spooled=_SPOOLED_CONF,
+            answering=_ANSWERING_CONF,
             slots="\n".join(f"        1% {slot:02};" for slot in range(SLOTS - 1)),
             main=chosen["edge"],
             canary=chosen["canary"],
             front=chosen["front"],
         ),
     )
-    command = (str(nginx()), "-e", "stderr", "-c", str(path))
-    return Program(NAME, command, fingerprint(path), stop_signal="QUIT", stop_group=False, folder=folder)
+    lines = home.root / "spool" / f"{NAME}.jsonl"
+    command = ("sh", str(_SPOOLED), str(lines), str(nginx()), "-e", "stderr", "-c", str(path))
+    environment = fingerprint(path, *_SHARED) | {"TZ": "UTC"}
+    return Program(NAME, command, environment, stop_signal="QUIT", stop_group=False, folder=folder)
 
 
 def weigh(home: Home, percent: int) -> None:

@@ -91,6 +91,8 @@ FOR_TESTS = (
     Server("chromium-headless-shell", browser_program),
     Server("prometheus", _program("promtool")),
     Server("prometheus-alertmanager", _program("amtool")),
+    Server("prometheus-postgres-exporter", _program("prometheus-postgres-exporter")),
+    Server("prometheus-redis-exporter", _program("prometheus-redis-exporter")),
     Server("nginx-light", _program("nginx")),
     Server("podman", _program("podman")),
     Server("debootstrap", _program("debootstrap")),

@@ -16,24 +16,31 @@ from tests.integration.edge.life.running import one_answer
 
 PLACE = Path(__file__).parents[3] / "docker" / "nginx"
 TOO_NEW = "    keepalive_min_timeout 5s;"
+PATIENCE = "proxy_read_timeout 65s;"
 PROBE = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)"
 
 
 class Nginx(Server):
-    """``blue`` and ``green`` are the edges it may pass requests to."""
+    """``blue`` and ``green`` are the edges it may pass requests to; ``patience`` is how long it waits for an answer."""
 
     name = "nginx"
 
-    def __init__(self, blue, green=()):
+    def __init__(self, blue, green=(), *, patience="65s"):
         super().__init__()
+        self.patience = patience
         self.within = free_port()
         self.colours = {"TRAFFIC_BLUE": blue, "TRAFFIC_GREEN": green}
 
     def prepare(self):
         """The files as they are, but for places, ports and the one directive that Debian's nginx is too old for."""
         (self.home / "traffic").mkdir()
+        self.spool.mkdir()
         (self.home / "probe.py").write_text(PROBE)
-        shutil.copy(PLACE / "passing.conf", self.home)
+        for name in ("spooled.conf", "answering.conf"):
+            shutil.copy(PLACE / name, self.home)
+        passing = (PLACE / "passing.conf").read_text()
+        assert PATIENCE in passing
+        (self.home / "passing.conf").write_text(passing.replace(PATIENCE, f"proxy_read_timeout {self.patience};"))
         pair = front_certificate.ensure(self.home)
         for name, text in pair.items():
             (self.home / name).write_text(text)
@@ -54,6 +61,11 @@ class Nginx(Server):
         (self.home / "nginx.conf").write_text(user + text)
 
     @property
+    def spool(self):
+        """Where it puts lines of what it answers itself."""
+        return self.home / "spool"
+
+    @property
     def command(self):
         return ["sh", PLACE / "traffic.sh", "serve"]
 
@@ -63,6 +75,9 @@ class Nginx(Server):
         return places | {
             "PATH": f"{os.environ['PATH']}:/usr/sbin",
             "TRAFFIC_FOLDER": str(self.home / "traffic"),
+            "TRAFFIC_SPOOLED": str(PLACE / "spooled.sh"),
+            "KIRANA_LOG_SPOOL": str(self.spool),
+            "KIRANA_ENVIRONMENT": "front_test",
             "TRAFFIC_NGINX": f"nginx -e stderr -c {self.home}/nginx.conf",
             "TRAFFIC_PROBE": f"{sys.executable} {self.home}/probe.py",
         }
@@ -93,18 +108,23 @@ class Nginx(Server):
             "127.0.0.1", self.port, ssl=self.trust, server_hostname="localhost", local_addr=local
         )
 
-    async def ask(self, path, *headers, method="GET", source=None):
+    async def ask(self, path, *headers, method="GET", source=None, body=b""):
         """Status, headers and body of one request on a connection of its own."""
         reader, writer = await self.connect(source=source)
         try:
             lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""]
-            writer.write("\r\n".join(lines).encode())
+            writer.write("\r\n".join(lines).encode() + body)
             return await asyncio.wait_for(one_answer(reader), 30)
         finally:
             await _closed((reader, writer))
 
     def log(self):
         return self._log.read_text()
+
+    def own_lines(self):
+        """What it wrote into the spool, each line as the bytes that it is."""
+        file = self.spool / "nginx.jsonl"
+        return file.read_bytes().splitlines() if file.exists() else []
 
 
 class Callers:

@@ -1,14 +1,19 @@
-"""The local stack's nginx when its main process was killed outright, and its workers live on with the port."""
+"""The local stack's nginx: what it says where no edge answers, and what it leaves behind when it is killed outright."""
 
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from kirana.cli import build_app
 from kirana.stack import front
 from kirana.stack.bring_down import bring_down
 from kirana.stack.home import Home
@@ -33,13 +38,15 @@ class Front:
     def start(self):
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", LAUNCH, "keep", *self._program.command],
-            env=self.home.environment() | {"SUPERVISOR_PROCESS_NAME": front.NAME, "PATH": os.environ["PATH"]},
+            env=self.home.environment()
+            | dict(self._program.environment)
+            | {"SUPERVISOR_PROCESS_NAME": front.NAME, "PATH": os.environ["PATH"]},
             cwd=self._program.folder,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         self.started.append(process)
-        workers = eventually(lambda: psutil.Process(process.pid).children(), what="nginx's workers")
+        workers = eventually(lambda: workers_of(process.pid), what="nginx's workers")
         self.workers += workers
         return workers
 
@@ -54,6 +61,11 @@ class Front:
         for worker in self.workers:
             with suppress(psutil.NoSuchProcess):
                 worker.kill()
+
+
+def workers_of(pid):
+    """Not what keeps its file in the spool, which ends by itself within seconds."""
+    return [child for child in psutil.Process(pid).children() if child.name() == "nginx"]
 
 
 @pytest.fixture
@@ -101,3 +113,59 @@ def test_down_ends_what_a_killed_front_has_left_and_nobody_else(nginx, strangers
 
     assert all(map(is_gone, left))
     assert not any(map(is_gone, strangers))
+
+
+def asked(nginx, method="GET", **given):
+    """One request to it, as soon as it listens."""
+    address = f"http://127.0.0.1:{nginx.ports['front']}/api/products"
+    return eventually(
+        lambda: httpx.request(method, address, timeout=30, trust_env=False, **given), despite=(httpx.ConnectError,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "told", "why"),
+    [
+        ({}, "failed  503 edge.away  GET /api/products", "no edge took the connection: 127.0.0.1:"),
+        ({"method": "POST"}, "failed  504 outcome.unknown  POST /api/products", "no edge took the connection"),
+        ({"method": "POST", "content": b"x" * 2**22}, "refused  413 request.too_large  POST", "client_max_body_size"),
+    ],
+    ids=["no edge", "a change", "too large"],
+)
+def test_what_it_answers_itself_is_a_problem_document_whose_id_finds_the_reason(nginx, given, told, why):
+    nginx.start()
+
+    answer = asked(nginx, **given)
+
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["status"] == answer.status_code
+    spool = nginx.home.root / "spool"
+    eventually((spool / "front.jsonl").read_text, what="a line of it", despite=(FileNotFoundError,))
+    done = CliRunner().invoke(build_app(), ["logs", "--spool", str(spool), problem["request_id"]])
+    first = done.stdout.splitlines()
+    assert told in first[0], done.output
+    assert why in first[1]
+    assert first[2].endswith("front")
+
+
+def test_the_edge_is_told_the_id_that_the_client_is(nginx):
+    seen = []
+
+    class Edge(BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append(self.headers["X-Request-Id"])
+            self.send_response(200)
+            self.send_header("X-Request-Id", seen[-1])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    nginx.start()
+    with ThreadingHTTPServer(("127.0.0.1", nginx.ports["edge"]), Edge) as edge:
+        threading.Thread(target=edge.serve_forever).start()
+        made, offered = asked(nginx), asked(nginx, headers={"X-Request-Id": "of-the-client"})
+        edge.shutdown()
+
+    assert seen == [made.headers["x-request-id"], "of-the-client"]
+    assert offered.headers.get_list("x-request-id") == ["of-the-client"]
