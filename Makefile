@@ -68,9 +68,9 @@ sbom: $(VENV)/.installed-dev ## What the images hold, as CycloneDX: dist/sbom.js
 	$(BIN)/cyclonedx-py requirements requirements/image.txt \
 		--output-reproducible --output-format JSON --output-file dist/sbom.json
 
-lowest: ## Unit tests with the oldest packages that pyproject.toml allows, in an environment of their own
-	$(PYTHON) -m venv dist/lowest
-	dist/lowest/bin/pip install --quiet --constraint requirements/lowest.txt --editable '.[demo]' \
+lowest: $(VENV)/.installed-dev ## Unit tests with the oldest packages that pyproject.toml allows, in an environment of their own
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python dist/lowest
+	$(BIN)/uv pip install --quiet --python dist/lowest/bin/python --constraint requirements/lowest.txt --editable '.[demo]' \
 		'pytest>=9' 'pytest-randomly>=4' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8' 'hypothesis>=6.140' \
 		'openapi-spec-validator>=0.7.2'
 	dist/lowest/bin/pytest --quiet --numprocesses 2 tests/unit

@@ -49,9 +49,12 @@ def ship(settings: Settings, *, quiet_seconds: float = QUIET_SECONDS) -> None:
         )
         raise NotAlone(TRY_LATER) from None
     meters = Meters()
-    places, readable = load(shipping)
+    places, readable, lost = load(shipping)
     if not readable:
         log.error("shipping.places_unreadable", consequence="everything is sent again, under the same ids")
+    if lost:
+        meters.dropped("killed", lost)
+        log.error("shipping.unknown", lines=lost)
     folder = Folder(settings.spool, places, meters, disk_bytes=settings.disk_bytes, quiet_seconds=quiet_seconds)
     books = Bookkeeping(places, DeadLetters(shipping), meters)
     shipper = Shipper(folder, books, meters, in_flight=settings.in_flight, drain_seconds=settings.drain_seconds)

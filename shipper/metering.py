@@ -13,8 +13,8 @@ from shared.metrics.rendering import rendered
 from shipper.places import DEAD
 from shipper.verdicts import WORDS
 
-REASONS: Final = ("disk_bound", "no_shipper", "dead_letters_full", "dead_letters_unwritten")
-"""Why lines are dropped."""
+REASONS: Final = ("disk_bound", "no_shipper", "killed", "dead_letters_full", "dead_letters_unwritten")
+"""Why lines are dropped; ``killed``: a shipper, with lines under way whose file had been given up."""
 
 RECORDS = Family("kirana_shipper_records_total", "counter", ("outcome",), "Log lines, by what became of them.")
 DROPPED_LINES = Family("kirana_shipper_dropped_total", "counter", ("reason",), "Log lines that are lost, by why.")
@@ -41,7 +41,11 @@ FAMILIES: Final = (RECORDS, DROPPED_LINES, AGAIN, REQUEST_SECONDS, BACKLOG, HELD
 
 
 class Meters:
-    """The shipper's own registry. Every series is there from the start, so that an alarm sees the step from 0 to 1."""
+    """The shipper's own registry. Every series is there from the start, so that an alarm sees the step from 0 to 1.
+
+    What was lost before a shipper ran is counted before anybody can ask it: for that the alarm compares the count with
+    the process's age, so counts begin at 0 with each process and none is carried over.
+    """
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # as everywhere: a scraper knows

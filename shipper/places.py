@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -67,18 +67,28 @@ class Places:
         self.changed = False
 
 
-def load(folder: Path) -> tuple[Places, bool]:
-    """What was committed last, and whether it could be read: else all is sent again, which does no harm.
+class Found(NamedTuple):
+    """What was committed last, whether it could be read, and the lines that are lost by how the last shipper ended."""
+
+    places: Places
+    readable: bool
+    lost: int
+
+
+def load(folder: Path) -> Found:
+    """What the predecessor left. When it cannot be read all is sent again, which does no harm.
 
     Lines that were under way when their file was given up, and then the shipper killed, count as dropped: nobody knows
     what became of them.
     """
     places, readable = _read(folder / NAME)
+    lost = 0
     for place in places.files.values():
         if place.pending:
             places.add({DROPPED: place.pending})
+            lost += place.pending
             place.pending = 0
-    return places, readable
+    return Found(places, readable, lost)
 
 
 def _read(path: Path) -> tuple[Places, bool]:

@@ -19,6 +19,7 @@ from rpc_services.cart.assembly import (
     operation_of,
 )
 from rpc_services.cart.domain import Owner, Verb
+from rpc_services.cart.pools import pools
 from shared.contracts import cart, events
 from shared.contracts.catalog import Line, Product
 from shared.contracts.method import CheckHealth, Health, Nothing
@@ -33,6 +34,11 @@ trade.tell_carts(verb.value for verb in Verb)
 
 class Carts(Configured):
     """The carts, and whether their servers and their journal are well."""
+
+    def setup(self) -> None:
+        """Let their pools be seen."""
+        super().setup()
+        pools.watch(self.settings.shards)
 
     def check_health(self) -> None:
         """Raise when a shard or the journal does not answer."""

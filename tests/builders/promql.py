@@ -1,9 +1,10 @@
-"""Which metrics a query names, and every query that Kirana asks Prometheus."""
+"""Which metrics and labels a query names, and every query that Kirana asks Prometheus."""
 
 import json
 import re
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -18,7 +19,28 @@ _ASIDE = re.compile(
 )
 _NAME = re.compile(r"(?<![\w:.])([A-Za-z_:][\w:]*)\b(?!\s*\()")
 _WORDS = frozenset({"and", "or", "unless", "bool", "offset", "inf", "nan"})
-_VARIABLE = re.compile(r"label_values\(([\w:]+)")
+_VARIABLE = re.compile(r"label_values\(([\w:]+), (\w+)\)")
+_SELECTOR = re.compile(r'([A-Za-z_:][\w:]*)\s*\{((?:[^{}"]|"(?:\\.|[^"\\])*")*)\}')
+_GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^()]*)\)")
+_MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*("(?:\\.|[^"\\])*")')
+
+
+class Matcher(NamedTuple):
+    """What a query asks of a metric's label."""
+
+    metric: str
+    label: str
+    operator: str
+    value: str
+
+    @property
+    def alternatives(self):
+        """Patterns of which each is named for itself; one for anything where a dashboard's variable stands."""
+        if "$" in self.value:
+            return [".*"]
+        if "~" not in self.operator:
+            return [re.escape(self.value)]
+        return [self.value] if "(" in self.value else self.value.split("|")
 
 
 def metrics_of(query):
@@ -27,6 +49,20 @@ def metrics_of(query):
     while (less := _ASIDE.sub(" ", text)) != text:  # texts hold brackets, so what is within goes first
         text = less
     return {name for name in _NAME.findall(text) if name.lower() not in _WORDS}
+
+
+def matchers_of(query):
+    """Every :class:`Matcher` in a query."""
+    return [
+        Matcher(metric, label, operator, json.loads(value))
+        for metric, within in _SELECTOR.findall(query)
+        for label, operator, value in _MATCHER.findall(within)
+    ]
+
+
+def grouped_by(query):
+    """The labels by which a query puts series together or beside each other."""
+    return {label for within in _GROUPING.findall(query) for label in re.findall(r"\w+", within)}
 
 
 @cache
@@ -63,9 +99,26 @@ def everything_asked():
     for where, query in panel_queries():
         for name in metrics_of(query):
             yield where, name
+    for where, (metric, _) in _variables():
+        yield where, metric
+
+
+def everything_matched():
+    """``(where, matcher)`` for each label by which a rule, a panel or a dashboard's variable chooses."""
+    for rule in rules():
+        for matcher in matchers_of(rule["expr"]):
+            yield rule.get("alert") or rule["record"], matcher
+    for where, query in panel_queries():
+        for matcher in matchers_of(query):
+            yield where, matcher
+    for where, (metric, label) in _variables():
+        yield where, Matcher(metric, label, "=~", ".+")
+
+
+def _variables():
     for path in DASHBOARDS:
         for variable in json.loads(path.read_text())["templating"]["list"]:
-            yield f"{path.stem}: {variable['name']}", _VARIABLE.search(variable["query"]["query"])[1]
+            yield f"{path.stem}: {variable['name']}", _VARIABLE.search(variable["query"]["query"]).groups()
 
 
 def metrics_beneath(name, seen=()):

@@ -14,12 +14,14 @@ from tests.builders.manifests import PROCESSES, ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 BY_OPERATORS = {
+    "AlertmanagerConfig",
     "Cluster",
     "Database",
     "ExternalSecret",
     "Gateway",
     "HTTPRoute",
     "PodMonitor",
+    "PrometheusRule",
     "RabbitmqCluster",
     "Redis",
 }
@@ -172,10 +174,12 @@ def test_dev_runs_the_images_of_docker_compose(dev):
 def test_prod_runs_the_same_servers_by_their_operators(prod):
     image = {name: COMPOSE[name]["image"] for name in ("rabbitmq", "postgres", "redis-carts")}
     (redis,) = {each["spec"]["kubernetesConfig"]["image"] for each in prod.of("Redis").values()}
+    (exporter,) = {each["spec"]["redisExporter"]["image"] for each in prod.of("Redis").values()}
 
     assert prod.one("RabbitmqCluster", "rabbitmq")["spec"]["image"] == image["rabbitmq"]
     assert version(prod.one("Cluster", "postgres")["spec"]["imageName"])[0] == version(image["postgres"])[0]
     assert version(redis)[:2] == version(image["redis-carts"])[:2]
+    assert exporter == COMPOSE["redis-exporter"]["image"]
 
 
 def test_nothing_floats_in_prod(prod):

@@ -25,8 +25,8 @@ OPERATORS = [
     Party(name, namespace={"kubernetes.io/metadata.name": name})
     for name in ("rabbitmq-system", "cnpg-system", "redis-operator")
 ]
-PORTS = (25, 53, 80, 443, 465, 587, 1025, 4369, 5432, 5672, 6379, 8000, 8025, 8300, 8301, 8500, 9187, 9200, 9700)
-PORTS += (9701, 15672, 15692, 25672, 35672)
+PORTS = (25, 53, 80, 443, 465, 587, 1025, 4369, 5432, 5672, 6379, 8000, 8025, 8300, 8301, 8500, 9121, 9187)
+PORTS += (9200, 9700, 9701, 15672, 15692, 25672, 35672)
 
 
 def parties_of(manifests, overlay):
@@ -64,7 +64,8 @@ def expected(overlay):
     allowed |= {("rabbitmq-system", "rabbitmq", 15672), ("prometheus", "rabbitmq", 15692)}
     allowed |= {("postgres", "postgres", port) for port in (5432, 8000)}
     allowed |= {("cnpg-system", "postgres", port) for port in (5432, 8000)} | {("prometheus", "postgres", 9187)}
-    allowed |= {("redis-operator", name, 6379) for name in ("redis-carts", "redis-edge")}
+    for name in ("redis-carts", "redis-edge"):
+        allowed |= {("redis-operator", name, 6379), ("prometheus", name, 9121)}
     return allowed
 
 

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -6,8 +7,10 @@ import time
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 
+from shared.logs.holding import FOLDER, GIVEN_UP
 from shipper.metering import FAMILIES
 from tests.builders.elasticsearch import Elasticsearch
 from tests.builders.servers import free_port
@@ -161,3 +164,28 @@ def test_every_metric_of_the_shipper_is_told_from_its_start(tmp_path):
 
     assert not [family.name for family in FAMILIES if f"\n{family.name}" not in told]
     assert 'kirana_shipper_dropped_total{reason="disk_bound"} 0.0' in told
+
+
+def test_what_was_lost_before_a_shipper_started_is_in_the_first_that_it_tells_and_how_young_it_is(tmp_path):
+    """All that the alarm needs, as nothing grows any more when Prometheus comes to ask."""
+    spool, port = tmp_path / "spool", free_port()
+    shipping = spool / FOLDER
+    shipping.mkdir(parents=True)
+    shipping.joinpath(GIVEN_UP).write_bytes(b'{"birth":"a","lines":40}\n')
+    given_up = {"at": 9, "lines": 1, "given_up": True, "pending": 3}
+    shipping.joinpath("places.json").write_bytes(
+        orjson.dumps({"files": {"b": given_up}, "totals": {"dropped": 500}, "read": 0})
+    )
+    begun = time.time()
+    with Nursery(spool, f"http://127.0.0.1:{free_port()}", KIRANA_METRICS_PORT=str(port)) as nursery:
+        nursery.start_and_wait()
+
+        def told():
+            text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            return text if '{reason="no_shipper"} 40.0' in text else None
+
+        text = eventually(told, despite=httpx.TransportError, what="what was lost")
+
+    assert 'kirana_shipper_dropped_total{reason="killed"} 3.0' in text
+    (start,) = re.findall(r"^process_start_time_seconds (\S+)$", text, re.MULTILINE)
+    assert float(start) > begun - 60, "as young as it is, and not as its predecessor was"

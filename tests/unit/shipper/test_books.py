@@ -24,7 +24,7 @@ def test_what_was_committed_is_there_for_the_successor(tmp_path):
     places.add({"delivered": 1})
     places.commit()
 
-    found, readable = load(tmp_path)
+    found, readable, _ = load(tmp_path)
 
     assert readable
     assert (found.files, found.totals) == (places.files, {"delivered": 1})
@@ -34,8 +34,9 @@ def test_lines_under_way_from_a_file_that_was_given_up_count_as_dropped_when_the
     places = Places(tmp_path / "places.json", {"birth": Place(given_up=True, pending=3)}, changed=True)
     places.commit()
 
-    found, _ = load(tmp_path)
+    found, _, lost = load(tmp_path)
 
+    assert lost == 3
     assert found.totals == {"dropped": 3}
     assert found.files["birth"].pending == 0
 
@@ -44,7 +45,7 @@ def test_lines_under_way_from_a_file_that_was_given_up_count_as_dropped_when_the
 def test_places_that_cannot_be_read_are_told_and_everything_begins_anew(tmp_path, content):
     (tmp_path / "places.json").write_bytes(content)
 
-    found, readable = load(tmp_path)
+    found, readable, _ = load(tmp_path)
 
     assert not readable
     assert (found.files, found.totals) == ({}, {})
