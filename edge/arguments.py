@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from edge.policies import Source
 from edge.queries import Query
 from shared.contracts.checking import UNKNOWN, Faults, read
+from shared.contracts.method import Request
 from shared.contracts.refusals import InvalidRequest
 
 TWICE = "This is given more than once."
@@ -27,6 +28,7 @@ _NO_NUMBER = "not a whole number"
 class Binding:
     """A request type taken apart: what comes as text (path, query, headers, caller) and what in the body."""
 
+    request: type[Request]
     sources: Mapping[str, Source]
     text: type[msgspec.Struct]
     body: type[msgspec.Struct]
@@ -43,7 +45,7 @@ class Offered:
     known: Mapping[Source, Any]
 
 
-def bind(request: type[msgspec.Struct], sources: Mapping[str, Source], *, name: str) -> Binding:
+def bind(request: type[Request], sources: Mapping[str, Source], *, name: str) -> Binding:
     """Take ``request`` apart for the route ``name``. Every name in ``sources`` must be a field of it."""
     prefix = "".join(word.capitalize() for word in name.split("_"))
     hints = get_type_hints(request, include_extras=True)
@@ -58,6 +60,7 @@ def bind(request: type[msgspec.Struct], sources: Mapping[str, Source], *, name: 
             text.append((field.name, given) if field.required else (field.name, given, None))
     body = [part[:2] if part[2] is msgspec.NODEFAULT else part for part in body]
     return Binding(
+        request=request,
         sources=sources,
         text=_struct(f"{prefix}Text", text),
         body=_struct(f"{prefix}Body", body),
@@ -83,7 +86,7 @@ def gather(binding: Binding, offered: Offered, *, known_faults: Faults | None = 
     except InvalidRequest as invalid:
         faults += invalid.details["errors"]
     if faults:
-        raise InvalidRequest(errors=faults)
+        raise InvalidRequest(errors=[*faults, *binding.request.beyond_its_fields({**offered.body, **values})])
     return {**arguments, **offered.body}
 
 

@@ -10,6 +10,8 @@ import orjson
 from edge.problems import Rejected
 
 DEEPEST = 32
+LONGEST = 10_000
+"""More items than this no list or object of a body has, whatever its bytes; a contract may well allow fewer."""
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
@@ -28,18 +30,21 @@ def read_object(raw: bytes) -> dict[str, Any]:
             "The body must be a JSON object.",
             errors=[{"pointer": "", "detail": "An object is expected here."}],
         )
-    if _is_deeper(value, DEEPEST):
-        raise Rejected("request.malformed", f"The body is nested more than {DEEPEST} deep.")
+    _check_shape(value, DEEPEST)
     json.loads(raw, object_pairs_hook=_without_duplicates, parse_int=str, parse_float=str)
     return value
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    if isinstance(value, dict):
-        return levels == 0 or any(_is_deeper(part, levels - 1) for part in value.values())
-    if isinstance(value, list):
-        return levels == 0 or any(_is_deeper(part, levels - 1) for part in value)
-    return False
+def _check_shape(value: Any, levels: int) -> None:
+    """At most so many levels, each of bounded length. Raises :class:`Rejected`."""
+    if not isinstance(value, dict | list):
+        return
+    if levels == 0:
+        raise Rejected("request.malformed", f"The body is nested more than {DEEPEST} deep.")
+    if len(value) > LONGEST:
+        raise Rejected("request.malformed", f"A list or object of the body has more than {LONGEST} items.")
+    for part in value.values() if isinstance(value, dict) else value:
+        _check_shape(part, levels - 1)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:

@@ -119,6 +119,7 @@ def check_table(document: Document) -> list[Checked]:
     """Check the whole. Raises :class:`BadRoutes` with all faults of all routes, in the order of their lines."""
     faults = list(document.faults)
     table = _outer(document, faults)
+    faults += _unrouted_faults(document, table)
     checked: list[Checked] = []
     seen: list[tuple[str, RoutePolicy]] = []
     for pointer, raw in ((f"/routes/{position}", raw) for position, raw in enumerate(table.routes)):
@@ -165,6 +166,12 @@ def _outer(document: Document, faults: list[Fault]) -> Table:
         rates=dict.fromkeys(named, RateClass(quota=1, window=1)) if isinstance(named, dict) else _AnyName(),
         routes=[one if isinstance(one, dict) else _NO_ROUTE for one in routes] if isinstance(routes, list) else [],
     )
+
+
+def _unrouted_faults(document: Document, table: Table) -> list[Fault]:
+    if table.unrouted is None or table.unrouted in table.rates:
+        return []
+    return [Fault(f"/unrouted: no rate class '{table.unrouted}'", document.line_of("/unrouted"), "/unrouted")]
 
 
 def _errors(invalid: InvalidRequest) -> list[dict[str, str]]:

@@ -29,7 +29,7 @@ from edge.stages.cache import cache
 from edge.stages.correlate import correlate
 from edge.stages.harden import harden
 from edge.stages.limit_body import limit_body
-from edge.stages.limit_rate import limit_rate_by_address, limit_rate_by_caller
+from edge.stages.limit_rate import limit_rate_by_address, limit_rate_by_caller, limit_rate_of_unrouted
 from edge.stages.log_access import log_access
 from edge.stages.plugins import plugins_around_target, plugins_before_authenticate
 from edge.stages.replay import replay
@@ -68,6 +68,7 @@ STAGES: tuple[Stage, ...] = (
 )
 ON_EVERY_REQUEST = STAGES[: STAGES.index(restrict) + 1]
 _everywhere = composer(ON_EVERY_REQUEST)
+_astray = composer((*ON_EVERY_REQUEST, limit_rate_of_unrouted))
 
 
 def snapshot_of(table: RouteTable, origin: Origin) -> Snapshot:
@@ -135,7 +136,7 @@ class Edge:
         found, variables = snapshot.table.find(request.method, request.path)
         exchange = Exchange(request=request, equipment=self._equipment, snapshot=snapshot, variables=variables)
         if isinstance(found, NotRouted):
-            way = _everywhere(unrouted(found))
+            way = _astray(unrouted(found))
         else:
             exchange.route = found
             way = snapshot.ways[found.policy.name]

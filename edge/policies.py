@@ -125,7 +125,11 @@ class RoutePolicy(Word, frozen=True, kw_only=True):
 
 
 class Table(Word, frozen=True, kw_only=True):
-    """The whole file, as far as its outer shape goes; each route is then read on its own."""
+    """The whole file, as far as its outer shape goes; each route is then read on its own.
+
+    ``unrouted`` is the rate class, by address, of what no route takes (404, 405).
+    """
 
     rates: dict[Label, RateClass]
+    unrouted: Label | None = None
     routes: list[dict[str, object]]

@@ -176,7 +176,10 @@ class StrictProtocol(HttpProtocol):
             soonest = min(left, unread_left, self._waiting_timeout, self.response_timeout, self.keep_alive_timeout)
             self._look_again(max(SHORTEST_PAUSE, soonest))
         elif http.stage is REQUEST:
-            self._give_up_on_head()
+            self.reception.cut["late"] += 1
+            self._give_up_on_request()
+        elif http.stage is IDLE and self._is_new and not self.reception.is_draining:
+            self._give_up_on_request()
         else:
             if _is_awaited(http):
                 self._look_again(TELLING_SECONDS)
@@ -192,9 +195,12 @@ class StrictProtocol(HttpProtocol):
             self._callback_check_timeouts.cancel()
         self.check_timeouts()
 
-    def _give_up_on_head(self) -> None:
-        """Slow clients may be many: what they get must cost little."""
-        self.reception.cut["late"] += 1
+    def _give_up_on_request(self) -> None:
+        """Slow clients may be many: what they get must cost little.
+
+        Who was served before, or comes while the worker leaves, is closed without a word instead: a client that sends
+        its request in that very moment would take the word for its answer, where it could just try elsewhere.
+        """
         if self.transport:
             self.transport.write(brief("request.timeout", "The request did not arrive in time."))
         self.close()

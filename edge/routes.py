@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from edge.document import read_document
 from edge.faults import BadRoutes, Fault
 from edge.limiting.limits import Limit
 from edge.places import Places
-from edge.policies import RoutePolicy
+from edge.policies import RateClass, RoutePolicy, Table
 from edge.transforms.compiled import RouteChanges
 from edge.upstreams.policy import HttpPolicy
+from shared.contracts.checking import read
 from shared.contracts.method import Method
 
 __all__ = ["BadRoutes", "NotRouted", "Route", "RouteTable", "compiled", "load"]
@@ -47,10 +48,11 @@ class Route:
         return http.body_limit if self.mutating else 0
 
     @property
-    def http_policies(self) -> list[HttpPolicy]:
-        """Of every HTTP service that this route leads to, by itself or in a part."""
-        parts = self.policy.aggregate.parts if self.policy.aggregate else []
-        return [policy for policy in (self.policy.http, *(part.http for part in parts)) if policy is not None]
+    def http_policies(self) -> dict[str, HttpPolicy]:
+        """Of every HTTP service that this route leads to, by itself or in a part, by the name of the way there."""
+        name, parts = self.policy.name, self.policy.aggregate.parts if self.policy.aggregate else []
+        ways = {name: self.policy.http} | {f"{name}.{part.name}": part.http for part in parts}
+        return {way: policy for way, policy in ways.items() if policy is not None}
 
     @property
     def target_name(self) -> str:
@@ -71,11 +73,15 @@ class NotRouted:
 
 @dataclass
 class RouteTable:
-    """All routes. A trailing slash is accepted on every path and changes nothing."""
+    """All routes. A trailing slash is accepted on every path and changes nothing.
+
+    ``unrouted`` limits what none of them takes.
+    """
 
     routes: tuple[Route, ...]
     text: str = ""
     """What it was compiled from."""
+    unrouted: Limit | None = None
     _places: Places[Route] = field(default_factory=Places)
 
     def __post_init__(self) -> None:
@@ -109,7 +115,14 @@ def load(path: Path) -> RouteTable:
 
 def compiled(text: str) -> RouteTable:
     """The table that this text (YAML or JSON) describes. Raises as :func:`load`."""
-    return RouteTable(tuple(_compiled(checked) for checked in check_table(read_document(text))), text)
+    document = read_document(text)
+    routes = tuple(_compiled(checked) for checked in check_table(document))
+    table = read(Table, document.data)
+    return RouteTable(routes, text, _by_address(table.unrouted, table.rates) if table.unrouted else None)
+
+
+def _by_address(rate: str, rates: Mapping[str, RateClass]) -> Limit:
+    return Limit(f"{rate}-address", rates[rate])
 
 
 def _compiled(checked: Checked) -> Route:
@@ -121,7 +134,7 @@ def _compiled(checked: Checked) -> Route:
         answer=checked.answer,
         mutating=checked.mutating,
         segments=tuple(policy.path.strip("/").split("/")),
-        by_address=Limit(f"{limits.address}-address", rates[limits.address]) if limits else None,
+        by_address=_by_address(limits.address, rates) if limits else None,
         by_caller=Limit(f"{limits.caller}-caller", rates[limits.caller]) if limits and limits.caller else None,
         access=AccessList.of(policy.access),
         transforms=RouteChanges.of(policy.transforms),

@@ -34,6 +34,11 @@ def table_schema() -> Json:
                 "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
                 "additionalProperties": {"$ref": REF.format(name="RateClass")},
             },
+            "unrouted": {
+                "type": "string",
+                "description": "The rate class, by address, of requests that no route takes.",
+                "pattern": "^[a-z][a-z0-9_]*$",
+            },
             "routes": {"type": "array", "items": {"$ref": REF.format(name="RoutePolicy")}},
         },
         "$defs": definitions,

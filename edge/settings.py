@@ -32,6 +32,8 @@ class Settings:
     ``routes`` is in force while Consul holds no other table; the last good one from there is kept in ``routes_kept``.
     ``public_url`` is where clients reach the shop, as metadata tells it; by default the issuer, if that is a URL.
     ``trusted_proxies`` are the networks whose ``X-Forwarded-For`` is believed, ``denied`` those nobody is served from.
+    A method's breaker opens when ``slow_percent`` of at least 20 calls took longer than ``slow_calls`` seconds (0: none
+    is slow).
     Without ``coalescing`` each call travels in a message of its own: for comparison, and to rule frames out.
     """
 
@@ -62,6 +64,8 @@ class Settings:
     log_spool: Path | None = None
     coalescing: bool = True
     least_in_flight: int = 96
+    slow_calls: float = 0.0
+    slow_percent: int = 80
     metrics: MetricsAddress = OFF
     tracing: TracingSettings | None = None
     cache_bytes: int = 64 * 1024 * 1024
@@ -103,6 +107,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         log_level=reader.read("LOG_LEVEL", str, "info"),
         log_spool=reader.read("LOG_SPOOL", Path, Path()) if environment.get("KIRANA_LOG_SPOOL") else None,
         coalescing=reader.read("EDGE_COALESCING", boolean, default=True),
+        slow_calls=reader.read("EDGE_SLOW_CALLS", _seconds, 0.0),
+        slow_percent=reader.read("EDGE_SLOW_PERCENT", _percent, 80),
         least_in_flight=reader.read("EDGE_LEAST_IN_FLIGHT", positive, 96),
         metrics=read_metrics_address(reader),
         tracing=read_tracing_settings(reader),
@@ -154,6 +160,17 @@ def _networks(text: str) -> tuple[str, ...]:
     listed = words(text)
     Networks(listed)
     return listed
+
+
+def _seconds(text: str) -> float:
+    return 0.0 if text == "0" else _above_zero(text)
+
+
+def _percent(text: str) -> int:
+    number = positive(text)
+    if number > 100:  # noqa: PLR2004 - a hundred of a hundred
+        raise ValueError("a number from 1 to 100 is expected.")
+    return number
 
 
 def _above_zero(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -42,14 +43,15 @@ from edge.rpc.consumers import Consumers
 from edge.rpc.guard import Guard
 from edge.rpc.lane import POLICY
 from edge.rpc.pending import Pending
-from edge.rpc.rulings import Rulings
 from edge.status.picture import picture
 from edge.status.siblings import Door
 from edge.status.sight import Sight
 from edge.tracing import TracedRpc
+from edge.upstreams.rulings import EveryRuling
 from edge.upstreams.upstreams import Upstreams
 from shared.contracts import cart, catalog, identity, notification, order
 from shared.metrics.counting import registry
+from shared.resilience.breaker import BreakerPolicy
 from shared.tracing.processes import Closing, begin_recording
 from shared.values.times import Clock, now
 
@@ -79,6 +81,7 @@ class Worker:
     client: RpcClient | None = None
     agent: ConsulAgent | None = None
     registration: Registration | None = None
+    watch: Watch | None = None
     teller: Teller | None = None
     door: Door | None = None
     tracing: Closing | None = None
@@ -90,6 +93,7 @@ class Worker:
         """Follow the shared table for ``live``, from the last good one on; without Consul there is none."""
         settings = self.collaborators.settings
         self.live = live
+        self.collaborators.upstreams.on_services = self._attend_to
         live.on_taken = self._lead
         self._lead(live.snapshot.table)
         self.door = Door(lambda: picture(self.collaborators, live), edge_port=settings.port)
@@ -100,7 +104,14 @@ class Worker:
 
     def _lead(self, table: RouteTable) -> None:
         """Know the services that these routes lead to before the first request goes there."""
-        self.collaborators.upstreams.follow(policy for route in table.routes for policy in route.http_policies)
+        policies = {name: policy for route in table.routes for name, policy in route.http_policies.items()}
+        self.collaborators.upstreams.follow(table, policies)
+
+    def _attend_to(self, services: frozenset[str]) -> None:
+        """These are the HTTP services that routes lead to; of others nothing is kept."""
+        self.collaborators.admission.keep_only_http(services)
+        if self.watch:
+            self.watch.follow_also(services)
 
     async def open(self) -> None:
         """Connect. Whatever is away is waited for in the background: the edge starts anyway and says so."""
@@ -118,6 +129,7 @@ class Worker:
             await self.door.open()
         self.collaborators.admission.start()
         self.keep_running(self.health.run())
+        self.keep_running(self.collaborators.upstreams.run())
         if self.collaborators.rulings:
             self.keep_running(self.collaborators.rulings.run())
         url = self.collaborators.settings.consul_url
@@ -173,8 +185,9 @@ class Worker:
         self.keep_running(self.registration.run())
         attendance = Attendance(self.reception, on_change=self._attend)
         self.keep_running(MaintenanceWatch(agent, settings.instance, attendance).run())
-        watch = Watch(agent, self.table, (*SERVICES, "edge", *self.collaborators.upstreams.names))
-        self.collaborators.upstreams.on_new_services = watch.follow_also
+        watch = Watch(agent, self.table, (*SERVICES, "edge"))
+        self.watch = watch
+        watch.follow_also(self.collaborators.upstreams.names)
         self.keep_running(watch.run())
         if self.live:
             self.live.shared = SharedTable(agent)
@@ -193,9 +206,10 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
         on_return=lambda service: guard.wake(service),  # noqa: PLW0108 - as above
         on_absence=lambda service: guard.lost(service),  # noqa: PLW0108 - as above
     )
-    lanes = POLICY if settings.coalescing else None
-    client = RpcClient(broker=broker, pending=pending, consumers=consumers, lanes=lanes)
-    guard = Guard(client, SERVICES)
+    client = RpcClient(
+        broker=broker, pending=pending, consumers=consumers, lanes=POLICY if settings.coalescing else None
+    )
+    guard = Guard(client, SERVICES, policy=_breakers(settings))
     sessions = EndedSessions(wall=lambda: clock().timestamp())
     broker.follow(consumers.follow)
     keys = KeyRing(guard, algorithms=settings.jwt_algorithms)
@@ -204,6 +218,7 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
     table = InstanceTable(lambda service: tell_guard(guard, table, service))
     known = table if settings.consul_url else None
     limiter = make_limiter(settings, table)
+    upstreams = Upstreams(table)
     health = WorkerHealth(broker=broker, guard=guard, consumers=consumers, redis=redis, table=known, limiter=limiter)
     collaborators = Collaborators(
         settings=settings,
@@ -213,10 +228,10 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
         revocations=sessions,
         keys=keys,
         health=health,
-        rulings=Rulings(redis, guard),
+        rulings=EveryRuling(redis, guard, upstreams),
         admission=Admission(policy_of(settings.least_in_flight)),
         cache=make_cache(settings, redis=redis, broker=broker),
-        upstreams=Upstreams(table),
+        upstreams=upstreams,
         limiter=limiter,
         sight=Sight(table=known, lanes=client.lanes),
     )
@@ -238,6 +253,10 @@ def make_worker(settings: Settings, *, clock: Clock = now) -> Worker:
         teller=teller,
         reception=reception,
     )
+
+
+def _breakers(settings: Settings) -> BreakerPolicy:
+    return BreakerPolicy(slow_seconds=settings.slow_calls or math.inf, slow_ratio=settings.slow_percent / 100)
 
 
 def tell_guard(guard: Guard, table: InstanceTable, service: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from edge.admission.priorities import HTTP
 from shared.resilience.adaptive import AdaptiveLimit, LimitPolicy, Priority
 
 log = structlog.get_logger()
@@ -47,6 +48,14 @@ class Admission:
         if limit is None:
             limit = self._limits[upstream] = AdaptiveLimit(self._policy)
         return limit
+
+    def keep_only_http(self, services: frozenset[str]) -> None:
+        """Of services that speak HTTP no others are asked any more. The limits of all others stay."""
+        kept = {f"{HTTP}{service}" for service in services}
+        for upstream, limit in list(self._limits.items()):
+            if upstream.startswith(HTTP) and upstream not in kept and not limit.in_flight:
+                for known in (self._limits, self._calm, self._refused):
+                    known.pop(upstream, None)
 
     def crowd(self) -> None:
         """Somebody was refused: for a while it is worth looking before anything is made of a request."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edge.framing import Header
     from edge.live.current import LiveRoutes
     from edge.routes import Route
-    from edge.snapshot import Snapshot
+    from edge.snapshot import Snapshot, Version
     from shared.resilience.adaptive import AdaptiveLimit, Priority
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class Doorstep:
         self._sight = collaborators.sight
         self._origins = collaborators.settings.cors_origins
         self._has_denied = bool(collaborators.settings.denied)
-        self._snapshot: Snapshot | None = None
+        self._version: Version | None = None
         self._doors: dict[str, tuple[str, AdaptiveLimit, Priority]] = {}
         self._untold: dict[tuple[str, str], list[str]] = {}
 
@@ -113,8 +113,8 @@ class Doorstep:
 
     def _door(self, snapshot: Snapshot, route: str) -> tuple[str, AdaptiveLimit, Priority]:
         """Whose places a route needs, and how much it matters: looked up once per table."""
-        if snapshot is not self._snapshot:
-            self._snapshot = snapshot
+        if snapshot.version is not self._version:  # the snapshot itself must be free to go
+            self._version = snapshot.version
             self._doors = {
                 each.policy.name: (
                     upstream_of(each.policy),

@@ -15,6 +15,9 @@ OF_LOCAL = {"log_in": "identity", "log_out": "identity"}
 OWN = "edge"
 """What the edge answers by itself."""
 
+HTTP = "http."
+"""What stands before the name of a service that speaks HTTP."""
+
 SEVERAL = "several"
 """What several services answer together. One of them that is slow must not take the places of the edge's own pages."""
 
@@ -35,7 +38,7 @@ def upstream_of(policy: RoutePolicy) -> str:
     if policy.aggregate is not None:
         return SEVERAL
     if policy.http is not None:
-        return f"http.{policy.http.service}"
+        return f"{HTTP}{policy.http.service}"
     return OF_LOCAL.get(policy.local or "", OWN)
 
 

@@ -57,6 +57,11 @@ class InstanceTable:
             )
             self._on_change(service)
 
+    def forget(self, service: str) -> None:
+        """Nobody asks for it any more."""
+        for known in (self._instances, self._passing, self._alive, self._proven):
+            known.pop(service, None)
+
     def passing(self, service: str) -> tuple[Instance, ...]:
         """The instances that may be sent to: the same object until something changes."""
         return self._passing.get(service, ())

@@ -48,35 +48,45 @@ def next_index(before: int | None, seen: int) -> int | None:
 
 
 class Watch:
-    """One blocking query per service. Each answers after 30 s at the latest, which is the full refresh."""
+    """One blocking query per service. Each answers after 30 s at the latest, which is the full refresh.
+
+    Its own ``services`` are always followed, others as long as :meth:`follow_also` names them.
+    """
 
     def __init__(
         self, agent: Agent, table: InstanceTable, services: Iterable[str], *, dice: Dice | None = None
     ) -> None:
         self._agent = agent
         self._table = table
-        self._services = dict.fromkeys(services)
+        self._own = frozenset(services)
+        self._others: frozenset[str] = frozenset()
         self._group: asyncio.TaskGroup | None = None
+        self._following: dict[str, asyncio.Task[None]] = {}
         self._dice = dice or random.SystemRandom()
 
     async def run(self) -> None:
         """Follow all services until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for service in self._services:
-                group.create_task(self._follow(service))
             self._group = group
+            self._set_out()
             try:
                 await asyncio.Event().wait()
             finally:
                 self._group = None
 
     def follow_also(self, services: Iterable[str]) -> None:
-        """Follow these, too, from now on; those followed already are followed once."""
-        for service in services:
-            if service not in self._services:
-                self._services[service] = None
-                if self._group is not None:
-                    self._group.create_task(self._follow(service))
+        """From now on follow these besides its own, each once, and forget whom else it followed before."""
+        self._others = frozenset(services) - self._own
+        for service in self._following.keys() - self._others - self._own:
+            self._following.pop(service).cancel()
+            self._table.forget(service)
+        self._set_out()
+
+    def _set_out(self) -> None:
+        """Follow whoever is not followed yet."""
+        if self._group is not None:
+            for service in (self._own | self._others) - self._following.keys():
+                self._following[service] = self._group.create_task(self._follow(service))
 
     async def _follow(self, service: str) -> None:
         index: int | None = None

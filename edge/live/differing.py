@@ -23,8 +23,10 @@ def differences(before: RouteTable, after: RouteTable) -> list[Difference]:
 
 
 def _parts(table: RouteTable) -> dict[str, dict[str, str]]:
-    rates = read_document(table.text).data["rates"]
-    parts = {f"rates/{name}": dict(_words(rates[name])) for name in sorted(rates)}
+    data = read_document(table.text).data
+    rates = data["rates"]
+    own = {"unrouted": dict(_words(data["unrouted"]))} if data.get("unrouted") else {}
+    parts = own | {f"rates/{name}": dict(_words(rates[name])) for name in sorted(rates)}
     return parts | {
         f"routes/{route.policy.name}": dict(_words(msgspec.to_builtins(route.policy))) for route in table.routes
     }

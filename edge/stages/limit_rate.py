@@ -36,6 +36,17 @@ def limit_rate_by_caller(exchange: Exchange, proceed: Target) -> Awaitable[HTTPR
     return _take_then(exchange, limit, who, proceed)
 
 
+async def limit_rate_of_unrouted(exchange: Exchange, proceed: Target) -> HTTPResponse:
+    """Who tries paths and methods at random is counted by address, like whoever reads; questions about methods are not.
+
+    A browser asks those by itself, before a request that is then counted.
+    """
+    limit = exchange.snapshot.table.unrouted
+    if limit is not None and exchange.request.method != "OPTIONS":
+        await _take(exchange, (limit,), (limit.key(network_of(exchange.address)),))
+    return await proceed(exchange)
+
+
 def _guest(network: str) -> str:
     return f"guest/{network}"
 

@@ -59,7 +59,7 @@ class Change(Answer, frozen=True, kw_only=True):
 
 
 class Difference(Answer, frozen=True, kw_only=True):
-    """A route or rate class (``routes/get_cart``, ``rates/browse``) or the order of the routes, and what differs."""
+    """A route or rate class (``routes/get_cart``, ``rates/browse``), ``unrouted``, or the order of the routes."""
 
     place: str
     kind: Literal["added", "removed", "changed"]
@@ -121,11 +121,15 @@ class TableInForce(Answer, frozen=True, kw_only=True):
 
 
 class SetBreaker(Request, frozen=True, kw_only=True):
-    """Hold all breakers of a service, or one method's, until ``automatic`` lets them decide for themselves again."""
+    """Hold all breakers of a service, or one's, until ``automatic`` lets them decide for themselves again.
+
+    There is one for each ``method`` of our own services, and for each ``route`` to a service that speaks HTTP.
+    """
 
     service: Annotated[str, Meta(max_length=40)]
     state: Literal["open", "closed", "automatic"]
     method: Annotated[str, Meta(max_length=80)] | None = None
+    route: Annotated[str, Meta(max_length=80)] | None = None
 
 
 class BreakerSet(Answer, frozen=True, kw_only=True):
@@ -133,6 +137,7 @@ class BreakerSet(Answer, frozen=True, kw_only=True):
 
     service: str
     method: str | None
+    route: str | None
     state: str
     everywhere_within: float
 

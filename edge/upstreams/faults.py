@@ -49,6 +49,8 @@ def _balance_faults(policy: RoutePolicy, http: HttpPolicy) -> Iterator[str]:
         yield "/http/hash: without auth nobody is known to hash by"
     if http.ejection.longest < http.ejection.first:
         yield "/http/ejection/longest: this is shorter than the first time"
+    if http.breaker.slow is not None and http.breaker.slow.seconds >= policy.deadline:
+        yield "/http/breaker/slow/seconds: by then the route's deadline has passed"
 
 
 def _rest_faults(policy: RoutePolicy, http: HttpPolicy) -> Iterator[str]:

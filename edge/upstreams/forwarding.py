@@ -72,8 +72,15 @@ async def forward(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, T]:
             log.warning("upstream.answer.unusable", guarded=way.service.name, route=way.route, reason=fault.reason)
         raise
     finally:
-        way.settle(permit, outcome, seconds=time.monotonic() - began)
+        way.settle(permit, outcome, seconds=taken(ask, began))
     return reached
+
+
+def taken(ask: Ask, began: float) -> float:
+    """Seconds that the service took. While a body comes, the service waits for the client: that is not its time."""
+    if ask.upload is not None:
+        began = max(began, ask.upload.ended_at)
+    return max(0.0, time.monotonic() - began)
 
 
 def _outcome_of(fault: CallFailure | Unusable) -> str:

@@ -51,6 +51,27 @@ class Ejection(Word, frozen=True, kw_only=True):
     slow_start: Annotated[float, Meta(ge=0, le=600)] = 10.0
 
 
+class SlowCalls(Word, frozen=True, kw_only=True):
+    """An answer whose head takes longer than ``seconds`` is slow. When ``percent`` are, the breaker opens."""
+
+    seconds: Seconds
+    percent: Annotated[int, Meta(ge=1, le=100)] = 80
+
+
+class Breaking(Word, frozen=True, kw_only=True):
+    """When the route's breaker opens, and for how many seconds.
+
+    After ``failures`` in a row without an answer; or when of at least ``calls`` in ten seconds ``percent`` failed, or
+    as many as ``slow`` says were slow.
+    """
+
+    failures: Annotated[int, Meta(ge=1, le=1000)] = 5
+    calls: Annotated[int, Meta(ge=1, le=10_000)] = 20
+    percent: Annotated[int, Meta(ge=1, le=100)] = 50
+    slow: SlowCalls | None = None
+    open_for: Annotated[float, Meta(gt=0, le=600)] = 30.0
+
+
 class HttpPolicy(Word, frozen=True, kw_only=True):
     """Where requests go and on which terms. Times are seconds.
 
@@ -77,3 +98,4 @@ class HttpPolicy(Word, frozen=True, kw_only=True):
     credentials: list[Credential] = field(default_factory=list)
     websocket: bool = False
     ejection: Ejection = Ejection()
+    breaker: Breaking = Breaking()

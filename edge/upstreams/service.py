@@ -56,6 +56,10 @@ class Service:
             found.follow(self._members, self.clock())
         return found
 
+    def keep_only(self, policies: frozenset[Ejection]) -> None:
+        """No route leaves anybody out by other policies any more."""
+        self._outliers = {policy: outliers for policy, outliers in self._outliers.items() if policy in policies}
+
     def failed(self, member: Member) -> None:
         """The instance did not answer as it should."""
         for outliers in self._outliers.values():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -21,10 +23,11 @@ class Incoming(Protocol):
 
 
 class Upload:
-    """``left`` is how many bytes are still to come."""
+    """``left`` is how many bytes are still to come, ``ended_at`` (monotonic seconds) when the last of them came."""
 
     def __init__(self, incoming: Incoming, length: int) -> None:
         self.left = length
+        self.ended_at = math.inf
         self.is_touched = False
         self._is_free = asyncio.Event()
         self._is_free.set()
@@ -66,6 +69,7 @@ class Upload:
             part = await self._incoming.read()
             self.left = self.left - len(part) if part is not None else 0
             if part is not None and not self.left:
+                self.ended_at = time.monotonic()
                 await self._incoming.read()  # only who reads past the end tells the connection that it was reached
         finally:
             self._is_free.set()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -16,7 +17,7 @@ from shared.resilience.breaker import Breaker, BreakerPolicy, BreakerState, Perm
 if TYPE_CHECKING:
     import random
 
-    from edge.upstreams.policy import HttpPolicy
+    from edge.upstreams.policy import Breaking, HttpPolicy
     from edge.upstreams.service import Member, Service
 
 log = structlog.get_logger()
@@ -60,7 +61,7 @@ class Way:
         self.service = service
         self.outcomes: Counter[str] = Counter()
         self.divider = Divider(policy.versions, dice) if policy.versions else None
-        self.breaker = Breaker(BreakerPolicy(), dice=dice, on_move=self._tell)
+        self.breaker = Breaker(_opening(policy.breaker), dice=dice, on_move=self._tell)
         self._balancer = _balancer(policy, dice)
         self._outliers = service.outliers(policy.ejection)
         self._arrivals = service.arrivals
@@ -99,7 +100,7 @@ class Way:
         return permit
 
     def settle(self, permit: Permit, outcome: str, *, seconds: float) -> None:
-        """Count how it went, and tell the breaker what that says of the service."""
+        """Count how it went, and tell the breaker what that says of the service, which took ``seconds``."""
         self.outcomes[outcome] += 1
         now = self.service.clock()
         if outcome == ANSWERED:
@@ -117,6 +118,16 @@ class Way:
         """What the breaker would do now."""
         return self.breaker.state(self.service.clock())
 
+    def told(self) -> dict[str, Any]:
+        """The breaker as an administrator sees it."""
+        now, breaker = self.service.clock(), self.breaker
+        return {
+            "breaker": breaker.state(now).value,
+            "reason": breaker.reason,
+            "retry_after": round(breaker.retry_after(now), 1),
+            "held": breaker.ruling.value if breaker.ruling else None,
+        }
+
     def _weighed(self, members: list[Member]) -> list[Member]:
         """Those with a share of the work, each with its weight; where nobody has one, all: somebody must try."""
         now = self.service.clock()
@@ -132,6 +143,17 @@ class Way:
     def _weight(self, member: Member) -> float:
         weights, instance = self.policy.weights, member.instance
         return instance.weight * weights.get(instance.id, weights.get(instance.version, 1))
+
+
+def _opening(words: Breaking) -> BreakerPolicy:
+    policy = BreakerPolicy(
+        failures_to_open=words.failures,
+        minimum=words.calls,
+        failure_ratio=words.percent / 100,
+        open_for=words.open_for,
+    )
+    slow = words.slow
+    return policy if slow is None else replace(policy, slow_seconds=slow.seconds, slow_ratio=slow.percent / 100)
 
 
 def _balancer(policy: HttpPolicy, dice: random.Random) -> Balancer:

@@ -15,7 +15,7 @@ from rpc_services.identity.domain import Account
 from rpc_services.identity.key_listing import shown
 from rpc_services.identity.key_rotation import Algorithm, Step
 from rpc_services.identity.password_use_cases import NewPassword, new_password
-from rpc_services.identity.passwords import AT_ONCE, Argon2Passwords, Turnstile, read_common_passwords
+from rpc_services.identity.passwords import AT_ONCE, Argon2Passwords, Turnstile
 from rpc_services.identity.session_storage import SqlAnnounce, SqlCutoffs, SqlEndedGrants, SqlSessions
 from rpc_services.identity.session_use_cases import Login, Refreshing, SessionEnds
 from rpc_services.identity.settings import Settings, read_settings
@@ -24,6 +24,7 @@ from rpc_services.identity.signing_keys import SqlSigningKeys, ensured_current
 from rpc_services.identity.storage import SqlAccounts, SqlAttempts, SqlClients
 from rpc_services.identity.tokens import SEED_BYTES, Mint, Seed
 from rpc_services.identity.use_cases import Gate, PasswordPolicy
+from shared.contracts.common_passwords import COMMON
 from shared.contracts.events import SigningKeysTurned
 from shared.contracts.identity import ChangePassword, InvalidCredentials, IssueTokens, Jwks, TooManyAttempts
 from shared.contracts.identity_operators import SigningKey
@@ -192,5 +193,5 @@ def assemble(environment: Mapping[str, str]) -> Assembly:
     turnstile = Turnstile(
         at_once=AT_ONCE, waiting=max(AT_ONCE, settings.max_workers * 3 // 4)
     )  # some stay for the rest
-    policy = PasswordPolicy(Argon2Passwords(turnstile), read_common_passwords())
+    policy = PasswordPolicy(Argon2Passwords(turnstile), COMMON)
     return Assembly(settings, policy, KeyCabinet(settings.key_passphrase))

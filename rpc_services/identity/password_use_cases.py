@@ -17,6 +17,7 @@ from rpc_services.identity.use_cases import (
 from shared.contracts.identity import ChangePassword, User, UserNotFound
 from shared.contracts.identity_operators import SwitchUser
 from shared.contracts.method import Nothing
+from shared.contracts.passwords import names_of
 from shared.contracts.refusals import InvalidRequest
 from shared.values.identifiers import is_id
 
@@ -41,9 +42,8 @@ def new_password(
     account = account_of(request.user_id) if is_id(request.user_id) else None
     if account is None:
         raise UserNotFound
-    faults = policy.weaknesses(
-        request.password, request.password2, own_names=(account.username, account.email, account.email.split("@")[0])
-    )
+    own_names = names_of(account.username, account.email)
+    faults = policy.weaknesses(request.password, request.password2, own_names=own_names)
     if not gate.knows(account, request.current_password, request.client_address):
         faults.append(NOT_THE_PASSWORD)
     if faults:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
@@ -11,7 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from eventlet import tpool
 from eventlet.semaphore import Semaphore
 
-from rpc_services.identity.password_rules import normalised
+from shared.contracts.passwords import normalised
 from shared.contracts.refusals import Unavailable
 from shared.messaging.call import current
 
@@ -80,9 +79,3 @@ class Argon2Passwords:
             return self._hasher.verify(kept_hash, normalised(password))
         except (VerificationError, InvalidHashError):
             return False
-
-
-def read_common_passwords() -> Collection[str]:
-    """The list that ships beside this module: one password a line, in lower case."""
-    path = Path(__file__).with_name("common_passwords.txt")
-    return frozenset(path.read_text(encoding="utf-8").split("\n")) - {""}

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from msgspec import UNSET
 
-from rpc_services.identity import password_rules
 from rpc_services.identity.domain import Account, is_mailable
 from rpc_services.identity.throttle import Count, counts_of
 from shared.contracts.identity import (
@@ -23,6 +22,7 @@ from shared.contracts.identity import (
     User,
     UserNotFound,
 )
+from shared.contracts.passwords import faults_of, names_of
 from shared.contracts.refusals import InvalidRequest, Unavailable
 from shared.values.identifiers import NewId, is_id
 
@@ -104,12 +104,11 @@ class PasswordPolicy:
 
     def weaknesses(self, password: str, again: str, *, own_names: Collection[str]) -> list[dict[str, str]]:
         """What is wrong with a new password for somebody of these names."""
-        return password_rules.faults_of(password, again, own_names=own_names, common=self.common)
+        return faults_of(password, again, own_names=own_names, common=self.common)
 
     def faults(self, request: RegisterUser | EnsureStaff, again: str) -> list[dict[str, str]]:
         """What is wrong with the password and the address of this request."""
-        own_names = (request.username, request.email, request.email.partition("@")[0])
-        faults = self.weaknesses(request.password, again, own_names=own_names)
+        faults = self.weaknesses(request.password, again, own_names=names_of(request.username, request.email))
         if not is_mailable(request.email):
             faults.append(NOT_MAILABLE)
         return faults

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import UnsetType
 
+from shared.contracts.method import Request
 from shared.contracts.refusals import InvalidRequest
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -29,7 +30,8 @@ def read(kind: type[T], data: Any, *, strict: bool = True) -> T:
     try:
         value = msgspec.convert(data, kind, strict=strict)
     except (msgspec.ValidationError, OverflowError):
-        raise InvalidRequest(errors=_faults_of_struct(kind, data, "", strict=strict)[:MAX_FAULTS]) from None
+        faults = _faults_of_struct(kind, data, "", strict=strict) + _faults_beyond(kind, data)
+        raise InvalidRequest(errors=faults[:MAX_FAULTS]) from None
     if _has_surrogates(data):
         raise InvalidRequest(errors=[{"pointer": "", "detail": "Text holds a lone surrogate."}])
     return value
@@ -52,6 +54,12 @@ def _faults_of_struct(kind: type[msgspec.Struct], data: Any, pointer: str, *, st
             {"pointer": f"{pointer}/{_escape(str(name))}", "detail": UNKNOWN} for name in data if name not in known
         ]
     return faults
+
+
+def _faults_beyond(kind: type[msgspec.Struct], data: Any) -> Faults:
+    if not isinstance(data, dict) or not issubclass(kind, Request):
+        return []
+    return kind.beyond_its_fields(data)
 
 
 def _faults_of_value(kind: Any, value: Any, pointer: str, *, strict: bool) -> Faults:

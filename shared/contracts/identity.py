@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
@@ -19,6 +20,7 @@ from shared.contracts.identity_operators import (
     SwitchUser,
 )
 from shared.contracts.method import Answer, Methods, Nothing, Request
+from shared.contracts.passwords import AnyPassword, ChosenPassword, faults_in
 from shared.contracts.refusals import Refusal
 
 METHODS = Methods("identity")
@@ -47,7 +49,6 @@ PhoneNumber = Annotated[
         description="Digits, spaces, dots, hyphens, brackets and a plus sign.",
     ),
 ]
-AnyPassword = Annotated[str, Meta(max_length=1024)]
 
 ADMIN_SCOPES = ("catalog:write", "orders:manage", "edge:admin")
 """What the shop's own administrator may do."""
@@ -57,12 +58,17 @@ class RegisterUser(Request, frozen=True, kw_only=True):
     """Open an account. Passwords must agree and be at least 12 characters, and not a common one."""
 
     username: Username
-    password: AnyPassword
+    password: ChosenPassword
     password2: AnyPassword
     email: EmailAddress
     first_name: ShortText = ""
     last_name: ShortText = ""
     phone_number: PhoneNumber = ""
+
+    @classmethod
+    def beyond_its_fields(cls, given: Mapping[str, Any]) -> list[dict[str, str]]:
+        """What is wrong with the password, too."""
+        return faults_in(given)
 
 
 class User(Answer, frozen=True, kw_only=True):
@@ -92,9 +98,14 @@ class ChangePassword(Request, frozen=True, kw_only=True):
     user_id: Annotated[str, Meta(max_length=64)]
     session_id: Annotated[str, Meta(max_length=64)]
     current_password: AnyPassword
-    password: AnyPassword
+    password: ChosenPassword
     password2: AnyPassword
     client_address: str = ""
+
+    @classmethod
+    def beyond_its_fields(cls, given: Mapping[str, Any]) -> list[dict[str, str]]:
+        """What is wrong with the new password, too; whose it is, only the service knows."""
+        return faults_in(given)
 
 
 class GetUser(Request, frozen=True, kw_only=True):
@@ -197,7 +208,7 @@ class EnsureStaff(Request, frozen=True, kw_only=True):
     """Create a user with scopes, or set the password and scopes of the one who has that name."""
 
     username: Username
-    password: AnyPassword
+    password: ChosenPassword
     email: EmailAddress
     scopes: list[str]
 

@@ -10,11 +10,21 @@ import msgspec
 from shared.contracts import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of everything a method takes. Its fields, in order, are the method's parameters."""
+
+    @classmethod
+    def beyond_its_fields(cls, given: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Faults that are no single field's own, as far as they can be seen in ``given``, which need not be whole.
+
+        A request with a bad field is refused before its use case sees it; the client hears of these then, too, and
+        not only at the next try. A request whose fields are good is judged by the use case alone.
+        """
+        del given
+        return []
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,6 +51,14 @@ def test_every_bad_field_is_named_at_once(client):
     }
 
 
+def test_a_bad_password_is_named_with_all_other_bad_fields(client):
+    body = {"username": "!", "password": "passwordpassword", "password2": "other", "email": "nowhere"}
+
+    problem = assert_problem(client.post("/api/users", json=body), 400, "request.invalid")
+
+    assert {fault["pointer"] for fault in problem["errors"]} == {"/username", "/password", "/password2", "/email"}
+
+
 @pytest.mark.parametrize(
     "path", ["/api/products/0", "/api/products/abc", "/api/products/99999999999999999999", "/api/products/-1"]
 )

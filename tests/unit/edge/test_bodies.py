@@ -1,6 +1,6 @@
 import pytest
 
-from edge.bodies import read_object
+from edge.bodies import LONGEST, read_object
 from edge.problems import Rejected
 
 
@@ -28,6 +28,20 @@ def test_a_body_that_is_no_object_is_refused_as_a_whole(raw):
 
     assert refused.value.code == "request.invalid"
     assert refused.value.members["errors"][0]["pointer"] == ""
+
+
+def of_length(count: int) -> list[bytes]:
+    members = b",".join(b'"%d": 1' % number for number in range(count))
+    return [b'{"a": [' + b",".join([b"1"] * count) + b"]}", b'{"a": [{' + members + b"}]}", b"{" + members + b"}"]
+
+
+@pytest.mark.parametrize("kind", range(3), ids=["list", "object", "whole"])
+def test_a_body_with_a_list_or_object_beyond_all_measure_is_refused_and_one_that_is_just_large_is_read(kind):
+    with pytest.raises(Rejected, match="items") as refused:
+        read_object(of_length(LONGEST + 1)[kind])
+
+    assert refused.value.code == "request.malformed"
+    assert read_object(of_length(LONGEST)[kind])
 
 
 def test_a_deep_but_decent_body_is_read():

@@ -54,6 +54,19 @@ def test_a_page_is_a_plain_array_and_hidden_members_stay_hidden(document):
     assert "user_id" not in tokens["properties"]
 
 
+def test_how_long_a_password_must_be_is_told_where_one_is_chosen_and_nowhere_else(document):
+    def lengths(path):
+        schema = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        if "$ref" in schema:
+            schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        fields = schema["properties"].items()
+        return {name: field.get("minLength") for name, field in fields if "password" in name}
+
+    assert lengths("/api/users") == {"password": 12, "password2": None}
+    assert lengths("/api/users/me/password") == {"current_password": None, "password": 12, "password2": None}
+    assert lengths("/api/token") == {"password": None}
+
+
 def test_problems_are_described_by_status(document):
     responses = document["paths"]["/api/orders"]["post"]["responses"]
 

@@ -101,6 +101,7 @@ async def test_under_three_times_its_capacity_a_service_goes_on_serving_and_orde
             break
 
     assert {status for _, status in load.statuses} == {200, 503}
-    assert load.served / load.took >= 0.5 * CAPACITY
+    could_be_served = min(CAPACITY * load.took, load.statuses.total())  # a slow machine offers less in its time
+    assert load.served >= 0.5 * could_be_served
     assert load.success("order") > load.success("read")
     assert load.success("order") >= 0.9

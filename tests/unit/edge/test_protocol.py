@@ -274,8 +274,14 @@ def test_a_body_of_no_bytes_need_not_be_read(caplog):
     assert "body not consumed" not in caplog.text
 
 
-def test_a13_a_silent_connection_is_closed():
-    assert ask() == b""
+def test_a13_a_silent_connection_is_told_so_and_closed():
+    assert statuses(until_cut(b"", b"", within=20, REQUEST_TIMEOUT=0.5, KEEP_ALIVE_TIMEOUT=60)) == [408]
+
+
+def test_a_connection_that_was_served_and_falls_silent_is_closed_without_another_word():
+    sent = GET + b"\r\n"
+
+    assert statuses(until_cut(sent, b"", within=20, REQUEST_TIMEOUT=60, KEEP_ALIVE_TIMEOUT=0.5)) == [200]
 
 
 def test_who_has_said_nothing_is_closed_sooner_than_who_was_served():
@@ -285,7 +291,7 @@ def test_who_has_said_nothing_is_closed_sooner_than_who_was_served():
             served = await asyncio.open_connection("127.0.0.1", port)
             served[1].write(GET + b"\r\n")
             await served[0].readuntil(b"}")
-            assert await asyncio.wait_for(silent[0].read(), 5) == b""
+            assert statuses(await asyncio.wait_for(silent[0].read(), 12)) == [408]
             served[1].write(GET + b"\r\n")
             await served[0].readuntil(b"}")
             for _, writer in (silent, served):

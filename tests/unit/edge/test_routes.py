@@ -84,6 +84,14 @@ def test_every_fault_of_every_route_is_named_at_once(tmp_path):
     assert "two: /call: there is no service" in faults
 
 
+@pytest.mark.parametrize(("rate", "reason"), [("many", "/unrouted: no rate class 'many'"), (3, "/unrouted")])
+def test_what_limits_the_unrouted_is_a_rate_class_of_the_table(tmp_path, rate, reason):
+    path = a_table(tmp_path, a_route())
+    path.write_text(f"unrouted: {rate}\n" + path.read_text())
+
+    assert reason in faults_of(path)
+
+
 def test_every_fault_names_the_line_where_an_editor_finds_it(tmp_path):
     path = tmp_path / "routes.yaml"
     path.write_text(

@@ -70,6 +70,26 @@ def test_no_secret_shows_in_the_settings_text():
     assert "hush" not in repr(read_settings(ENOUGH))
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (0.0, 80)),
+        ({"KIRANA_EDGE_SLOW_CALLS": "0"}, (0.0, 80)),
+        ({"KIRANA_EDGE_SLOW_CALLS": "1.5", "KIRANA_EDGE_SLOW_PERCENT": "100"}, (1.5, 100)),
+    ],
+)
+def test_no_call_is_slow_unless_an_operator_says_from_when_on(given, expected):
+    settings = read_settings(ENOUGH | given)
+
+    assert (settings.slow_calls, settings.slow_percent) == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [("CALLS", "-1"), ("CALLS", "soon"), ("PERCENT", "0"), ("PERCENT", "101")])
+def test_what_cannot_be_slow_is_a_fault(name, value):
+    with pytest.raises(BadSettings):
+        read_settings(ENOUGH | {f"KIRANA_EDGE_SLOW_{name}": value})
+
+
 def test_networks_are_networks():
     more = {"KIRANA_TRUSTED_PROXIES": "10.0.0.0/8, 2001:db8::/32", "KIRANA_EDGE_DENY": "192.0.2.7"}
     settings = read_settings(ENOUGH | more)

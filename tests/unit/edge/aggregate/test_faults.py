@@ -25,7 +25,7 @@ def test_a_sound_aggregate_takes_and_gives_what_its_parts_do():
 
     assert route.policy.arguments == words | {"user_id": "caller.user_id"}
     assert route.answer.__struct_fields__ == ("featured", "cart", "things", "unavailable")
-    assert [policy.service for policy in route.http_policies] == ["things"]
+    assert [policy.service for policy in route.http_policies.values()] == ["things"]
     assert route.target_name == "aggregate.home"
     assert not route.mutating
 

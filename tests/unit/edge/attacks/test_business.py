@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 SHOP = "https://shop.example"
 LINE = {"product_id": 1, "quantity": 1}
-USER = {"username": "somebody", "password": "p" * 12, "password2": "p" * 12, "email": "some@body.example"}
+USER = {"username": "somebody", "password": "a decent one", "password2": "a decent one", "email": "some@body.example"}
 PRODUCT = {"name": "Rice", "description": "", "price": "1.00", "category_id": 1, "stock": 1}
 
 

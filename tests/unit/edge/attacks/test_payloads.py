@@ -12,7 +12,7 @@ from tests.fakes.edge import FakeRpc, a_token, collaborators, serving
 pytestmark = pytest.mark.anyio
 
 JSON = {"Content-Type": "application/json"}
-USER = {"username": "somebody", "password": "p" * 12, "password2": "p" * 12, "email": "some@body.example"}
+USER = {"username": "somebody", "password": "a decent one", "password2": "a decent one", "email": "some@body.example"}
 PRODUCT = {"name": "Rice", "description": "", "price": "1.00", "category_id": 1, "stock": 1}
 SOON = 2.0
 """Seconds; on an idle machine each takes some milliseconds."""

@@ -5,6 +5,7 @@ import pytest
 
 from edge.discovery.table import InstanceTable
 from edge.discovery.watch import Watch, next_index
+from tests.builders.waiting import eventually_async
 
 
 class AtOnce:
@@ -118,3 +119,39 @@ def test_a_service_named_before_anything_runs_is_followed_too():
     asyncio.run(scenario())
 
     assert [one.id for one in table.passing("things")] == ["a"]
+
+
+class Blocking:
+    """Answers the first question about a service; the next one waits, until it is given up."""
+
+    def __init__(self) -> None:
+        self.waiting: set[str] = set()
+
+    async def instances(self, service, *, index):
+        if index is None:
+            return 5, [a_node(f"{service}-1")]
+        self.waiting.add(service)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.waiting.discard(service)
+
+
+def test_a_service_that_is_not_named_any_more_is_asked_about_no_longer_and_forgotten_until_it_comes_back():
+    table = InstanceTable()
+
+    async def scenario() -> list:
+        agent, seen = Blocking(), []
+        watching = Watch(agent, table, ["catalog"], dice=AtOnce())
+        task = asyncio.create_task(watching.run())
+        for named in (["things", "catalog"], ["others"], [], ["things"]):
+            watching.follow_also(named)
+            await eventually_async(lambda named=named: agent.waiting == {"catalog", *named})
+            seen.append(sorted(one.id for one in table.everybody()))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return [*seen, agent.waiting]
+
+    assert asyncio.run(scenario()) == [
+        ["catalog-1", "things-1"], ["catalog-1", "others-1"], ["catalog-1"], ["catalog-1", "things-1"], set(),
+    ]  # fmt: skip

@@ -27,6 +27,8 @@ def a_limit(name="browse", quota=3, window=60, **more):
 
 BROWSE = a_limit()
 QUICK = Patience(answer=0.01, opening=0.2, between_looks=0.01, settling=0.01)
+UNHURRIED = QUICK._replace(answer=60.0)
+"""For tests in which the test itself gives the answers: none of them is given up before."""
 
 
 @asynccontextmanager
@@ -64,19 +66,21 @@ async def test_who_comes_while_an_answer_is_awaited_asks_with_the_next():
     shared = FakeWindows()
     waiting = []
     answer, shared.take = shared.take, lambda asked, tell: waiting.append((asked, tell))
-    async with a_limiter(shared) as limiter:
+    async with a_limiter(shared, patience=UNHURRIED) as limiter:
         first = asyncio.create_task(take(limiter))
         await eventually_async(lambda: waiting)
         later = [asyncio.create_task(take(limiter, who=str(number))) for number in range(3)]
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
         assert len(waiting) == 1
         answer(*waiting[0])
-        await first
-        await eventually_async(lambda: len(waiting) == 2)
-        answer(*waiting[1])
+        (told,) = await first
+        await eventually_async(lambda: len(waiting) > 1)
+        for question in waiting[1:]:
+            answer(*question)
         await asyncio.gather(*later)
 
     assert [len(groups) for groups in shared.asked] == [1, 3]
+    assert (told[0].remaining, limiter.counts) == (2, {"shared": 4, "local": 0, "unjudged": 0})
 
 
 async def test_a_request_that_has_gone_spoils_nothing_for_the_others():

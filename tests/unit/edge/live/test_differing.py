@@ -42,3 +42,14 @@ def test_another_order_of_the_routes_is_a_difference_because_the_first_that_fits
     assert found(table_text(*pages), table_text(*reversed(pages))) == [
         Difference(place="order", kind="changed", changes=[])
     ]
+
+
+def test_what_limits_the_unrouted_is_a_word_of_the_table_itself():
+    rates = {"browse": {"quota": 10, "window": 60}, "few": {"quota": 1, "window": 60}}
+    before = table_text(a_page("alive"), rates=rates)
+    one, other = (table_text(a_page("alive"), rates=rates, unrouted=name) for name in ("browse", "few"))
+
+    assert found(before, one) == [Difference(place="unrouted", kind="added", changes=[])]
+    assert found(one, other) == [
+        Difference(place="unrouted", kind="changed", changes=[Change(pointer="", before='"browse"', after='"few"')])
+    ]

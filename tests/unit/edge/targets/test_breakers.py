@@ -1,7 +1,15 @@
 import pytest
+import yaml
 
+from edge.rpc.guard import Guard
 from edge.rpc.rulings import RulingsAway
-from tests.fakes.edge import a_token, collaborators, serving
+from edge.settings import PACKAGED_ROUTES
+from edge.upstreams.policy import HttpPolicy
+from edge.upstreams.rulings import EveryRuling
+from edge.upstreams.upstreams import Upstreams
+from shared.resilience.breaker import BreakerState
+from tests.builders.gateway import a_route
+from tests.fakes.edge import ROUTES, a_token, collaborators, serving
 
 pytestmark = pytest.mark.anyio
 ADMIN = {"Authorization": f"Bearer {a_token(scope='edge:admin')}"}
@@ -18,10 +26,10 @@ class FakeRulings:
         self.held.append((service, method, ruling))
 
 
-async def put(service, body, *, rulings=None, headers=ADMIN):
+async def put(service, body, *, rulings=None, headers=ADMIN, routes=ROUTES):
     parts = collaborators()
     object.__setattr__(parts, "rulings", rulings)
-    async with serving(parts) as client:
+    async with serving(parts, routes) as client:
         return await client.put(f"/admin/breakers/{service}", json=body, headers=headers)
 
 
@@ -40,6 +48,7 @@ async def test_an_administrator_holds_a_breaker_and_is_told_when_that_is_so_ever
     assert answer.json() == {
         "service": "catalog",
         "method": "get_product",
+        "route": None,
         "state": "open",
         "everywhere_within": 1.0,
     }
@@ -60,6 +69,7 @@ async def test_without_a_method_the_whole_service_is_meant():
         pytest.param("catalog", {"state": "open", "method": "nothing"}, 400, id="no such method"),
         pytest.param("catalog", {"state": "ajar"}, 400, id="no such state"),
         pytest.param("catalog", {}, 400, id="no state"),
+        pytest.param("catalog", {"state": "open", "route": "get_product"}, 400, id="no route to an HTTP service"),
     ],
 )
 async def test_what_cannot_be_meant_is_refused(service, body, status):
@@ -83,3 +93,73 @@ async def test_only_administrators_may():
 
     assert answer.status_code == 403
     assert rulings.held == []
+
+
+@pytest.fixture
+def with_things(tmp_path):
+    """The packaged table, and routes to a service that speaks HTTP."""
+    table = yaml.safe_load(PACKAGED_ROUTES.read_text())
+    part = {"name": "one", "http": {"service": "things", "path": "/one"}, "required": True}
+    home = {"name": "all", "path": "/all", "aggregate": {"parts": [part]}, "answer": {"status": 200}}
+    table["routes"] += [a_route(), {key: value for key, value in (a_route() | home).items() if key != "http"}]
+    (tmp_path / "routes.yaml").write_text(yaml.safe_dump(table))
+    return tmp_path / "routes.yaml"
+
+
+async def test_the_breakers_of_routes_to_http_services_are_seen_beside_the_others(with_things):
+    parts = collaborators()
+    async with serving(parts, with_things) as client:
+        parts.upstreams.rule({"things": {"pass": BreakerState.OPEN}})
+        shown = (await client.get("/admin/breakers", headers=ADMIN)).json()
+        refused = await client.get("/things/x")
+
+    assert shown["catalog"] == {"breaker": "closed"}
+    assert set(shown["things"]["routes"]) == {"pass", "all.one"}
+    assert shown["things"]["routes"]["pass"] == {"breaker": "open", "reason": "", "retry_after": 30.0, "held": "open"}
+    assert shown["things"]["routes"]["all.one"]["breaker"] == "closed"
+    assert refused.status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("body", "held"),
+    [
+        ({"state": "open"}, ("things", None, "open")),
+        ({"state": "closed", "route": "pass"}, ("things", "pass", "closed")),
+        ({"state": "automatic", "route": "all.one"}, ("things", "all.one", "automatic")),
+    ],
+)
+async def test_an_administrator_holds_the_breaker_of_a_route_or_of_all_to_its_service(with_things, body, held):
+    rulings = FakeRulings()
+    answer = await put("things", body, rulings=rulings, routes=with_things)
+
+    assert (answer.status_code, answer.json()["route"]) == (200, body.get("route"))
+    assert rulings.held == [held]
+
+
+@pytest.mark.parametrize("body", [{"route": "get_home"}, {"method": "pass"}, {"method": "pass", "route": "pass"}])
+async def test_a_route_to_another_service_is_none_of_this_one(with_things, body):
+    rulings = FakeRulings()
+    answer = await put("things", body | {"state": "open"}, rulings=rulings, routes=with_things)
+
+    assert answer.status_code == 400
+    assert rulings.held == []
+
+
+async def test_what_is_ruled_reaches_the_routes_to_http_services_too_even_those_that_are_asked_later():
+    found = {b"things": b"open", b"things.pass": b"closed", b"catalog": b"open"}
+
+    class Redis:
+        async def hgetall(self, _key):
+            return found
+
+    upstreams, guard = Upstreams(), Guard(None, ["catalog"])
+    rulings, policy = EveryRuling(Redis(), guard, upstreams), HttpPolicy(service="things")
+    before = upstreams.way("all.one", policy)
+    await rulings.look()
+    after = upstreams.way("pass", policy)
+    ruled = [before.breaker_state, after.breaker_state, guard.states()["catalog"]["breaker"]]
+    found.clear()
+    await rulings.look()
+
+    assert ruled == [BreakerState.OPEN, BreakerState.CLOSED, "open"]
+    assert [way.told()["held"] for way in (before, after)] == [None, None]

@@ -274,6 +274,39 @@ async def test_a_dead_instance_is_a_503_and_after_five_the_breaker_spares_the_re
     assert int(answers[-1].headers["retry-after"]) > 1
 
 
+async def test_where_the_route_says_so_a_service_that_answers_slowly_is_spared_too(tmp_path):
+    async def slow(_asked, _reader, writer):
+        await asyncio.sleep(0.05)
+        writer.write(answer(b"late"))
+        return True
+
+    slowly = {"calls": 3, "slow": {"seconds": 0.02, "percent": 60}}
+    told, patient = a_route(http={"breaker": slowly}), a_route("patient", path="/patient/{rest}")
+    async with Upstream("a", slow) as one, a_gateway(tmp_path, told, patient) as edge:
+        edge.there_are(one)
+        statuses = [(await edge.client.get("/things/x")).status_code for _ in range(4)]
+        others = [(await edge.client.get("/patient/x")).status_code for _ in range(4)]
+        reason = edge.way().breaker.reason
+
+    assert (statuses, others) == ([200, 200, 200, 503], [200] * 4)
+    assert reason == "3 of 3 calls were slow"
+
+
+async def test_how_soon_and_for_how_long_the_breaker_opens_is_the_routes_to_say(tmp_path):
+    now = [0.0]
+    words = {"breaker": {"failures": 2, "open_for": 100}, "retries": 0}
+    async with Upstream("a", hanging_up) as one, a_gateway(tmp_path, a_route(http=words), clock=lambda: now[0]) as edge:
+        edge.there_are(one)
+        for _ in range(3):
+            await edge.client.get("/things/x")
+        seen, now[0] = len(one.asked), 80.0
+        still = edge.way().breaker_state
+        now[0] = 101.0
+        over = edge.way().breaker_state
+
+    assert (seen, still, over) == (2, BreakerState.OPEN, BreakerState.HALF_OPEN)
+
+
 async def test_a_newcomer_wakes_the_breaker(tmp_path):
     async with Upstream("gone") as gone:
         pass
@@ -544,6 +577,30 @@ async def test_a_request_is_changed_before_it_goes_on(tmp_path):
     assert json.loads(one.asked[0].body) == {"quantity": 2, "channel": "web"}
     assert problem(clash) == (400, "request.invalid")
     assert len(one.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}", "nested"),
+        (b'{"a": [' + b"1," * 10_000 + b"1]}", "items"),
+        (b'{"a": [' + b"1," * 5_000 + b"1]}", None),
+    ],
+    ids=["too deep", "too long", "large"],
+)
+async def test_a_body_that_is_changed_on_its_way_has_the_same_bounds_as_one_for_a_service_of_ours(tmp_path, body, why):
+    transforms = {"request": {"json": {"set": {"channel": "web"}}}}
+    route = a_route("send", "POST", idempotency="accepted", body_limit=1_000_000, transforms=transforms)
+    async with Upstream("a") as one, a_gateway(tmp_path, route) as edge:
+        edge.there_are(one)
+        response = await edge.client.post("/things/x", content=body, headers={"content-type": "application/json"})
+
+    if why is None:
+        assert (response.status_code, len(one.asked)) == (200, 1)
+    else:
+        assert problem(response) == (400, "request.malformed")
+        assert why in response.json()["detail"]
+        assert one.asked == []
 
 
 @pytest.mark.parametrize("sent", [{"content": b""}, {"json": {}}], ids=["no body", "an empty one"])

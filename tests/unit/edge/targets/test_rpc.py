@@ -21,6 +21,31 @@ async def test_a_product_is_the_services_answer_with_a_tag():
     assert rpc.calls[0][:2] == ("get_product", {"product_id": 7})
 
 
+async def test_a_bad_password_is_named_with_all_other_faults_of_the_request():
+    body = {"username": "!", "password": "short", "password2": "other", "email": "nowhere", "role": "admin"}
+    rpc = FakeRpc()
+    async with serving(collaborators(rpc)) as client:
+        problem = (await client.post("/api/users", json=body)).json()
+        change = {"password": "short", "password2": "other"}
+        changing = (await client.post("/api/users/me/password", json=change, headers=as_user())).json()
+
+    assert {each["pointer"] for each in problem["errors"]} == {
+        "/username", "/password", "/password2", "/email", "/role",
+    }  # fmt: skip
+    assert {each["pointer"] for each in changing["errors"]} == {"/current_password", "/password", "/password2"}
+    assert rpc.calls == []
+
+
+async def test_whoever_logs_in_may_have_a_password_of_any_length():
+    pair = {"access": "a", "refresh": "r", "token_type": "Bearer", "expires_in": 1, "scope": "", "user_id": "u"}
+    rpc = FakeRpc(issue_tokens=pair)
+    async with serving(collaborators(rpc)) as client:
+        answer = await client.post("/api/token", json={"username": "anna", "password": "old"})
+
+    assert answer.status_code == 200
+    assert rpc.calls[0][1]["password"] == "old"
+
+
 async def test_what_the_client_has_is_not_sent_again():
     async with serving(collaborators(FakeRpc(get_product=a_product_answer()))) as client:
         tag = (await client.get("/api/products/7")).headers["etag"]

@@ -1,6 +1,7 @@
 import pytest
 
 from tests.builders.raw_http import HOST, said
+from tests.builders.tables import a_page, table_text
 from tests.fakes.edge import collaborators, serving
 
 pytestmark = pytest.mark.anyio
@@ -23,3 +24,31 @@ async def test_the_body_of_a_question_about_methods_has_an_end():
     assert heard.statuses == [413]
     assert heard.ended
     assert heard.problem["code"] == "request.too_large"
+
+
+def limited(tmp_path, **words):
+    rates = {"few": {"quota": 3, "window": 60}}
+    table = table_text(a_page("openapi", path="/openapi.json", limits={"address": "few"}), rates=rates)
+    (tmp_path / "routes.yaml").write_text(table + "".join(f"{name}: {value}\n" for name, value in words.items()))
+    return tmp_path / "routes.yaml"
+
+
+async def test_who_tries_what_does_not_exist_is_counted_like_whoever_reads(tmp_path):
+    async with serving(collaborators(), limited(tmp_path, unrouted="few")) as client:
+        wrong = await client.get("/nothing/here")
+        other = await client.delete("/openapi.json")
+        asked = [(await client.options("/openapi.json")).status_code for _ in range(5)]
+        read = await client.get("/openapi.json")
+        refused = [await client.get("/nothing/there"), await client.delete("/openapi.json")]
+
+    assert (wrong.status_code, other.status_code, asked, read.status_code) == (404, 405, [204] * 5, 200)
+    assert wrong.headers["ratelimit"].startswith('"few-address";r=2;')
+    assert [answer.status_code for answer in refused] == [429, 429]
+    assert "retry-after" in refused[0].headers
+
+
+async def test_a_table_that_says_nothing_of_them_does_not_count_them(tmp_path):
+    async with serving(collaborators(), limited(tmp_path)) as client:
+        statuses = {(await client.get("/nothing/here")).status_code for _ in range(10)}
+
+    assert statuses == {404}

@@ -38,6 +38,7 @@ def test_a_plain_route_is_in_order():
         ({"versions": {"split": {"a": 1}, "header": {"name": "X-V", "values": {"1": "b"}}}}, {}, "no version 'b'"),
         ({"versions": {"split": {"a": 1}, "sticky": "caller"}}, {}, "nobody is known to stay"),
         ({"ejection": {"first": 20, "longest": 10}}, {}, "shorter than the first"),
+        ({"breaker": {"slow": {"seconds": 5}}}, {}, "deadline has passed"),
         ({"service": "edge"}, {}, "would ask itself"),
         ({}, {"arguments": {"rest": "path"}}, "the request itself"),
         ({}, {"idempotency": "accepted"}, "a GET changes nothing"),

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import pairwise
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from shared.contracts.common_passwords import COMMON
 
 SHORTEST = 12
+LONGEST = 1024
 FEWEST_DISTINCT = 5
 UNGUESSED = 8
 """So many characters must remain when the owner's own names are taken out."""
@@ -16,18 +22,45 @@ _LEET = str.maketrans("013457@$!", "oieastasi")
 
 Fault = dict[str, str]
 
+AnyPassword = Annotated[str, Meta(max_length=LONGEST)]
+"""One that is to be checked: whatever rules it was chosen under."""
+
+ChosenPassword = Annotated[str, Meta(max_length=LONGEST, extra_json_schema={"minLength": SHORTEST})]
+"""One that is chosen now. Descriptions tell its length, and :func:`faults_of` judges it with all else that is wrong: as
+a rule of the type it would hide what only the service can know, that the current password is wrong."""
+
 
 def normalised(password: str) -> str:
     """The same characters from every keyboard (NFKC, as NIST SP 800-63B advises)."""
     return unicodedata.normalize("NFKC", password)
 
 
-def faults_of(password: str, again: str, *, own_names: Collection[str], common: Collection[str]) -> list[Fault]:
+def faults_of(
+    password: str, again: str, *, own_names: Collection[str], common: Collection[str] = COMMON
+) -> list[Fault]:
     """Everything that is wrong with a new password, with JSON pointers; empty when it is good."""
     faults = [{"pointer": "/password", "detail": each} for each in _weaknesses(password, own_names, common)]
     if password != again:
         faults.append({"pointer": "/password2", "detail": "The two passwords are not the same."})
     return faults
+
+
+def names_of(username: str, email: str) -> tuple[str, ...]:
+    """Those that the owner's password must not consist of."""
+    return username, email, email.partition("@")[0]
+
+
+def faults_in(given: Mapping[str, Any]) -> list[Fault]:
+    """What can be said of the new password of a request that is bad elsewhere, and perhaps not whole."""
+    password, again, username, email = (given.get(name) for name in ("password", "password2", "username", "email"))
+    if not isinstance(password, str) or len(password) > LONGEST:
+        return []
+    names = names_of(_text(username), _text(email))
+    return faults_of(password, again if isinstance(again, str) else password, own_names=names)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _weaknesses(password: str, own_names: Collection[str], common: Collection[str]) -> list[str]:
