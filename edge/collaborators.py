@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 class Health(Protocol):
     """The state of what this worker depends on."""
 
+    @property
+    def is_out(self) -> bool:
+        """Whether requests should go elsewhere, whatever the shop is like: it leaves, or an operator wants it so."""
+        ...
+
     def ready(self) -> bool:
         """Whether requests should be sent here at all."""
         ...

@@ -53,7 +53,12 @@ class WorkerHealth:
 
     def ready(self) -> bool:
         """Whether requests should be sent here at all."""
-        return not self._is_leaving and not self.is_in_maintenance and self._broker.is_connected
+        return not self.is_out and self._broker.is_connected
+
+    @property
+    def is_out(self) -> bool:
+        """Whether requests should go elsewhere, whatever the shop is like: it leaves, or an operator wants it so."""
+        return self._is_leaving or self.is_in_maintenance
 
     def dependencies(self) -> dict[str, str]:
         """Per dependency: ``ok``, ``degraded`` or ``down``."""

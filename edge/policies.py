@@ -35,6 +35,7 @@ LocalTarget = Literal[
     "grant_token",
     "oauth_metadata",
     "alive",
+    "serving",
     "ready",
     "openapi",
     "docs",

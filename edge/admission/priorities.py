@@ -10,7 +10,7 @@ from shared.resilience.adaptive import Priority
 if TYPE_CHECKING:
     from edge.policies import RoutePolicy, Table
 
-HEALTH = ("alive", "ready")
+HEALTH = ("alive", "serving", "ready")
 OF_LOCAL = {"log_in": "identity", "log_out": "identity"}
 OWN = "edge"
 """What the edge answers by itself."""

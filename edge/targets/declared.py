@@ -162,6 +162,7 @@ DECLARED: dict[LocalTarget, Declared] = {
     "grant_token": Declared(GrantToken, GrantedToken, mutating=True, body="form"),
     "oauth_metadata": Declared(NoArguments, OAuthMetadata),
     "alive": Declared(NoArguments, State),
+    "serving": Declared(NoArguments, State),
     "ready": Declared(NoArguments, State),
     "openapi": Declared(NoArguments, dict[str, Any]),
     "docs": Declared(NoArguments),

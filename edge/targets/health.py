@@ -1,4 +1,7 @@
-"""Health for those who send traffic here: alive says the process runs, ready that the shop can serve."""
+"""Health for those who send traffic here.
+
+Alive says that the process runs, serving that it is meant to be sent requests, ready that the shop can be served, too.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,14 @@ async def alive(exchange: Exchange) -> HTTPResponse:
     """This process answers; nothing else is asked, so that a sick dependency never restarts a healthy edge."""
     arguments_of(exchange)
     return plain_json(msgspec.to_builtins(State(status="alive", dependencies={})))
+
+
+async def serving(exchange: Exchange) -> HTTPResponse:
+    """503 while this process leaves, or an operator has taken it out; what is wrong elsewhere counts for nothing."""
+    arguments_of(exchange)
+    if exchange.equipment.collaborators.health.is_out:
+        raise Rejected("service.unavailable", "This process takes no requests now: others do.")
+    return plain_json(msgspec.to_builtins(State(status="serving", dependencies={})))
 
 
 async def ready(exchange: Exchange) -> HTTPResponse:

@@ -8,7 +8,7 @@ from edge.targets.administration import show_routes
 from edge.targets.breakers import set_breaker, show_breakers
 from edge.targets.caches import purge_cache
 from edge.targets.configuration import put_config
-from edge.targets.health import alive, ready
+from edge.targets.health import alive, ready, serving
 from edge.targets.oauth import grant_token, oauth_metadata
 from edge.targets.pages import docs, docs_asset, openapi, problem_page, problems, redoc
 from edge.targets.session import log_in, log_out
@@ -20,6 +20,7 @@ LOCAL_TARGETS: dict[LocalTarget, Target] = {
     "grant_token": grant_token,
     "oauth_metadata": oauth_metadata,
     "alive": alive,
+    "serving": serving,
     "ready": ready,
     "openapi": openapi,
     "docs": docs,

@@ -99,6 +99,7 @@ class FakeRedis:
 class FakeHealth:
     def __init__(self):
         self.broker = "ok"
+        self.is_out = False
 
     def ready(self):
         return self.broker != "down"

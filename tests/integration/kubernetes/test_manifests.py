@@ -130,6 +130,12 @@ def test_nobody_is_restarted_for_what_is_wrong_elsewhere(manifests):
         assert probe["timeoutSeconds"] < probe["periodSeconds"]
 
 
+def test_an_edge_in_maintenance_is_sent_nothing_and_one_whose_dependencies_are_away_is(manifests):
+    (container,) = manifests.pod("edge")["containers"]
+
+    assert container["readinessProbe"]["httpGet"] == {"path": "/health/serving", "port": "http"}
+
+
 def test_a_new_version_joins_only_when_all_it_needs_answers(manifests):
     for name in PROCESSES:
         (container,) = manifests.pod(name)["containers"]

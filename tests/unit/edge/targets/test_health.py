@@ -98,3 +98,14 @@ async def test_alive_asks_nobody():
 
     assert answer.status_code == 200
     assert rpc.calls == []
+
+
+@pytest.mark.parametrize(("is_out", "status"), [(False, 200), (True, 503)])
+async def test_serving_depends_on_nothing_but_whether_this_process_is_out(is_out, status):
+    health, rpc = FakeHealth(), Services(away=SERVICES)
+    health.broker, health.is_out = "down", is_out
+    async with serving(collaborators(rpc, health=health)) as client:
+        answer = await client.get("/health/serving")
+
+    assert answer.status_code == status
+    assert rpc.calls == []
