@@ -19,7 +19,7 @@ from edge.live.current import LiveRoutes
 from edge.openapi import describe
 from edge.readiness import Readiness
 from edge.reception import reception_of
-from edge.routes import NotRouted, Route, RouteTable
+from edge.routes import NotRouted, Route, RouteTable, with_health
 from edge.snapshot import Origin, Snapshot, Version, hash_of
 from edge.stages.admit import admit
 from edge.stages.authenticate import authenticate
@@ -73,6 +73,7 @@ _astray = composer((*ON_EVERY_REQUEST, limit_rate_of_unrouted))
 
 def snapshot_of(table: RouteTable, origin: Origin) -> Snapshot:
     """The table with everything that can be made of it beforehand: one way per route, and its description."""
+    table = with_health(table)
     return Snapshot(
         table=table,
         ways={route.policy.name: compose(needed(STAGES, route), _target(route)) for route in table.routes},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from edge import health_routes
 from edge.access import AccessList
 from edge.arguments import Binding
 from edge.checks import Checked, check_table
@@ -21,7 +22,7 @@ from edge.upstreams.policy import HttpPolicy
 from shared.contracts.checking import read
 from shared.contracts.method import Method
 
-__all__ = ["BadRoutes", "NotRouted", "Route", "RouteTable", "compiled", "load"]
+__all__ = ["BadRoutes", "NotRouted", "Route", "RouteTable", "compiled", "load", "with_health"]
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,12 @@ def compiled(text: str) -> RouteTable:
     routes = tuple(_compiled(checked) for checked in check_table(document))
     table = read(Table, document.data)
     return RouteTable(routes, text, _by_address(table.unrouted, table.rates) if table.unrouted else None)
+
+
+def with_health(table: RouteTable) -> RouteTable:
+    """The table, and those routes for health that it has not."""
+    lacking = tuple(_compiled(one) for one in health_routes.lacking(route.policy for route in table.routes))
+    return RouteTable(table.routes + lacking, table.text, table.unrouted) if lacking else table
 
 
 def _by_address(rate: str, rates: Mapping[str, RateClass]) -> Limit:

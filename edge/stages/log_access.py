@@ -7,13 +7,14 @@ import time
 import structlog
 from sanic import HTTPResponse
 
+from edge.admission.priorities import HEALTH
 from edge.exchange import Exchange, Target
 
 log = structlog.get_logger()
 
 CLIENT_HAS_GONE = 499
 SERVER_FAULT = 500
-NOT_COUNTED = frozenset({"alive", "ready", "status", "status_json"})
+NOT_COUNTED = frozenset({*HEALTH, "status", "status_json"})
 """Who looks at how the edge is should not see the looking."""
 
 

@@ -46,11 +46,12 @@ async def set_breaker(exchange: Exchange) -> HTTPResponse:
     arguments = arguments_of(exchange)
     service, method, route = arguments["service"], arguments.get("method"), arguments.get("route")
     methods, routes = METHODS.get(service, ()), _http_services(exchange).get(service, {})
-    if not methods and not routes:
+    is_lifted = arguments["state"] == "automatic"  # also what held a route that no table has any more
+    if not methods and not routes and not is_lifted:
         raise Rejected("route.not_found", "There is no such service.")
     if method is not None and method not in methods:
         raise InvalidRequest(errors=[{"pointer": "/method", "detail": "The service has no such method."}])
-    if route is not None and (method is not None or route not in routes):
+    if route is not None and (method is not None or (route not in routes and not is_lifted)):
         raise InvalidRequest(errors=[{"pointer": "/route", "detail": "This is no route to the service."}])
     rulings = exchange.equipment.collaborators.rulings
     if rulings is None:

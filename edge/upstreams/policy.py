@@ -62,7 +62,8 @@ class Breaking(Word, frozen=True, kw_only=True):
     """When the route's breaker opens, and for how many seconds.
 
     After ``failures`` in a row without an answer; or when of at least ``calls`` in ten seconds ``percent`` failed, or
-    as many as ``slow`` says were slow.
+    as many as ``slow`` says were slow. Answers that are no use (502, 503, 504) are told apart: alone they open it at
+    nine in ten, for two seconds, since somebody is there to say so.
     """
 
     failures: Annotated[int, Meta(ge=1, le=1000)] = 5

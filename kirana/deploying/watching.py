@@ -115,7 +115,7 @@ class Watch:
             canary, main = (told or Tally()).since(before[0]), _all(self._mains).since(before[1])
             heard(canary)
             now = time.monotonic()
-            well_until = well_until if canary.is_vain else now
+            well_until = well_until if told is None or canary.is_vain else now
             told_at = told_at if told is None else now
             complaint = self._is_well() or complaint_about(canary, main, policy)
             if now >= told_at + policy.hangs:

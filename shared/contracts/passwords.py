@@ -64,9 +64,10 @@ def _text(value: Any) -> str:
 
 
 def _weaknesses(password: str, own_names: Collection[str], common: Collection[str]) -> list[str]:
-    text = normalised(password).casefold()
+    whole = normalised(password)
+    text = whole.casefold()[:LONGEST]  # a character may become eighteen, which nobody who guesses cares for
     found = []
-    if len(normalised(password)) < SHORTEST:
+    if len(whole) < SHORTEST:
         found.append(f"A password has at least {SHORTEST} characters.")
     if _is_common(text, common):
         found.append("This is one of the most common passwords.")

@@ -1,6 +1,6 @@
 import pytest
 
-from edge.routes import BadRoutes, NotRouted, load
+from edge.routes import BadRoutes, NotRouted, load, with_health
 from edge.settings import PACKAGED_ROUTES
 from tests.builders.tables import a_route, table_text
 
@@ -25,6 +25,19 @@ def packaged():
 
 def test_the_packaged_table_agrees_with_the_contracts(packaged):
     assert len(packaged.routes) > 30
+
+
+def test_nodes_can_look_after_an_edge_whatever_table_it_has(tmp_path):
+    """One from before a route was known made every edge look ill, and nothing that goes through them could mend it."""
+    table = with_health(load(a_table(tmp_path, a_route(), a_route(name="ready", path="/ready/{product_id}"))))
+    assert len({route.policy.name for route in table.routes}) == len(table.routes) == 5
+
+    for path, target in (("/health/live", "alive"), ("/health/serving", "serving"), ("/health/ready", "ready")):
+        assert table.find("GET", path)[0].target_name == f"local.{target}"
+
+
+def test_a_table_that_has_its_own_routes_for_health_keeps_them(packaged):
+    assert with_health(packaged) is packaged
 
 
 @pytest.mark.parametrize(

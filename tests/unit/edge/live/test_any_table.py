@@ -109,8 +109,11 @@ def stages_of(way):
 
 def assert_served_as_declared(snapshot, data):
     declared = {route["name"]: route for route in data["routes"]}
-    assert {route.policy.name for route in snapshot.table.routes} == declared.keys()
-    for route in snapshot.table.routes:
+    served = {route.policy.name: route for route in snapshot.table.routes}
+    assert declared.keys() <= served.keys()
+    assert len(snapshot.table.routes) == len(served) == len(snapshot.ways)
+    assert {served[name].policy.local for name in served.keys() - declared.keys()} <= {"alive", "serving", "ready"}
+    for route in (served[name] for name in declared):
         said = declared[route.policy.name]
         stages = stages_of(snapshot.ways[route.policy.name])
         limits = said["limits"] or {}

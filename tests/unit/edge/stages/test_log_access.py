@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.builders.waiting import eventually_async
-from tests.fakes.edge import FakeRpc, collaborators, serving
+from tests.fakes.edge import FakeHealth, FakeRpc, collaborators, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -42,3 +42,15 @@ async def test_a_request_whose_client_went_away_is_logged_too():
             await eventually_async(lambda: any(line["event"] == "http.request" for line in logs), within=5)
 
     assert [line["http.response.status_code"] for line in logs if line["event"] == "http.request"] == [499]
+
+
+async def test_who_looks_whether_an_edge_serves_is_not_counted_and_no_fault_when_it_does_not():
+    health = FakeHealth()
+    health.is_out = True
+    used = collaborators(health=health)
+    with capture_logs() as logs:
+        async with serving(used) as client:
+            assert (await client.get("/health/serving")).status_code == 503
+
+    assert [line["log_level"] for line in logs if line["event"] == "http.request"] == ["info"]
+    assert [metric.samples for metric in used.sight.traffic.collect()] == [[]]

@@ -79,6 +79,14 @@ async def test_what_cannot_be_meant_is_refused(service, body, status):
     assert rulings.held == []
 
 
+@pytest.mark.parametrize("service", ["catalog", "gone"])
+async def test_a_ruling_can_be_lifted_when_no_table_has_the_route_any_more(service):
+    rulings = FakeRulings()
+    await put(service, {"state": "automatic", "route": "write_review"}, rulings=rulings)
+
+    assert rulings.held == [(service, "write_review", "automatic")]
+
+
 @pytest.mark.parametrize("rulings", [None, FakeRulings(RulingsAway("away"))], ids=["none kept", "redis away"])
 async def test_a_ruling_that_would_not_reach_all_workers_is_not_made(rulings):
     answer = await put("catalog", {"state": "open"}, rulings=rulings)

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.contracts import passwords
 from shared.contracts.checking import read
 from shared.contracts.common_passwords import COMMON
 from shared.contracts.identity import ChangePassword, IssueTokens, RegisterUser
@@ -25,6 +26,16 @@ def faults(password, again=None, own_names=("anna.miller", "anna.miller@example.
 )
 def test_a_password_that_nobody_guesses_is_taken(password):
     assert faults(password) == []
+
+
+def test_what_one_character_may_become_costs_nobody_time(monkeypatch):
+    """U+FDFA becomes eighteen characters."""
+    looked_at = []
+    monkeypatch.setattr(passwords, "_are_neighbours", lambda *step: looked_at.append(step) or False)
+
+    faults("\ufdfa" * 1024)
+
+    assert 0 < len(looked_at) <= passwords.LONGEST
 
 
 @pytest.mark.parametrize(
