@@ -26,7 +26,7 @@ from shared.tracing import recording
 from shared.tracing.framing import framed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from aiormq.abc import DeliveredMessage
 
@@ -41,7 +41,7 @@ POLICY = CoalescingPolicy(batches=1, batch_size=256, room=10_000)
 LONGEST_SEND = 120.0
 UNKNOWN_METHOD = "MethodNotFound"
 FAIR_SECONDS = 0.1
-"""A frame that leaves with less time than this for its last caller may expire without any fault of the service's."""
+"""A frame that leaves with less time than this for its first caller may expire without any fault of the service's."""
 
 
 class FramesNotSpoken(Exception):
@@ -52,12 +52,13 @@ class FramesForbidden(FramesNotSpoken):
     """The broker allows none to it, and closed the channel for this one: calls of others were lost with that."""
 
 
-class Parcel(Struct, frozen=True):
+class Parcel(Struct):
     """A call as it waits: its arguments are written already."""
 
     method: Method
     kwargs: bytes
     context: CallContext
+    is_with_broker: bool = False
 
 
 class Lane:
@@ -79,14 +80,16 @@ class Lane:
         kwargs = orjson.dumps(arguments)
         key = None if method.mutating else (method.name, kwargs, context.user_id)
         deadline = context.deadline.monotonic - ANSWER_MARGIN
+        parcel = Parcel(method, kwargs, context)
         try:
-            reply = await self.coalescer.submit(Parcel(method, kwargs, context), key=key, deadline=deadline)
+            reply = await self.coalescer.submit(parcel, key=key, deadline=deadline)
         except Overloaded:
             raise NotExecuted("too many calls to this service are waiting") from None
         except NeverLeft as fault:
             raise NotExecuted(str(fault)) from None
         except Unanswered as fault:
-            raise OutcomeUnknown(str(fault), blame=Blame.SERVICE) from None
+            blame = Blame.SERVICE if parcel.is_with_broker else Blame.BROKER
+            raise OutcomeUnknown(str(fault), blame=blame) from None
         return open_reply(reply)
 
     async def close(self, *, drain: float) -> None:
@@ -95,9 +98,7 @@ class Lane:
 
     async def _send(self, sending: Sending[Parcel, frames.FramedReply]) -> None:
         link = self._broker.link()
-        wanted = [errand for errand in sending.errands if errand.is_wanted]
-        groups = frames.packed(wanted, [len(errand.item.kwargs) for errand in wanted])
-        flights = [Flight(sending, group, self._pending) for group in groups]
+        flights = [Flight(sending, group, self._pending) for group in _groups(sending.errands)]
         try:
             if len(flights) == 1:  # as nearly always
                 await self._fly(flights[0], link)
@@ -114,7 +115,7 @@ class Lane:
             with self._pending.awaited(flight) as frame_id:
                 await self._publish(flight, link, frame_id)
                 flight.sending.release()
-                async with asyncio.timeout(flight.patience()):
+                async with asyncio.timeout(flight.longest_patience()):
                     await flight.over
         except TimeoutError:
             flight.fail(OutcomeUnknown("no answer before the deadline", blame=Blame.SERVICE))
@@ -124,14 +125,16 @@ class Lane:
             flight.fail(failure)
 
     async def _publish(self, flight: Flight, link: Link, frame_id: str) -> None:
-        patience = flight.patience()
-        properties = frame_properties(frame_id, reply_to=link.reply_to, patience=patience)
+        properties = frame_properties(frame_id, reply_to=link.reply_to, patience=flight.patience())
         try:
             with framed(flight.callers() if recording.active else (), self._routing_key, frame_id):
+                patience = flight.longest_patience()
                 await link.publish(flight.body(), self._routing_key, properties, patience=patience)
         except OutcomeUnknown:
             if not flight.over.done():
                 raise
+        else:
+            flight.confirmed()
 
 
 class Flight:
@@ -147,7 +150,8 @@ class Flight:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending = pending
         self._errands = {pending.expect(self): errand for errand in errands}
-        self._deadline = max([errand.deadline or 0.0 for errand in errands])
+        deadlines = [errand.deadline or 0.0 for errand in errands]
+        self._first_deadline, self._last_deadline = min(deadlines), max(deadlines)
         self._is_taken = False
         self._had_its_time = self.patience() >= FAIR_SECONDS
 
@@ -166,8 +170,18 @@ class Flight:
         return [context.traceparent for context in contexts if context.traceparent is not None]
 
     def patience(self) -> float:
+        """Seconds until the first who waits for any of it is gone: its expiry is to be news to all of them."""
+        return max(0.0, self._first_deadline - time.monotonic())
+
+    def longest_patience(self) -> float:
         """Seconds until the last who waits for any of it is gone."""
-        return max(0.0, self._deadline - time.monotonic())
+        return max(0.0, self._last_deadline - time.monotonic())
+
+    def confirmed(self) -> None:
+        """The broker has it: who hears nothing from now on waits for the service."""
+        for errand in self._errands.values():
+            for waiter in errand.waiters:
+                waiter.item.is_with_broker = True
 
     def answered(self, replies: Iterable[frames.FramedReply]) -> None:
         """These calls are done; their mates go on."""
@@ -222,6 +236,13 @@ class Flight:
             self._pending.forget(call_id)
             self._pending.give_up(call_id, errand.item.method)
         self._errands.clear()
+
+
+def _groups(errands: Iterable[Errand[Parcel]]) -> Iterator[Sequence[Errand[Parcel]]]:
+    """Those that somebody still waits for, as they share frames."""
+    wanted = [errand for errand in errands if errand.is_wanted]
+    for group in frames.close_together(wanted, [errand.deadline or 0.0 for errand in wanted]):
+        yield from frames.packed(group, [len(errand.item.kwargs) for errand in group])
 
 
 def _context_of(errand: Errand[Parcel]) -> dict[str, Any]:

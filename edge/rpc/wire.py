@@ -65,7 +65,7 @@ def properties_of(method: Method, context: CallContext, *, correlation_id: str, 
 
 
 def frame_properties(correlation_id: str, *, reply_to: str, patience: float) -> Basic.Properties:
-    """What travels with a frame whose last caller waits for ``patience`` seconds."""
+    """What travels with a frame whose first caller to give up waits for ``patience`` seconds."""
     return _properties(correlation_id, reply_to, patience=patience, table={}, message_type=frames.CALLS)
 
 

@@ -28,8 +28,9 @@ HELP = """See what the services could not handle, put it back, or throw it away.
 
 \b
 An event whose handler fails is tried again after 1, 5 and 30 seconds, and
-then parked. A message that makes no sense is parked at once. Nothing that
-is parked gets lost, and nobody but you does anything about it.
+then parked. A message that makes no sense is parked at once. Nobody but you
+does anything about it. Of each service 10,000 events are kept, and 10,000
+calls beside them: of more the oldest go.
 
 \b
 kirana events parked               what is parked, where it failed and why

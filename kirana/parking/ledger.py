@@ -12,7 +12,6 @@ from typing import Any
 from kirana.parking.message import Parked
 from kirana.parking.redacted import described, plain
 from kirana.stack.faults import StackFault
-from shared.contracts import parked as names
 from shared.values.times import to_rfc3339
 
 FILE_NAME = "dropped-messages.jsonl"
@@ -45,7 +44,7 @@ def record_of(parked: Parked, at: datetime) -> dict[str, Any]:
     record = {
         "dropped_at": to_rfc3339(at),
         "id": summary.id,
-        "queue": names.parking_queue(parked.service),
+        "queue": parked.queue,
         "from": summary.origin,
         "parked_at": summary.parked_at,
         "reason": summary.reason,

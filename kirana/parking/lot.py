@@ -60,34 +60,39 @@ class Lot:
         return True
 
     def visit(self, service: str, deal_with: Callable[[Parked], bool]) -> None:
-        """Show ``deal_with`` each message that is there now, oldest first; it answers whether to remove it.
+        """Show ``deal_with`` each message that is there now, events before calls; it answers whether to remove it.
+
+        Of each kind the oldest comes first.
 
         The others are put back, in their order as far as the broker can. If this is cut short, by an exception or a
         power failure, all that were not removed stay. Raises :class:`NotRunning` when the broker goes away.
         """
-        queue = names.parking_queue(service)
         with self._turn.told():
-            channel = self._turn.reading.channel()
-            channel.auto_decode = False
-            try:
-                waiting = channel.queue_declare(queue, passive=True).message_count
-            except NotFound:
-                return
-            kept: list[int] = []
-            copied: list[int] = []
-            remove = Removal(channel, queue)
-            for message in self._each(channel, queue, waiting):
-                parked = Parked(service, bytes(message.body or b""), message.properties)
-                if deal_with(parked):
-                    remove.one(message.delivery_tag)
-                else:
-                    (copied if self._renewed(parked) else kept).append(message.delivery_tag)
-            if copied:  # only now: before, it would have made room for the copies to come here as well
-                remove.all(copied, kept)
-            remove.finish()
-            give_back(channel, kept)
-            wait_for(channel, queue, len(kept) + len(copied))
-            channel.close()
+            for queue in names.parking_queues(service):
+                self._visit(service, queue, deal_with)
+
+    def _visit(self, service: str, queue: str, deal_with: Callable[[Parked], bool]) -> None:
+        channel = self._turn.reading.channel()
+        channel.auto_decode = False
+        try:
+            waiting = channel.queue_declare(queue, passive=True).message_count
+        except NotFound:
+            return
+        kept: list[int] = []
+        copied: list[int] = []
+        remove = Removal(channel, queue)
+        for message in self._each(channel, queue, waiting):
+            parked = Parked(service, bytes(message.body or b""), message.properties, queue)
+            if deal_with(parked):
+                remove.one(message.delivery_tag)
+            else:
+                (copied if self._renewed(parked) else kept).append(message.delivery_tag)
+        if copied:  # only now: before, it would have made room for the copies to come here as well
+            remove.all(copied, kept)
+        remove.finish()
+        give_back(channel, kept)
+        wait_for(channel, queue, len(kept) + len(copied))
+        channel.close()
 
     def deliver(self, message: Message, queue: str) -> None:
         """Give the message to the queue and wait until it is safe there. Raises :class:`NotTaken`."""
@@ -126,7 +131,7 @@ class Lot:
         raw = parked.raw_properties
         copy: Message = _copy(parked) if raw is None else raw_message(parked.body, rewound(raw))
         try:
-            self.deliver(copy, names.parking_queue(parked.service))
+            self.deliver(copy, parked.queue)
         except NotTaken:
             return False
         return True

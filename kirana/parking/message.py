@@ -50,11 +50,12 @@ class Summary:
 
 @dataclass(frozen=True)
 class Parked:
-    """A message of ``parking.<service>``, as it came."""
+    """A parked message of a service, as it came from the ``queue`` where it lies."""
 
     service: str
     body: bytes
     properties: Mapping[str, Any] = field(default_factory=dict)
+    queue: str = ""
 
     @cached_property
     def headers(self) -> dict[str, Any]:

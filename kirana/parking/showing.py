@@ -35,7 +35,7 @@ def table_of(parked: Sequence[Summary], *, title: str, known: Sequence[Summary] 
     more = len(parked) - SHOWN_ROWS
     table = Table(title=title, title_justify="left", caption=f"… and {more:,} more" if more > 0 else None)
     table.add_column("id", no_wrap=True, style="bold")
-    for name in ("service", "from", "parked (UTC)", "why", "what", "request"):
+    for name in ("service", "kind", "from", "parked (UTC)", "why", "what", "request"):
         table.add_column(name, overflow="fold")
     table.add_column("tries", justify="right")
     for each in parked[:SHOWN_ROWS]:
@@ -82,4 +82,4 @@ def show_moved(moved: Moved, verb: str, to: Console) -> None:
 def _cells(each: Summary) -> tuple[str, ...]:
     at = each.parked_at[:_SECONDS].replace("T", " ")
     tries = "" if each.attempts is None else str(each.attempts)
-    return (each.service, each.origin, at, each.reason, each.what, each.request_id, tries)
+    return (each.service, each.kind.value, each.origin, at, each.reason, each.what, each.request_id, tries)

@@ -132,12 +132,16 @@ class Service:
 
     @rpc(identity.ENSURE_STAFF)
     def ensure_staff(self, request: identity.EnsureStaff) -> identity.User:
-        """Somebody of the shop's own. Its effect is the same however often; so nothing need be remembered."""
-        with self.transactions.writing() as transaction:
-            accounts, logout = self.parts.accounts(transaction), self.parts.ends(transaction).end_all_of
-            return use_cases.ensure_staff(
-                request, accounts=accounts, policy=self.parts.policy, logout=logout, new_id=new_id
+        """Somebody of the shop's own. A late repetition must not bring back a password that was changed since."""
+        return self.transactions.once(
+            lambda transaction: use_cases.ensure_staff(
+                request,
+                accounts=self.parts.accounts(transaction),
+                policy=self.parts.policy,
+                logout=self.parts.ends(transaction).end_all_of,
+                new_id=new_id,
             )
+        )
 
     @rpc(identity.MINT_ACCESS_TOKEN)
     def mint_access_token(self, request: identity.MintAccessToken) -> identity.AccessToken:

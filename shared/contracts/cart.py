@@ -166,3 +166,5 @@ REMOVE_ITEM = METHODS.changes("remove_item", RemoveItem, Cart)
 CLEAR_CART = METHODS.changes("clear_cart", ClearCart, Cart)
 MERGE_CARTS = METHODS.changes("merge_carts", MergeCarts, Cart)
 SUBTRACT_ITEMS = METHODS.changes("subtract_items", SubtractItems, Nothing)
+"""The one change that goes by something else than its operation id: by the order's. The event that the order was placed
+takes its items out, too, and knows no operation; whichever comes first, it is one effect. There is one answer, too."""

@@ -40,7 +40,8 @@ class Method:
     """One RPC method.
 
     ``mutating`` methods carry an operation id, so that a repetition has one effect. Those without ``keeps_answer`` give
-    secrets, of which nothing is kept: a repetition runs again.
+    secrets, of which nothing is kept: a repetition runs again. One that goes by something else says so where it is
+    declared.
     ``operator_only`` methods are closed to the edge by the broker's topic permissions.
     """
 

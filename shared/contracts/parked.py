@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shared.contracts.exchanges import calls_queue
+
 REASON = "x-parked-reason"
 FROM = "x-parked-from"
 AT = "x-parked-at"
@@ -16,9 +18,24 @@ DEATHS = "x-death"
 """The broker's own: what it did with a message that nobody parked."""
 
 EXCHANGE = "kirana.parking"
-"""Direct, by the name of the service that could not take the message in."""
+"""Direct, by :func:`parking_key`."""
 
 
 def parking_queue(service: str) -> str:
-    """Where the service's parked messages lie."""
+    """Where the service's parked events lie."""
     return f"parking.{service}"
+
+
+def call_parking_queue(service: str) -> str:
+    """Where its parked calls lie: apart, as any number of them must not push out one event."""
+    return f"parking.{service}.calls"
+
+
+def parking_queues(service: str) -> tuple[str, str]:
+    """Both, that of events first."""
+    return parking_queue(service), call_parking_queue(service)
+
+
+def parking_key(service: str, origin: str) -> str:
+    """By which the parking exchange is given what came to the service from the queue ``origin``."""
+    return f"{service}.calls" if origin == calls_queue(service) else service

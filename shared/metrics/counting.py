@@ -129,7 +129,7 @@ running: Final = _ByMethod(Running)
 
 
 def redeliveries_of(service: str) -> Callable[[], None]:
-    """Counts a request that came a second time. Bind it early: an alarm must see the step from 0 to 1."""
+    """Counts a request or an event that came a second time. Bind it early: an alarm must see the step from 0 to 1."""
     return _redeliveries.labels(service).inc
 
 

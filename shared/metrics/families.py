@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 Kind = Literal["counter", "gauge", "histogram"]
 
 CALL_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Family(NamedTuple):
@@ -60,12 +60,19 @@ BATCH_SIZE = Family(
     "Calls or replies that travelled in one frame.",
     SIZE_BUCKETS,
 )
+READ_BATCH_SIZE = Family(
+    "kirana_read_batch_size",
+    "histogram",
+    ("service", "loader"),
+    "Keys that a service asked its store for together.",
+    SIZE_BUCKETS,
+)
 IN_FLIGHT = _gauge("kirana_rpc_in_flight", "Calls under way now.", "service", "side")
 WAITING = _gauge("kirana_rpc_waiting", "Calls that wait for room or for a worker now.", "service", "side")
 LATE_REPLIES = _counter("kirana_rpc_late_replies_total", "Answers for which nobody waited any more.")
 EXPIRED = _counter("kirana_rpc_expired_total", "Messages that came back because nobody took them in time.")
 SHARED = _counter("kirana_rpc_shared_total", "Reads that were answered by an equal one's call.", "service")
-REDELIVERIES = _counter("kirana_rpc_redeliveries_total", "Requests that came a second time.", "service")
+REDELIVERIES = _counter("kirana_rpc_redeliveries_total", "Requests and events that came a second time.", "service")
 RETRIES = _counter("kirana_rpc_retries_total", "Calls that were tried a second time.")
 REPLIES_DROPPED = _counter("kirana_rpc_replies_dropped_total", "Replies that could not be sent.", "service")
 BREAKER_STATE = _gauge("kirana_rpc_breaker_state", "0 closed, 1 half-open, 2 open.", "service")
@@ -149,6 +156,7 @@ FAMILIES = (
     QUEUE_SECONDS,
     RUN_SECONDS,
     BATCH_SIZE,
+    READ_BATCH_SIZE,
     IN_FLIGHT,
     WAITING,
     LATE_REPLIES,

@@ -18,7 +18,7 @@ from shared.metrics.counting import parked_from
 from shared.nameko_ext import topology
 from shared.nameko_ext.consuming import Delivery
 from shared.nameko_ext.link import Link
-from shared.nameko_ext.publishing import NotConfirmed, Publisher
+from shared.nameko_ext.publishing import UNROUTABLE, NotConfirmed, Publisher
 from shared.values.identifiers import new_id
 
 log = structlog.get_logger()
@@ -63,7 +63,10 @@ class Broker(SharedExtension):
         self.container.spawn_managed_thread(link.run, identifier=link.name)
 
     def park(self, delivery: Delivery, *, reason: str, origin: str, body: Any = None) -> None:
-        """Put a message, or this ``body`` of it, aside for a person to look at. Raises :class:`NotConfirmed`."""
+        """Put a message, or this ``body`` of it, aside for a person to look at. Raises :class:`NotConfirmed`.
+
+        ``origin`` is the queue that it came from: calls and events are kept apart.
+        """
         properties = delivery.properties
         kept = {
             name: value
@@ -77,9 +80,18 @@ class Broker(SharedExtension):
             parked.AT: datetime.now(UTC).isoformat(),
         }
         message = message_like(properties, delivery.body if body is None else body, kept)
-        self.publisher.deliver(message, exchange=parked.EXCHANGE, routing_key=self.service)
+        self._deliver_parked(message, parked.parking_key(self.service, origin))
         parked_from(self.service, origin)()
         log.warning("message.parked", reason=reason[:LONGEST_REASON], origin=origin)
+
+    def _deliver_parked(self, message: Message, key: str) -> None:
+        """Among the events where calls have no queue yet: this process may be newer than the broker's definitions."""
+        try:
+            self.publisher.deliver(message, exchange=parked.EXCHANGE, routing_key=key)
+        except NotConfirmed as fault:
+            if fault.args != (UNROUTABLE,) or key == self.service:
+                raise
+            self.publisher.deliver(message, exchange=parked.EXCHANGE, routing_key=self.service)
 
     def try_park(self, delivery: Delivery, *, reason: str, origin: str, body: Any = None) -> bool:
         """Park it; gives whether that worked."""

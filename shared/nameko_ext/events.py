@@ -13,7 +13,7 @@ from nameko.exceptions import ContainerBeingKilled
 from nameko.extensions import Entrypoint, register_entrypoint
 
 from shared.contracts.events import Event, EventType
-from shared.metrics.counting import handled, parked_from
+from shared.metrics.counting import handled, parked_from, redeliveries_of
 from shared.nameko_ext import topology, wire
 from shared.nameko_ext.broker import Broker
 from shared.nameko_ext.consuming import Consumer, Delivery
@@ -43,6 +43,7 @@ class EventDoor(Entrypoint):
         self.queue = queue
         self.fates = handled(self.event_type.name)
         parked_from(service, queue.name)
+        self.count_redelivery = redeliveries_of(service)
         self.consumer = Consumer(
             config["AMQP_URI"],
             queue.name,
@@ -71,6 +72,8 @@ class EventDoor(Entrypoint):
 
     def receive(self, delivery: Delivery) -> None:
         """Read one event. Runs in the reading greenlet."""
+        if delivery.redelivered:
+            self.count_redelivery()
         try:
             event, data = self._read(delivery)
             table = wire.headers_of(delivery.properties)

@@ -49,7 +49,8 @@ class Flight(Confirmation, ABC):
         self._pending = pending
         self._sending = sending
         self._errands = {self._name_call(): errand for errand in errands}
-        self._until = max(errand.deadline or 0.0 for errand in self._errands.values())
+        deadlines = [errand.deadline or 0.0 for errand in self._errands.values()]
+        self._first_deadline, self._last_deadline = min(deadlines), max(deadlines)
         self._is_taken = False
         self._over = Event()
         self.not_understood: list[Errand[Question]] = []
@@ -82,8 +83,12 @@ class Flight(Confirmation, ABC):
         return bool(self._over.ready())
 
     def patience(self) -> float:
+        """Seconds until the first who waits for any of it is gone: its expiry is to be news to all of them."""
+        return max(0.0, self._first_deadline - time.monotonic())
+
+    def longest_patience(self) -> float:
         """Seconds until the last who waits for any of it is gone."""
-        return max(0.0, self._until - time.monotonic())
+        return max(0.0, self._last_deadline - time.monotonic())
 
     def settle(self, fate: str) -> None:
         """What the broker says of it."""
@@ -95,7 +100,7 @@ class Flight(Confirmation, ABC):
 
     def confirm(self, seconds: float) -> None:
         """Wait until the broker has it: so long at most. What it has not, fails."""
-        fate = self.wait(max(0.0, min(seconds, self.patience())))
+        fate = self.wait(max(0.0, min(seconds, self.longest_patience())))
         if fate == LOST:
             self.fail(NobodyKnows("the broker did not confirm", blame=Blame.BROKER))
         elif fate != CONFIRMED:
@@ -104,7 +109,7 @@ class Flight(Confirmation, ABC):
 
     def wait_for_answers(self) -> None:
         """Until the last, or until nobody waits for it any more."""
-        with Timeout(self.patience(), exception=False):
+        with Timeout(self.longest_patience(), exception=False):
             self._over.wait()
         if not self.is_over:
             self.fail(NobodyKnows("no answer before the deadline", blame=Blame.SERVICE))

@@ -93,8 +93,9 @@ class Lane:
         speaks_frames = self.speaks_frames
         framed = [errand for errand in errands if speaks_frames and not _is_private(errand)]
         alone = [errand for errand in errands if not speaks_frames or _is_private(errand)]
-        for group in frames.packed(framed, [len(errand.item.kwargs) for errand in framed]):
-            yield FrameFlight(sending, group, self._pending)
+        for close in frames.close_together(framed, [errand.deadline or 0.0 for errand in framed]):
+            for group in frames.packed(close, [len(errand.item.kwargs) for errand in close]):
+                yield FrameFlight(sending, group, self._pending)
         for errand in alone:
             yield LoneFlight(sending, errand, self._pending)
 

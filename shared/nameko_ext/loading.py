@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
 from datetime import timedelta
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import structlog
 from eventlet import Timeout
@@ -77,6 +77,11 @@ class Loader(Generic[Key, Value]):
         except Refusal as shared:
             raise copy(shared) from shared  # others raise it too, each with a trace of its own
 
+    @property
+    def batch_sizes(self) -> Mapping[int, int]:
+        """How often so many keys were asked for together."""
+        return self._coalescer.machine.batch_sizes
+
     def close(self) -> None:
         """Let those who wait have their answers, and take no more."""
         self._coalescer.close(drain=DRAIN_SECONDS)
@@ -109,6 +114,14 @@ class Loader(Generic[Key, Value]):
             raise Internal from fault
 
 
+@runtime_checkable
+class HasLoaders(Protocol):
+    """A dependency whose loaders are to be seen in the metrics."""
+
+    loaders: Mapping[str, Loader[Any, Any]]
+    """By a name that is unique in the service."""
+
+
 class Loaded(DependencyProvider):
     """Injects a function from a key to what ``read`` finds of it in the service's database, or ``None``.
 
@@ -123,6 +136,7 @@ class Loaded(DependencyProvider):
     def setup(self) -> None:
         """One loader for all calls."""
         self._loader: Loader[Any, Any] = Loader(self._load)
+        self.loaders = {self.attr_name: self._loader}
 
     def stop(self) -> None:
         """No call waits any more."""

@@ -16,6 +16,7 @@ from shared.nameko_ext.broker import Broker
 from shared.nameko_ext.database import Database
 from shared.nameko_ext.events import EventDoor
 from shared.nameko_ext.link import Link
+from shared.nameko_ext.loading import HasLoaders
 from shared.nameko_ext.outbox import Outbox
 from shared.nameko_ext.requests import Requests
 
@@ -36,6 +37,9 @@ class ContainerState(Collector):
         """Everything, now."""
         yield counted(families.BROKER_CONNECTED, *(Seen((name,), link.is_open) for name, link in self._links()))
         yield from self._of_calls()
+        loaders = [each.loaders for each in self._container.dependencies if isinstance(each, HasLoaders)]
+        sizes = [((self._service, name), each.batch_sizes) for named in loaders for name, each in named.items()]
+        yield sized(families.READ_BATCH_SIZE, sizes)
         if database := self._container.shared_extensions.get(Database):
             yield from self._of_pool(database)
         ages = [each.oldest_seconds for each in self._container.dependencies if isinstance(each, Outbox)]

@@ -100,8 +100,7 @@ class Replies:
         properties: dict[str, Any] = {"correlation_id": address.correlation_id} if address.correlation_id else {}
         message = _message(b"", type=frames.TAKEN, message_id=new_id(), **properties)
         try:
-            exchange, key = _way_to(address.reply_to)
-            self._confirms.publish(self._link, message, told, exchange=exchange, routing_key=key)
+            self._confirms.publish(self._link, message, told, exchange=exchanges.CALLS, routing_key=address.reply_to)
         except (LinkDown, WriteFailed):
             told.settle(LOST)
         return told
@@ -148,9 +147,8 @@ class Replies:
             delivery.ack_now()
 
     def _send(self, body: bytes, reply_to: str, marks: dict[str, Any] | None = None, **properties: Any) -> None:
-        exchange, key = _way_to(reply_to)
         message = _message(body, marks, **properties)
-        send(self._channel, message, exchange=exchange, routing_key=key, mandatory=False)
+        send(self._channel, message, exchange=exchanges.CALLS, routing_key=reply_to, mandatory=False)
 
 
 def _message(body: bytes, marks: dict[str, Any] | None = None, **properties: Any) -> Message:
@@ -162,11 +160,6 @@ def _message(body: bytes, marks: dict[str, Any] | None = None, **properties: Any
         application_headers=marks or {},
         **properties,
     )
-
-
-def _way_to(reply_to: str) -> tuple[str, str]:
-    """Exchange and routing key of a reply."""
-    return ("" if reply_to.startswith(wire.DIRECT_REPLY) else exchanges.CALLS), reply_to
 
 
 def _bounded(outcome: Outcome) -> Outcome:

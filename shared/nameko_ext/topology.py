@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+from amqp.exceptions import AccessRefused
+
 from shared.contracts import exchanges, parked
 
+log = structlog.get_logger()
+
 RETRY_DELAYS_MS = (1_000, 5_000, 30_000)
+PARKING = {"x-queue-type": "quorum", "x-max-length": 10_000, "x-overflow": "drop-head"}
 
 
 @dataclass(frozen=True)
@@ -32,14 +38,19 @@ def event_queue(source: str, event_type: str, service: str, method: str) -> Even
 
 
 def declare_parking(channel: Any, service: str) -> None:
-    """Where messages go that must not be lost but cannot be handled."""
+    """Where events and calls go that cannot be handled.
+
+    A broker with the rights of an older version refuses the queue of calls, and py-amqp opens the channel again.
+    """
     channel.exchange_declare(parked.EXCHANGE, "direct", durable=True, auto_delete=False)
-    _declare_queue(
-        channel,
-        parked.parking_queue(service),
-        {"x-queue-type": "quorum", "x-max-length": 10_000, "x-overflow": "drop-head"},
-    )
+    _declare_queue(channel, parked.parking_queue(service), PARKING)
     channel.queue_bind(parked.parking_queue(service), parked.EXCHANGE, service)
+    calls = parked.call_parking_queue(service)
+    try:
+        _declare_queue(channel, calls, PARKING)
+        channel.queue_bind(calls, parked.EXCHANGE, parked.parking_key(service, exchanges.calls_queue(service)))
+    except AccessRefused as fault:
+        log.warning("parking.calls_refused", queue=calls, reason=str(fault))
 
 
 def declare_rpc(channel: Any, service: str) -> None:

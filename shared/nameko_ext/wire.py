@@ -21,8 +21,7 @@ LATEST_MOMENT = 1 << 53
 LONGEST_STACK = 64
 LONGEST_ADDRESS = 255
 HEADERS_LIMIT = 16 * 1024
-DIRECT_REPLY = "amq.rabbitmq.reply-to"
-ADDRESS = re.compile(r"(amq\.gen-)?[A-Za-z0-9_-]+|amq\.rabbitmq\.reply-to\.[A-Za-z0-9_.+/=-]+")
+ADDRESS = re.compile(r"(amq\.gen-)?[A-Za-z0-9_-]+")
 
 
 class Poison(Exception):
@@ -50,7 +49,8 @@ def read_address(properties: Mapping[str, Any]) -> ReplyAddress | None:
     """Where to answer, if that can be known at all.
 
     An address has no dot and no wildcard, as the broker would close our channel for an answer to anything else: it
-    could be the routing key of a call.
+    could be the routing key of a call. Nor is RabbitMQ's direct reply-to one: its answers take the default exchange,
+    which leads into every queue, so that not every service may write to it.
     """
     reply_to = properties.get("reply_to")
     correlation_id = properties.get("correlation_id")

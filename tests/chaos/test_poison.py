@@ -44,20 +44,20 @@ def publish(channel, routing_key, body, properties):
     channel.basic_publish(Message(body, **properties), exchange="nameko-rpc", routing_key=routing_key)
 
 
-def parked(stack, service):
+def parked(stack, queue):
     with broker(stack) as channel:
-        return channel.queue_declare(f"parking.{service}", passive=True).message_count
+        return channel.queue_declare(f"parking.{queue}", passive=True).message_count
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_poison_is_parked_and_the_service_lives(stack, service):
-    before, waiting = pids(stack), parked(stack, service)
+    before, waiting = pids(stack), parked(stack, f"{service}.calls")
 
     with broker(stack) as channel:
         for body, properties in POISON.values():
             publish(channel, f"{service}.check_health", body, properties)
 
-    eventually(lambda: parked(stack, service) >= waiting + len(POISON) - 1)
+    eventually(lambda: parked(stack, f"{service}.calls") >= waiting + len(POISON) - 1)
     assert pids(stack) == before
     with Client(stack) as client:
         eventually(lambda: client.get("/health/ready").status_code == 200)
@@ -66,12 +66,12 @@ def test_poison_is_parked_and_the_service_lives(stack, service):
 def test_what_is_parked_says_why(stack):
     with broker(stack) as channel:
         publish(channel, "order.check_health", *POISON["not JSON"])
-    eventually(lambda: parked(stack, "order"))
+    eventually(lambda: parked(stack, "order.calls"))
 
     reasons = set()
     with Connection(stack.amqp) as connection:
         channel = connection.channel()
-        while message := channel.basic_get("parking.order", no_ack=True):
+        while message := channel.basic_get("parking.order.calls", no_ack=True):
             reasons.add(message.headers.get("x-parked-reason"))
 
     assert reasons

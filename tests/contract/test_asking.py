@@ -16,6 +16,9 @@ NOT_FOUND = {"exc_type": "MethodNotFound", "exc_path": "nameko.exceptions.Method
 
 SECONDS_LEFT = 15
 
+AT_ONCE = 20
+"""More than the ten that Nameko prefetches by itself, fewer than there are workers."""
+
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -151,3 +154,50 @@ def test_no_time_left_is_said_without_asking(caller, played):
 
     assert caller.wait(asked).code == "deadline.passed"
     assert played.is_idle()
+
+
+def test_as_many_calls_are_begun_as_there_are_workers_before_any_of_them_has_ended(caller, played):
+    asked = {text: caller.ask("demo.ask", service=played.name, text=text, patience=60.0) for text in _texts(AT_ONCE)}
+
+    begun = []
+    while sum(len(calls_of(frame)) for frame in begun) < AT_ONCE:
+        begun.append(played.take())
+
+    for frame in begun:
+        _answer(played, frame)
+    for text, correlation_id in asked.items():
+        assert caller.wait(correlation_id).result["text"] == text
+
+
+def test_however_often_it_asks_a_service_has_one_reply_queue(caller, played, rabbit):
+    reply_to = {_asked_once(caller, played, "first")}
+    queues = _queues(rabbit)
+
+    reply_to |= {_asked_once(caller, played, text) for text in _texts(AT_ONCE)}
+
+    assert len(reply_to) == 1
+    assert _queues(rabbit) <= queues
+    assert [name for name in queues if name.startswith("rpc.reply-demo-") and name.endswith(reply_to.pop())]
+
+
+def _texts(number):
+    """All different, for equal questions that meet are one call."""
+    return [f"text {each}" for each in range(number)]
+
+
+def _answer(played, frame):
+    replies = [{"id": call["id"], "result": echoed(call["kwargs"]["text"]), "error": None} for call in calls_of(frame)]
+    played.answer_calls(frame, *replies)
+
+
+def _asked_once(caller, played, text):
+    """Where the demo service wanted the answer."""
+    asked = caller.ask("demo.ask", service=played.name, text=text)
+    frame = played.take()
+    _answer(played, frame)
+    assert caller.wait(asked).result["text"] == text
+    return frame.properties["reply_to"]
+
+
+def _queues(rabbit):
+    return set(rabbit.ctl("list_queues", "--vhost", "kirana", "--no-table-headers", "name").split())

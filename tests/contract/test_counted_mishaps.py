@@ -21,6 +21,7 @@ pytestmark = pytest.mark.takes(15)
 CALLS = "rpc-demo"
 EVENTS = "evt-demo-thing.added--demo.on_thing_added"
 PARKING = "parking.demo"
+CALL_PARKING = "parking.demo.calls"
 REDELIVERIES = "kirana_rpc_redeliveries_total"
 PARKED = "kirana_messages_parked_total"
 IN_FLIGHT = "kirana_rpc_in_flight"
@@ -30,6 +31,10 @@ JSON = {"content_type": "application/json", "content_encoding": "utf-8", "delive
 
 def hopeless(attempt: int) -> amqp.Message:
     """An event whose handler fails, as it comes from step ``attempt`` of the ladder."""
+    return an_event(f"unlucky {uuid.uuid4()}", {"x-kirana-attempt": attempt})
+
+
+def an_event(name: str, headers: dict[str, int]) -> amqp.Message:
     envelope = {
         "event_id": str(uuid.uuid4()),
         "type": "thing.added",
@@ -38,9 +43,9 @@ def hopeless(attempt: int) -> amqp.Message:
         "aggregate_id": "x",
         "sequence": 1,
         "request_id": "r",
-        "data": {"name": f"unlucky {uuid.uuid4()}"},
+        "data": {"name": name},
     }
-    return amqp.Message(json.dumps(envelope), application_headers={"x-kirana-attempt": attempt}, **JSON)
+    return amqp.Message(json.dumps(envelope), application_headers=headers, **JSON)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,8 @@ def caller(rabbit):
     """In place of the one that wants the session's service alive."""
     with closing(rabbit.connect()) as connection:
         caller = Caller(connection)
-        caller.channel.queue_purge(PARKING)
+        for queue in (PARKING, CALL_PARKING):
+            caller.channel.queue_purge(queue)
         yield caller
 
 
@@ -90,13 +96,36 @@ def test_calls_that_come_once_are_no_redeliveries(caller, tell):
     assert tell(REDELIVERIES) == before
 
 
+def test_an_event_that_comes_a_second_time_is_counted_once(caller, tell):
+    """First somebody takes it who comes before the service, and gives it back."""
+    before, handled, taken = tell(REDELIVERIES, service="demo"), tell(HANDLED, outcome="handled"), []
+    tag = caller.channel.basic_consume(EVENTS, callback=taken.append, arguments={"x-priority": 10})
+    caller.channel.basic_publish(an_event(str(uuid.uuid4()), {}), "", EVENTS)
+    caller.listen_until(lambda: taken)
+
+    caller.channel.basic_cancel(tag)
+    caller.channel.basic_reject(taken[0].delivery_tag, requeue=True)
+
+    eventually(lambda: tell(HANDLED, outcome="handled") == handled + 1, what="the event's end")
+    assert tell(REDELIVERIES, service="demo") == before + 1
+
+
+def test_events_that_come_once_are_no_redeliveries(caller, tell):
+    before, handled = tell(REDELIVERIES), tell(HANDLED, outcome="handled")
+
+    caller.channel.basic_publish(an_event(str(uuid.uuid4()), {}), "", EVENTS)
+
+    eventually(lambda: tell(HANDLED, outcome="handled") == handled + 1, what="the event's end")
+    assert tell(REDELIVERIES) == before
+
+
 def test_a_call_that_is_parked_is_counted_by_the_queue_it_came_from(caller, tell):
     calls, events = tell(PARKED, **{"from": CALLS}), tell(PARKED, **{"from": EVENTS})
 
     for _ in range(3):
         caller.send("demo.echo", b"{")
 
-    eventually(lambda: caller.depth(PARKING) == 3, what="parking of all")
+    eventually(lambda: caller.depth(CALL_PARKING) == 3, what="parking of all")
     eventually(lambda: tell(PARKED, service="demo", **{"from": CALLS}) == calls + 3, what="three more")
     assert tell(PARKED, **{"from": EVENTS}) == events
 

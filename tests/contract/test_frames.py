@@ -16,7 +16,7 @@ from tests.contract.conftest import is_well
 
 pytestmark = pytest.mark.takes(20)
 
-PARKING = "parking.demo"
+PARKING = "parking.demo.calls"
 EXPIRING = "5000"
 
 

@@ -16,7 +16,7 @@ from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
 from tests.contract.conftest import is_well
 
-PARKING = "parking.demo"
+PARKING = "parking.demo.calls"
 
 
 def _operation(operation_id: str, fingerprint: str = "f") -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.takes(40)
 
 QUEUE = "evt-demo-thing.added--demo.on_thing_added"
 PARKING = "parking.demo"
+CALL_PARKING = "parking.demo.calls"
 LAST_ATTEMPT = {"x-kirana-attempt": 3}
 
 
@@ -63,7 +65,8 @@ def run(url, home, *words, answer=None):
 
 @pytest.fixture
 def events(rabbit, caller, tmp_path):
-    caller.channel.queue_purge(PARKING)
+    for queue in (PARKING, CALL_PARKING):
+        caller.channel.queue_purge(queue)
     return partial(run, rabbit.url, tmp_path)
 
 
@@ -135,6 +138,17 @@ def handled(environment, name):
 
 def bodies(caller):
     return [bytes(caller.take(PARKING).body) for _ in range(caller.depth(PARKING))]
+
+
+@contextmanager
+def bounded_parking(rabbit, *, length):
+    """As full as after 10,000."""
+    rabbit.ctl("set_policy", "-p", "kirana", "short", "^parking\\.demo", f'{{"max-length": {length}}}')
+    try:
+        eventually(lambda: "short" in rabbit.ctl("list_queues", "-p", "kirana", "name", "policy"), what="the policy")
+        yield
+    finally:
+        rabbit.ctl("clear_policy", "-p", "kirana", "short")
 
 
 @contextmanager
@@ -233,7 +247,7 @@ def test_an_event_that_fails_again_starts_at_the_foot_of_the_ladder(caller, even
 def test_a_call_that_is_poison_is_shown_with_its_reason_and_never_run(caller, events, listed):
     caller.send("demo.echo", b'{"args": ["asha", "hush"], "kwargs": {"password": "hush"}}')
     caller.send("demo.echo", b'{"password": "hush', reply_to=None)
-    eventually(lambda: caller.depth(PARKING) == 2, what="parking")
+    eventually(lambda: caller.depth(CALL_PARKING) == 2, what="parking")
 
     found = listed()
     shown = [events("parked", each["id"], "--service", "demo", "--json") for each in found]
@@ -245,7 +259,42 @@ def test_a_call_that_is_poison_is_shown_with_its_reason_and_never_run(caller, ev
     assert replayed.code == 1
     assert "has been told that it failed" in replayed.out
     assert "without an address" in replayed.out
-    assert caller.depth(PARKING) == 2
+    assert (caller.depth(PARKING), caller.depth(CALL_PARKING)) == (0, 2)
+
+
+def test_calls_however_many_push_out_no_event(caller, events, rabbit):
+    kept = [b"{%d" % number for number in range(3)]
+    for body in kept:
+        publish(caller, body, {})
+    eventually(lambda: caller.depth(PARKING) == 3, what="parking of the events")
+
+    with bounded_parking(rabbit, length=3):
+        caller.wait_for_all([caller.send("demo.echo", b"[%d]" % number) for number in range(12)])
+
+        eventually(lambda: caller.depth(CALL_PARKING) == 3, what="the last calls alone")
+        assert sorted(bodies(caller)) == kept
+
+
+def test_events_and_calls_are_told_apart_and_dropped_alike_whichever_queue_they_lie_in(
+    caller, events, listed, tmp_path
+):
+    by_an_older_version = {names.FROM: "rpc-demo", names.REASON: "by hand", names.KEY: "demo.echo"}
+    publish(caller, b"{1", {})
+    eventually(lambda: caller.depth(PARKING) == 1, what="parking of the event")
+    publish(caller, b"{2", by_an_older_version, key=PARKING, exchange="")
+    caller.send("demo.echo", b"{3")
+    eventually(lambda: (caller.depth(PARKING), caller.depth(CALL_PARKING)) == (2, 1), what="parking of all")
+
+    found = listed()
+    shown = events("parked", "--service", "demo")
+    dropped = events("drop", "--service", "demo", "--from", "rpc-demo", "--yes")
+
+    assert [each["kind"] for each in found] == ["event", "call", "call"]
+    assert all(re.search(rf"{each['kind']} +│ {each['from']}", shown.out) for each in found)
+    assert dropped.code == 0, dropped.err
+    lines = [json.loads(line) for line in (tmp_path / FILE_NAME).read_text().splitlines()]
+    assert [(each["queue"], each["body"]) for each in lines] == [(PARKING, "{2"), (CALL_PARKING, "{3")]
+    assert (bodies(caller), caller.depth(CALL_PARKING)) == ([b"{1"], 0)
 
 
 def test_a_handler_that_is_gone_is_no_place_to_replay_to(caller, events):

@@ -13,8 +13,11 @@ import amqp
 import pytest
 
 from tests.builders.waiting import eventually
+from tests.contract.conftest import is_well
 
-PARKING = "parking.demo"
+PARKING = "parking.demo.calls"
+EVENTS_PARKING = "parking.demo"
+WITHOUT_CALLS_PARKING = r"^(?!parking\.demo\.calls$).*$"
 ROUNDS = 10
 CALLS_PER_ROUND = 5
 POISONS_PER_CALL = 10
@@ -130,6 +133,28 @@ def test_a_caller_that_has_gone_hurts_nobody(caller):
         caller.send("demo.echo", GOOD, reply_to="nobody-listens-here")
 
     assert caller.call("demo.echo", "x").result["text"] == "x"
+
+
+def test_a_service_that_is_newer_than_the_brokers_rights_serves_and_parks_calls_among_the_events(
+    caller, demo, rabbit, start
+):
+    rabbit.ctl("add_user", "older", "older")
+    rabbit.ctl("set_permissions", "-p", "kirana", "older", WITHOUT_CALLS_PARKING, ".*", ".*")
+    demo.end()
+    caller.channel.queue_delete(PARKING)
+    caller.channel.queue_purge(EVENTS_PARKING)
+    newer = start("-m", "kirana_demo", name="newer", KIRANA_AMQP_URL=rabbit.url_of("older", "older"))
+    try:
+        eventually(lambda: is_well(rabbit, "demo"), what="the newer service")
+        caller.send("demo.echo", b"{")
+        parked = eventually(lambda: caller.take(EVENTS_PARKING), what="parking")
+    finally:
+        newer.end()
+        demo.again()
+        eventually(lambda: is_well(rabbit, "demo"), what="the demo service")
+
+    assert (_bytes(parked.body), parked.headers["x-parked-from"]) == (b"{", "rpc-demo")
+    assert caller.depth(PARKING) == 0
 
 
 class RawMessage(amqp.Message):

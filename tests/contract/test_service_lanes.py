@@ -130,6 +130,21 @@ def test_what_expires_where_nobody_takes_it_was_surely_not_executed(caller, play
         assert told["seconds"] < LONG_ENOUGH
 
 
+def test_calls_with_little_and_with_much_time_are_both_told_that_nobody_took_them(caller, played, expiring):
+    asked = {"service": played.name, "calls": [{"method": "note"}]}
+    calls = [
+        {"id": f"{patience}", "method": "ask_together", "kwargs": {**asked, "patience": patience}, "context": {}}
+        for patience in (LONG_ENOUGH, 2 * LONG_ENOUGH)
+    ]
+
+    caller.send_frame("demo", calls)  # so that both ask in one turn, and their calls leave in one batch
+
+    for call in calls:
+        (told,) = caller.wait(call["id"]).result
+        assert told["code"] == "service.unavailable"
+        assert told["seconds"] < call["kwargs"]["patience"]
+
+
 def test_a_change_that_expires_after_a_service_had_it_is_an_unknown_outcome_and_a_read_is_not(caller, played, expiring):
     asked = _ask(caller, played.name, {"method": "shout"}, {"method": "note"}, patience=LONG_ENOUGH)
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders.waiting import eventually
 
-PARKING = "parking.demo"
+PARKING = "parking.demo.calls"
 
 
 def test_a_call_is_answered_in_namekos_envelope_and_transiently(caller):
@@ -91,14 +91,14 @@ def test_a_fault_inside_is_told_as_internal_without_its_text_and_leaks_no_worker
     assert caller.call("demo.echo", "still here").result["text"] == "still here"
 
 
-def test_direct_reply_to_works_as_well(caller):
-    channel = caller.connection.channel()
-    answers = []
-    channel.basic_consume("amq.rabbitmq.reply-to", no_ack=True, callback=answers.append)
-    caller.channel = channel
+def test_who_wants_a_direct_reply_has_no_address_and_is_parked(caller):
+    caller.channel.queue_purge(PARKING)
+    caller.channel.basic_consume("amq.rabbitmq.reply-to", no_ack=True, callback=pytest.fail)
+    body = b'{"args": ["x"], "kwargs": {}}'
 
-    caller.send("demo.echo", b'{"args": ["x"], "kwargs": {}}', reply_to="amq.rabbitmq.reply-to")
+    caller.send("demo.echo", body, reply_to="amq.rabbitmq.reply-to")
 
-    while not answers:
-        caller.connection.drain_events(timeout=60)
-    assert b'"text":"x"' in answers[0].body.encode()
+    parked = eventually(lambda: caller.take(PARKING), what="the parked call")
+    assert parked.body == body
+    assert parked.headers["x-parked-reason"] == "no usable reply_to"
+    assert caller.call("demo.echo", "x").result["text"] == "x"

@@ -15,6 +15,7 @@ from tests.builders.waiting import eventually
 from tests.stack_fixture import kirana
 
 QUEUE = "evt-order-order.placed--notification.on_order_placed"
+CALL_PARKING = "parking.notification.calls"
 
 
 @pytest.fixture
@@ -54,6 +55,23 @@ def test_a_parked_event_is_found_shown_tried_again_and_dropped(stack, lost_event
     assert again["id"] != found["id"]
     assert not parked(stack, lost_event)
     assert lost_event in (stack.home / FILE_NAME).read_text()
+
+
+def test_a_call_that_nobody_can_read_lies_apart_from_the_events(stack):
+    request_id = str(uuid.uuid4())
+    with Connection(stack.amqp) as connection:
+        channel = connection.channel()
+        before = channel.queue_declare(CALL_PARKING, passive=True).message_count
+        message = Message("{", reply_to="nobody", application_headers={"nameko.request_id": request_id})
+        channel.basic_publish(message, "nameko-rpc", "notification.check_health")
+        eventually(lambda: channel.queue_declare(CALL_PARKING, passive=True).message_count > before, what="parking")
+
+    [found] = parked(stack, request_id)
+    dropped = kirana(stack.home, "events", "drop", found["id"], "--yes")
+
+    assert (found["service"], found["kind"], found["from"]) == ("notification", "call", "rpc-notification")
+    assert dropped.returncode == 0, dropped.stderr
+    assert not parked(stack, request_id)
 
 
 def test_a_user_of_one_service_may_not_read_what_another_has_parked(stack):

@@ -42,9 +42,17 @@ def anyio_backend():
 
 @pytest.fixture
 def consul(stack):
-    """The agent's address; the table that a test puts there is taken out after it."""
+    """The agent's address; the table that a test puts there is taken out after it, and the stack's edge hears of it."""
     yield stack.consul
     eventually(lambda: httpx.delete(f"{stack.consul}/v1/kv/{KEY}").is_success, despite=(httpx.TransportError,))
+    eventually(lambda: in_force(stack) == {hash_of(PACKAGED_ROUTES.read_text())}, despite=(httpx.TransportError,))
+
+
+def in_force(stack):
+    """The versions by which the workers of the stack's own edge serve."""
+    families = text_string_to_metric_families(httpx.get(stack.metrics["edge"], timeout=10).text)
+    samples = (sample for family in families for sample in family.samples)
+    return {sample.labels["version"] for sample in samples if sample.name == "kirana_edge_routes_in_force"}
 
 
 class Edge:

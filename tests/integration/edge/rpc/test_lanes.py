@@ -56,6 +56,12 @@ async def until_it_answers(caller) -> None:
     await eventually_async(answers)
 
 
+def has_acknowledged(broker) -> bool:
+    """Whether the service is done with all that was sent to it: its acknowledgement leaves after its answer."""
+    listed = broker.ctl("list_queues", "-p", "kirana", "--no-table-headers", "name", "messages")
+    return "rpc-lanes\t0" in listed.splitlines()
+
+
 def in_lanes(broker, scenario, **asked) -> None:
     async def work() -> None:
         async with a_caller(broker.url, services=("lanes",), **asked) as caller:
@@ -200,6 +206,7 @@ def test_a_call_that_expires_in_the_queue_is_said_not_to_have_happened_while_its
     async def scenario(caller):
         first = lanes.start(workers=1)
         await until_it_answers(caller)
+        await eventually_async(lambda: asyncio.to_thread(has_acknowledged, broker), what="a service with free hands")
         # One worker and one message in hand: the next frame stays in the queue, where it expires.
         os.kill(first.pid, signal.SIGSTOP)
         held = asyncio.create_task(caller.client.call(NOTE, say("held"), context=a_context(20)))

@@ -12,8 +12,14 @@ from edge.rpc.calls import CallContext, Deadline
 from edge.rpc.failures import Blame, Forbidden, NotExecuted, OutcomeUnknown
 from edge.rpc.lane import FramesForbidden, Lane
 from edge.rpc.pending import Pending
+from shared.contracts import frames
 from shared.contracts.frames import REPLIES, TAKEN, FramedReply, read_calls, write_replies
 from shared.contracts.method import Method, Request
+
+
+@pytest.fixture(autouse=True)
+def _a_machine_that_stands_still_parts_no_calls(monkeypatch):
+    monkeypatch.setattr(frames, "CLOSE_SECONDS", 30.0)
 
 
 class Anything(Request):
@@ -33,12 +39,15 @@ class FakeLink:
         self.frames = []
         self.properties = []
         self.fault = None
+        self.is_silent = False
 
     async def publish(self, body, routing_key, properties, *, patience):
         self.frames.append(read_calls(body))
         self.properties.append(properties)
         if self.fault:
             raise self.fault
+        if self.is_silent:
+            await asyncio.Event().wait()
 
 
 class Bench:
@@ -64,9 +73,12 @@ class Bench:
         known = SimpleNamespace(**{"correlation_id": None, "headers": {}, "message_type": None, **properties})
         self.pending.resolve(SimpleNamespace(body=body, header=SimpleNamespace(properties=known)))
 
-    def expire(self):
+    def expire(self, frame=0):
         deaths = {"x-death": [{"reason": "expired"}]}
-        self.tell(correlation_id=self.link.properties[0].correlation_id, headers=deaths)
+        self.tell(correlation_id=self.link.properties[frame].correlation_id, headers=deaths)
+
+    def expiration(self, frame):
+        return int(self.link.properties[frame].expiration) / 1000
 
 
 def on_a_bench(scenario):
@@ -188,6 +200,61 @@ def test_a_batch_too_large_for_one_message_leaves_in_several_and_leaves_nothing_
         assert [(await task).result["n"] for task in asked] == list(range(6))
         await asyncio.sleep(0.01)
         assert len(bench.pending) == 0
+
+    on_a_bench(scenario)
+
+
+def test_calls_whose_deadlines_are_far_apart_leave_apart_the_soonest_first_and_expire_each_in_time():
+    async def scenario(bench):
+        asked = [bench.ask(seconds=seconds, n=n) for n, seconds in enumerate((300.0, 200.0, 310.0, 190.0))]
+        await bench.until_sent(frames=2)
+
+        assert [[bytes(call.kwargs) for call in calls] for calls in bench.link.frames] == [
+            [b'{"n":1}', b'{"n":3}'],
+            [b'{"n":0}', b'{"n":2}'],
+        ]
+        assert 100 < bench.expiration(0) < 190
+        assert 210 < bench.expiration(1) < 300
+
+        bench.expire(0)
+        outcomes = await asyncio.gather(asked[1], asked[3], return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [NotExecuted, NotExecuted]
+        assert not asked[0].done()
+        bench.expire(1)
+        outcomes = await asyncio.gather(asked[0], asked[2], return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [NotExecuted, NotExecuted]
+        assert len(bench.pending) == 0
+
+    on_a_bench(scenario)
+
+
+def test_a_frame_is_answered_for_as_long_as_the_last_of_its_callers_waits():
+    async def scenario(bench):
+        hasty, patient = bench.ask(seconds=1.0, n=1), bench.ask(seconds=25.0, n=2)
+        await bench.until_sent()
+        with pytest.raises(OutcomeUnknown):
+            await hasty
+
+        bench.answer(bench.link.frames[0][1])
+
+        assert (await patient).result == {"n": 2}
+
+    on_a_bench(scenario)
+
+
+@pytest.mark.parametrize(("is_silent", "blame"), [(False, Blame.SERVICE), (True, Blame.BROKER)])
+def test_a_silence_is_the_services_fault_only_if_the_broker_had_the_call(is_silent, blame):
+    async def scenario(bench):
+        bench.link.is_silent = is_silent
+        first, sharing = bench.ask(seconds=1.0), bench.ask(seconds=1.0)
+        change = bench.ask(CHANGE, seconds=1.0)
+        patient = bench.ask(CHANGE, seconds=20.0)
+        await bench.until_sent()
+
+        outcomes = await asyncio.gather(first, sharing, change, return_exceptions=True)
+
+        assert [(type(outcome), outcome.blame) for outcome in outcomes] == [(OutcomeUnknown, blame)] * 3
+        patient.cancel()
 
     on_a_bench(scenario)
 

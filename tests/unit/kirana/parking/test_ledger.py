@@ -21,12 +21,12 @@ def test_a_dropped_message_can_be_read_as_it_was(tmp_path):
     ledger = Ledger(tmp_path / "home")
     properties = {"message_id": "m", "application_headers": {names.FROM: "rpc-order", "x": [1, b"\xff"]}}
 
-    ledger.write(Parked("order", b'{"password": "hush"}', properties), AT)
+    ledger.write(Parked("order", b'{"password": "hush"}', properties, "parking.order.calls"), AT)
     ledger.write(Parked("order", b"\xff"), AT)
 
     first, second = lines(ledger)
     assert first["body"] == '{"password": "hush"}'
-    assert (first["queue"], first["from"], first["message_id"]) == ("parking.order", "rpc-order", "m")
+    assert (first["queue"], first["from"], first["message_id"]) == ("parking.order.calls", "rpc-order", "m")
     assert first["headers"] == {names.FROM: "rpc-order", "x": [1, "base64:/w=="]}
     assert second["body_base64"] == "/w=="
 

@@ -81,6 +81,7 @@ def test_the_edge_hears_events_but_publishes_none(rendered):
 @pytest.mark.parametrize("service", METHODS)
 def test_a_service_owns_its_queues_and_not_those_of_others(rendered, service):
     own = [f"rpc-{service}", f"evt-order-order.placed--{service}.on_order_placed", f"parking.{service}"]
+    own.append(f"parking.{service}.calls")
     own.append(f"retry.5000.{own[1]}")
     others = next(name for name in METHODS if name != service)
 
@@ -89,6 +90,7 @@ def test_a_service_owns_its_queues_and_not_those_of_others(rendered, service):
         assert all(may.search(name) for name in own), right
         assert not may.search(f"rpc-{others}")
         assert not may.search(f"parking.{others}")
+        assert not may.search(f"parking.{others}.calls")
 
 
 @pytest.mark.parametrize("service", METHODS)

@@ -45,16 +45,16 @@ def test_a_family_without_series_is_not_told():
 
 
 def test_a_histogram_of_sizes_counts_each_in_every_bucket_that_holds_it():
-    sizes = Counter({1: 10, 3: 2, 200: 1})
+    sizes = Counter({1: 10, 3: 2, 200: 1, 256: 1, 1000: 1})
 
     text = "".join(rendered([Just(sized(families.BATCH_SIZE, [(("catalog", "request"), sizes)]))]))
 
     found = samples(text)
     of = (("frame", "request"), ("service", "catalog"))
     counted_up_to = {
-        le: found["kirana_rpc_batch_size_bucket", of[0], ("le", le), of[1]] for le in ("1", "2", "4", "128")
+        le: found["kirana_rpc_batch_size_bucket", of[0], ("le", le), of[1]] for le in ("1", "2", "4", "128", "256")
     }
-    assert counted_up_to == {"1": 10, "2": 10, "4": 12, "128": 12}
-    assert found["kirana_rpc_batch_size_bucket", of[0], ("le", "+Inf"), of[1]] == 13
-    assert found["kirana_rpc_batch_size_sum", *of] == 216
-    assert found["kirana_rpc_batch_size_count", *of] == 13
+    assert counted_up_to == {"1": 10, "2": 10, "4": 12, "128": 12, "256": 14}
+    assert found["kirana_rpc_batch_size_bucket", of[0], ("le", "+Inf"), of[1]] == 15
+    assert found["kirana_rpc_batch_size_sum", *of] == 1472
+    assert found["kirana_rpc_batch_size_count", *of] == 15

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from shared.contracts import frames
 from shared.contracts.frames import REPLIES, TAKEN, FramedReply, read_calls, write_replies
 from shared.contracts.method import Method, Request
 from shared.messaging.call import Call
@@ -24,6 +25,11 @@ READ = Method("shop", "look", Request, None)
 CHANGE = Method("shop", "buy", Request, None, mutating=True)
 AUDIT = Method("shop", "audit", Request, None, operator_only=True)
 STOCK_ANSWER = b'{"result": null, "error": {"exc_type": "MethodNotFound", "exc_args": [], "value": "batch"}}'
+
+
+@pytest.fixture(autouse=True)
+def _a_machine_that_stands_still_parts_no_calls(monkeypatch):
+    monkeypatch.setattr(frames, "CLOSE_SECONDS", 30.0)
 
 
 class FakeBroker:
@@ -118,6 +124,40 @@ def test_more_than_fits_into_a_message_leaves_in_several():
 
     assert len(broker.flights) == 3
     assert {type(outcome) for outcome in outcomes(threads)} == {str}
+
+
+def test_calls_whose_deadlines_are_far_apart_leave_apart_the_soonest_first_and_expire_each_in_time():
+    broker = FakeBroker()
+    threads = [broker.call(CHANGE, str(n), seconds=seconds) for n, seconds in enumerate((300, 200, 310, 190))]
+    turn()
+
+    sooner, later = broker.flights
+    assert [[bytes(call.kwargs) for call in read_calls(flight.body())] for flight in broker.flights] == [
+        [b"1", b"3"],
+        [b"0", b"2"],
+    ]
+    assert 100 < sooner.patience() <= 190
+    assert 210 < later.patience() <= 300
+
+    broker.expire(sooner)
+    assert [known(threads[n].wait()) for n in (1, 3)] == [(NotExecuted, Blame.SERVICE)] * 2
+    broker.expire(later)
+    assert [known(threads[n].wait()) for n in (0, 2)] == [(NotExecuted, Blame.SERVICE)] * 2
+    turn()
+    assert broker.has_nothing_left()
+
+
+def test_a_frame_is_answered_for_as_long_as_the_last_of_its_callers_waits():
+    broker = FakeBroker()
+    hasty, patient = broker.call(CHANGE, "1", seconds=1.0), broker.call(CHANGE, "2", seconds=25.0)
+    turn()
+    (frame,) = broker.flights
+    _, second = read_calls(frame.body())
+    assert known(hasty.wait()) == (NobodyKnows, Blame.SERVICE)
+
+    broker.answer(frame, second.id)
+
+    assert patient.wait() == "2"
 
 
 def test_equal_reads_of_a_user_share_a_call_with_the_latest_of_their_deadlines():

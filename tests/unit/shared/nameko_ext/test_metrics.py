@@ -1,5 +1,8 @@
 from collections import Counter
+from contextlib import nullcontext
 from types import SimpleNamespace
+
+import eventlet
 
 from shared.contracts.events import ORDER_PLACED
 from shared.nameko_ext.asking import Asking
@@ -7,6 +10,7 @@ from shared.nameko_ext.broker import Broker
 from shared.nameko_ext.container import ServiceContainer
 from shared.nameko_ext.database import Database
 from shared.nameko_ext.events import EventDoor
+from shared.nameko_ext.loading import Loaded
 from shared.nameko_ext.metrics import ContainerState
 from shared.nameko_ext.outbox import Outbox
 from shared.nameko_ext.requests import Requests
@@ -29,11 +33,11 @@ def a_door(method_name, link):
     return door
 
 
-def samples(*, extensions=None, outbox=None, doors=(), workers=0, waiting=0):
+def samples(*, extensions=None, dependencies=(), doors=(), workers=0, waiting=0):
     container = SimpleNamespace(
         service_name="order",
         shared_extensions=extensions or {},
-        dependencies=[] if outbox is None else [outbox],
+        dependencies=list(dependencies),
         entrypoints=list(doors),
         in_hand=workers,
         waiting=waiting,
@@ -55,7 +59,7 @@ def test_each_link_to_the_broker_is_told_by_what_it_is_for():
         Asking: SimpleNamespace(link=UP, late_replies=2, lanes={}, guards={}),
     }
 
-    found = samples(extensions=extensions, outbox=FakeOutbox(0.0), doors=[a_door("on_order_placed", DOWN)])
+    found = samples(extensions=extensions, dependencies=[FakeOutbox(0.0)], doors=[a_door("on_order_placed", DOWN)])
 
     links = {name[1]: value for name, value in found.items() if name[0] == "kirana_broker_connected"}
     assert found["kirana_rpc_late_replies_total",] == 2
@@ -94,6 +98,22 @@ def test_calls_to_other_services_are_told_as_their_lanes_and_breakers_keep_them(
     assert found["kirana_rpc_breaker_state", "catalog"] == 2
 
 
+def test_reads_that_met_are_told_by_what_they_asked_for():
+    container = ServiceContainer(type("Service", (), {"name": "order"}))
+    loaded = Loaded(lambda _session, keys: {key: f"row {key}" for key in keys}).bind(container, "order_rows")
+    loaded.database = SimpleNamespace(scope=SimpleNamespace(reading=nullcontext))
+    loaded.setup()
+    get = loaded.get_dependency(None)
+
+    reading = [eventlet.spawn(get, key) for key in range(5)]
+
+    assert [each.wait() for each in reading] == [f"row {key}" for key in range(5)]
+    found = samples(dependencies=[loaded])
+    assert found["kirana_read_batch_size_count", "order_rows", "order"] == 1
+    assert found["kirana_read_batch_size_sum", "order_rows", "order"] == 5
+    loaded.stop()
+
+
 def test_connections_to_the_database_are_told_as_the_pool_has_them():
     pool = SimpleNamespace(checkedout=lambda: 3, checkedin=lambda: 2, size=lambda: 15)
     database = SimpleNamespace(engine=SimpleNamespace(pool=pool), scope=SimpleNamespace(waiting=4))
@@ -107,8 +127,8 @@ def test_connections_to_the_database_are_told_as_the_pool_has_them():
 
 
 def test_only_the_replica_that_relays_tells_the_outboxs_age():
-    assert samples(outbox=FakeOutbox(12.5))["kirana_outbox_oldest_seconds", "order"] == 12.5
-    assert ("kirana_outbox_oldest_seconds", "order") not in samples(outbox=FakeOutbox(None))
+    assert samples(dependencies=[FakeOutbox(12.5)])["kirana_outbox_oldest_seconds", "order"] == 12.5
+    assert ("kirana_outbox_oldest_seconds", "order") not in samples(dependencies=[FakeOutbox(None)])
 
 
 def test_a_service_without_doors_for_calls_tells_the_rest():

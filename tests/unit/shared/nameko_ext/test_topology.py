@@ -32,7 +32,7 @@ def test_every_queue_is_durable_shared_and_stays():
     topology.declare_rpc(channel, "demo")
     topology.declare_events(channel, topology.event_queue("order", "order.placed", "demo", "hear"))
 
-    assert len(channel.queues) == 6
+    assert len(channel.queues) == 7
     for options in channel.queues.values():
         assert (options["durable"], options["exclusive"], options["auto_delete"]) == (True, False, False)
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kirana.stack.definitions import REPLY_KEY
 from shared.messaging.call import Call
 from shared.nameko_ext import wire
 from shared.resilience.deadline import Deadline
@@ -68,7 +69,7 @@ def test_what_does_not_apply_is_not_written():
     assert set(wire.write_call(Call(request_id="r"))) == {"nameko.request_id", "nameko.call_id_stack"}
 
 
-@pytest.mark.parametrize("reply_to", ["a3f0-9", "amq.gen-Xy_1-z", "amq.rabbitmq.reply-to.g1h2AA5yZXBseQ==.a+b/c=="])
+@pytest.mark.parametrize("reply_to", ["a3f0-9", "amq.gen-Xy_1-z"])
 def test_where_replies_may_go(reply_to):
     assert wire.read_address({"reply_to": reply_to}) == wire.ReplyAddress(reply_to, None)
 
@@ -76,6 +77,15 @@ def test_where_replies_may_go(reply_to):
 @pytest.mark.parametrize("reply_to", ["order.place_order", "#", "*", "", "a b", "a" * 256, 7, None])
 def test_what_could_be_the_key_of_a_call_is_no_address(reply_to):
     assert wire.read_address({"reply_to": reply_to}) is None
+
+
+@pytest.mark.parametrize("reply_to", ["amq.rabbitmq.reply-to", "amq.rabbitmq.reply-to.g1h2AA5yZXBseQ==.a+b/c=="])
+def test_direct_reply_to_is_no_address_for_not_every_service_may_write_to_the_default_exchange(reply_to):
+    assert wire.read_address({"reply_to": reply_to}) is None
+
+
+def test_whoever_is_answered_has_an_address_that_the_broker_lets_services_write_to():
+    assert wire.ADDRESS.pattern == REPLY_KEY
 
 
 @pytest.mark.parametrize("name", ["nameko.operation_id", "operation_id"], ids=["alone", "in a frame"])
