@@ -9,6 +9,7 @@ import structlog
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 
 from shared.contracts.exchanges import calls_queue
+from shared.resilience.presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-CALM_SECONDS = 1.0
-ALERT_SECONDS = 0.25
 ASKING_SECONDS = 2.0
 
 
@@ -35,28 +34,19 @@ class Consumers:
         on_absence: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._services = tuple(services)
-        self._on_return = on_return
-        self._on_absence = on_absence
-        self._seen: dict[str, int] = {}
+        self._presence = Presence(on_absence=on_absence, on_return=on_return)
 
     def count(self, service: str) -> int | None:
         """Instances listening, or ``None`` when not known."""
-        return self._seen.get(service)
+        return self._presence.seen.get(service)
 
     def absent(self, service: str) -> bool:
         """Whether it is known that nobody listens."""
-        return self._seen.get(service) == 0
+        return self.count(service) == 0
 
     def note(self, service: str, consumers: int) -> None:
         """Take in what was seen; tells when a service is first seen on a link, has come back, or has gone."""
-        before = self._seen.get(service)
-        self._seen[service] = consumers
-        if before != consumers and 0 in {before, consumers}:
-            log.info("rpc.consumers.changed", queue=calls_queue(service), consumers=consumers)
-        if not before and consumers:
-            self._on_return(service)
-        if before != 0 and not consumers:
-            self._on_absence(service)
+        self._presence.note(service, consumers)
 
     async def follow(self, link: Link) -> None:
         """Look every second (four times a second while one is absent), for as long as the link lives."""
@@ -65,7 +55,7 @@ class Consumers:
             while True:
                 for service in self._services:
                     channel = await self._look(link, channel, service)
-                await asyncio.sleep(ALERT_SECONDS if 0 in self._seen.values() else CALM_SECONDS)
+                await asyncio.sleep(self._presence.pause)
         except TimeoutError:
             if not link.is_blocked:  # a blocked connection is not read, which says nothing of the link
                 link.lose("the broker is silent")
@@ -73,9 +63,8 @@ class Consumers:
         except ChannelAccessRefused:
             log.warning("rpc.consumers.forbidden")
         finally:
-            seen, self._seen = self._seen, {}
-            for service in (service for service, consumers in seen.items() if not consumers):
-                self._on_return(service)  # nobody knows any more, so it is to be tried
+            for service in self._services:
+                self._presence.forget(service)
 
     async def _look(self, link: Link, channel: AbstractChannel, service: str) -> AbstractChannel:
         try:

@@ -13,11 +13,10 @@ from eventlet.event import Event
 
 from shared.contracts.exchanges import calls_queue
 from shared.resilience.backoff import full_jitter
+from shared.resilience.presence import Presence
 
 log = structlog.get_logger()
 
-CALM_SECONDS = 1.0
-ALERT_SECONDS = 0.25
 LATELY_SECONDS = 60.0
 FIRST_LOOK_SECONDS = 0.25
 """So long, at most, a call waits until its service is looked at, when that has not been called lately."""
@@ -52,12 +51,10 @@ class Listeners:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._see = see
-        self._on_absence = on_absence
-        self._on_return = on_return
+        self._presence = Presence(on_absence=on_absence, on_return=on_return)
         self._clock = clock
         self._dice = random.SystemRandom()
         self._called_at: dict[str, float] = {}
-        self._seen: dict[str, int] = {}
         self._first_looks: dict[str, Event] = {}
         self._is_blind = False
         self._wanted = Event()
@@ -68,7 +65,7 @@ class Listeners:
         Waits for the first look, for :data:`FIRST_LOOK_SECONDS` or ``patience`` at most, unless there can be none.
         """
         self._called_at[service] = self._clock()
-        if service in self._seen:
+        if service in self._presence.seen:
             return
         if not self._wanted.ready():
             self._wanted.send(None)
@@ -97,7 +94,7 @@ class Listeners:
                 for service in services:
                     self._note(service, sight.consumers(calls_queue(service)))
                 self._is_blind = False
-                self._rest(ALERT_SECONDS if 0 in self._seen.values() else CALM_SECONDS)
+                self._rest(self._presence.pause)
         finally:
             sight.leave()
 
@@ -106,18 +103,11 @@ class Listeners:
         since = self._clock() - LATELY_SECONDS
         for service in [service for service, called_at in self._called_at.items() if called_at < since]:
             del self._called_at[service]
-            self._forget(service)
+            self._presence.forget(service)
         return list(self._called_at)
 
     def _note(self, service: str, consumers: int) -> None:
-        before = self._seen.get(service)
-        self._seen[service] = consumers
-        if before != consumers and 0 in {before, consumers}:
-            log.info("rpc.consumers.changed", queue=calls_queue(service), consumers=consumers)
-        if not before and consumers:
-            self._on_return(service)
-        if before != 0 and not consumers:
-            self._on_absence(service)
+        self._presence.note(service, consumers)
         self._end_first_look(service)
 
     def _go_blind(self, fault: Exception) -> None:
@@ -126,12 +116,8 @@ class Listeners:
             log.warning("rpc.consumers.unseen", reason=f"{type(fault).__name__}: {fault}"[:300])
         self._is_blind = True
         for service in list(self._called_at):
-            self._forget(service)
+            self._presence.forget(service)
             self._end_first_look(service)
-
-    def _forget(self, service: str) -> None:
-        if self._seen.pop(service, None) == 0:
-            self._on_return(service)  # nobody knows any more, so it is to be tried
 
     def _end_first_look(self, service: str) -> None:
         first = self._first_looks.pop(service, None)

@@ -6,7 +6,8 @@ import eventlet
 import pytest
 from eventlet.event import Event
 
-from shared.nameko_ext.listeners import ALERT_SECONDS, FIRST_LOOK_SECONDS, LATELY_SECONDS, Listeners
+from shared.nameko_ext.listeners import FIRST_LOOK_SECONDS, LATELY_SECONDS, Listeners
+from shared.resilience.presence import ALERT_SECONDS
 from tests.builders.waiting import eventually
 
 
