@@ -77,11 +77,12 @@ class Calls:
 
         ``timeout`` is in seconds. Raises the service's own refusal; :class:`Unavailable` if the call did
         not leave; :class:`OutcomeUnknown` if no answer came; :class:`RemoteFault` for anything else.
+        Repeated under the same ``operation_id``, a change has one effect and one answer.
         """
         deadline = time.time() + timeout
         call_id = new_id()
         body = orjson.dumps({"args": [], "kwargs": msgspec.to_builtins(request)})
-        context = self._context(method, body, call_id, operation_id or f"operator/{call_id}", deadline)
+        context = context_of(method, body, call_id=call_id, operation_id=operation_id, deadline=deadline)
         try:
             self._connect()
         except _BROKEN as fault:
@@ -89,17 +90,6 @@ class Calls:
             raise Unavailable(f"The broker cannot be reached: {fault}") from None
         self._publish(method, body, context, timeout)
         return answer_of(method, self._reply(method, call_id, deadline))
-
-    def _context(self, method: Method, body: bytes, call_id: str, operation_id: str, deadline: float) -> dict[str, Any]:
-        context: dict[str, Any] = {
-            headers.REQUEST_ID: call_id,
-            headers.DEADLINE: int(deadline * 1000),
-            headers.CALL_ID_STACK: [f"operator.{method.name}.{call_id}"],
-        }
-        if method.mutating:
-            context[headers.OPERATION_ID] = operation_id
-            context[headers.OPERATION_FINGERPRINT] = hashlib.sha256(body).hexdigest()
-        return headers.on_the_wire(context)
 
     def _connect(self) -> None:
         if self._connection is not None and self._connection.connected:
@@ -158,6 +148,26 @@ class Calls:
                 self.close()
                 raise OutcomeUnknown(f"The connection broke while {method.routing_key} was running.") from fault
         return orjson.loads(self._replies.pop(call_id))
+
+
+def context_of(
+    method: Method, body: bytes, *, call_id: str, operation_id: str | None, deadline: float
+) -> dict[str, Any]:
+    """The headers of a call; ``deadline`` in seconds of the epoch.
+
+    A change always has an operation id, for the broker may bring it again. Only one that its caller named can be asked
+    for twice: under a new one there is nothing to tell apart, and the fingerprint of a password can be guessed from.
+    """
+    context: dict[str, Any] = {
+        headers.REQUEST_ID: call_id,
+        headers.DEADLINE: int(deadline * 1000),
+        headers.CALL_ID_STACK: [f"operator.{method.name}.{call_id}"],
+    }
+    if method.mutating:
+        context[headers.OPERATION_ID] = operation_id or f"operator/{call_id}"
+    if method.mutating and operation_id:
+        context[headers.OPERATION_FINGERPRINT] = hashlib.sha256(body).hexdigest()
+    return headers.on_the_wire(context)
 
 
 def answer_of(method: Method, reply: dict[str, Any]) -> Any:

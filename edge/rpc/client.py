@@ -83,6 +83,8 @@ class RpcClient:
             if unknown:
                 raise unknown from failure
             raise
+        finally:
+            del unknown  # it holds this frame once it is raised: only the collector breaks such a ring
 
     async def _once(self, method: Method, arguments: dict[str, Any], context: CallContext) -> RpcReply:
         """One try; a second one only where the first showed that the service knows no frames."""

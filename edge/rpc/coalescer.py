@@ -61,6 +61,7 @@ class Coalescer(Generic[Item, Result]):
             self.machine.cancel(waiter)
             if not seat.cancel() and not seat.cancelled():
                 seat.exception()  # seen: an error that came when its caller had just gone is not to be reported
+            del seat, waiter  # they hold what is raised, which holds this frame: only the collector breaks such a ring
             raise
 
     async def close(self, *, drain: float) -> None:
@@ -110,6 +111,8 @@ class Coalescer(Generic[Item, Result]):
             if limit.expired():
                 raise Unanswered(f"sending took longer than {self._longest_send} s") from None
             raise
+        finally:
+            del limit  # it holds the task, which holds what was raised: such a ring, too
 
     def _ended(self, batch: Batch[Item], task: asyncio.Task[None]) -> None:
         """Runs however a send ends, even one that was cancelled before it began: here no slot can be lost."""

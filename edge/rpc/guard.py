@@ -92,7 +92,10 @@ class Guard:
             post.bulkhead.leave(name)
 
     def wake(self, service: str) -> None:
-        """The service was seen alive, or nobody knows any more: probe whatever is open."""
+        """Somebody listens, or nobody knows any more.
+
+        Who was merely away has failed at nothing, and is called like before; what failures have opened is probed now.
+        """
         self._post(service).circuit.back()
 
     def lost(self, service: str) -> None:
@@ -109,7 +112,7 @@ class Guard:
         """
         if alive:
             if self._is_alive.get(service) is False:
-                self._post(service).circuit.back()
+                self._post(service).circuit.wake()
             self._is_alive[service] = True
         elif proven and self._is_alive.get(service):
             self._is_alive[service] = False

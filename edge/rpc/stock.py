@@ -1,21 +1,14 @@
-"""Remembers which services turned out to know no frames, for as long as that is worth believing."""
+"""Remembers which services turned out to know no frames."""
 
 from __future__ import annotations
 
-import math
 import time
 from typing import TYPE_CHECKING
 
-import structlog
+from shared.resilience.stock import Stock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-log = structlog.get_logger()
-
-STOCK_SECONDS = 300.0
-"""So long a service that knew no frames is sent none: once another one has its name, in a rolling update perhaps, it is
-found within minutes, and what stays stock sends one frame in that time back, whose calls take a detour."""
 
 
 class StockServices:
@@ -23,19 +16,17 @@ class StockServices:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._until: dict[str, float] = {}
+        self._known: dict[str, Stock] = {}
 
     def note(self, service: str, *, is_forbidden: bool = False) -> None:
-        """It gets no frames for a while; never again where the broker forbids them, for trying costs others theirs."""
-        if not self.are_known_to_include(service):
-            log.info("rpc.frames.not_spoken", service_called=service)
-        until = math.inf if is_forbidden else self._clock() + STOCK_SECONDS
-        self._until[service] = max(until, self._until.get(service, until))
+        """It gets no frames for a while; never again where the broker forbids them."""
+        self._known.setdefault(service, Stock(service, clock=self._clock)).note(is_forbidden=is_forbidden)
 
     def are_known_to_include(self, service: str) -> bool:
         """Whether a frame is not worth sending."""
-        return self._clock() < self._until.get(service, -math.inf)
+        known = self._known.get(service)
+        return known is not None and known.is_known
 
     def may_include(self, service: str) -> bool:
-        """Whether it was stock at any time: it may be so still, or in part, however long ago it was found out."""
-        return service in self._until
+        """Whether it was stock at any time."""
+        return service in self._known

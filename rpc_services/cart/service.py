@@ -33,7 +33,14 @@ trade.tell_carts(verb.value for verb in Verb)
 
 
 class Carts(Configured):
-    """The carts, and whether their servers and their journal are well."""
+    """The carts, and whether their servers and their journal are well.
+
+    Carts of one server that are looked at at the same time are fetched from it in one go.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(partial(assemble, together=self._together))
+        self.loaders: dict[str, Loader[Any, Any]] = {}
 
     def setup(self) -> None:
         """Let their pools be seen."""
@@ -45,6 +52,11 @@ class Carts(Configured):
         self.settings.shards.check()
         self.settings.journal.check()
 
+    def _together(self, look_at: Any) -> Any:
+        """Servers are asked for in the order in which the settings name them, by which their pools are told, too."""
+        loader = self.loaders[f"carts-{len(self.loaders) + 1}"] = Loader(look_at)
+        return loader.get
+
 
 class Products(Remote):
     """What the catalogue sells: who wants to know at the same time asks it together."""
@@ -53,6 +65,7 @@ class Products(Remote):
         """One loader for all calls."""
         products = RemoteProducts(RemoteService(self.service, self.asking))
         self._loader: Loader[Basket, dict[int, Product]] = Loader(products.find_all)
+        self.loaders = {self.attr_name: self._loader}
 
     def stop(self) -> None:
         """No call waits any more."""
@@ -64,16 +77,11 @@ class Products(Remote):
         return LoadedProducts(self._loader.get)
 
 
-def _together(look_at: Any) -> Any:
-    """Carts that are looked at at the same time are fetched from their server in one go."""
-    return Loader(look_at).get
-
-
 class Service:
     """What somebody means to buy."""
 
     name = "cart"
-    stores: Assembly = Carts(partial(assemble, together=_together))
+    stores: Assembly = Carts()
     products: LoadedProducts = Products("catalog")
     health = HealthReport()
 

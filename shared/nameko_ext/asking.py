@@ -71,6 +71,17 @@ class Asking(SharedExtension):
         """Answers for which nobody waited any more."""
         return self._pending.counts["unclaimed"]
 
+    @property
+    def expired_messages(self) -> int:
+        """Those that came back because nobody took them in time."""
+        return self._pending.counts["expired"]
+
+    @property
+    def links(self) -> dict[str, bool]:
+        """Whether each is open, by what it is for. One for looking at queues is there only while somebody calls."""
+        looking = self._listeners.sees
+        return {"asking": self.link.is_open} | ({} if looking is None else {"looking": looking})
+
     def ask(self, service: str, question: Question) -> frames.FramedReply:
         """The answer, unread. Raises a ``CallFailure``."""
         lane = self.lanes.get(service)

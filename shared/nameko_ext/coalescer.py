@@ -58,10 +58,15 @@ class Coalescer(Generic[Item, Result]):
             self._do(self.machine.arrive(waiter, time.monotonic()))
             if deadline is not None:
                 self._watch(deadline)
-            result: Result = seat.wait()
+            result: Result
+            result, fault = seat.wait()
+            if fault is not None:
+                raise fault
             return result
         finally:
             self.machine.cancel(waiter)
+            del seat, waiter
+            fault = None  # these hold what is raised, which holds this frame: only the collector breaks such a ring
 
     def close(self, *, drain: float) -> None:
         """Admit nobody, wait ``drain`` seconds for those who are in, then tell the rest and stop what still sends."""
@@ -79,7 +84,7 @@ class Coalescer(Generic[Item, Result]):
 
     def _do(self, effects: Effects[Item, Result]) -> None:
         for told in effects.told:
-            told.waiter.seat.send(told.result, exc=told.error)
+            told.waiter.seat.send((told.result, told.error))  # raised by wait(), the fault would hold the seat
         for batch in effects.leaving:
             self._sends[batch] = spawn(self._run, batch)
         if not self._is_departing and self.machine.is_due:

@@ -35,22 +35,19 @@ class Guard:
         self, service: str, *, policy: BreakerPolicy | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._service = service
-        self._is_absent = False
         dice = random.SystemRandom()
         self._circuit = Circuit(policy or BreakerPolicy(), clock=clock, dice=dice, on_move=self._report)
 
     @property
     def state(self) -> BreakerState:
         """What it would do with a call now."""
-        return BreakerState.OPEN if self._is_absent else self._circuit.state(ANY_METHOD)
+        return self._circuit.state(ANY_METHOD)
 
     def call(self, ask: Callable[[], Answer]) -> Answer:
         """What ``ask`` gives. Raises what it raises.
 
         ``NotExecuted`` at once while nobody listens, or the breaker is open.
         """
-        if self._is_absent:
-            raise NotExecuted(ABSENT, 1, blame=Blame.CALLER)
         attempt = self._circuit.attempt(ANY_METHOD, _ending)
         if attempt is None:
             retry_after = math.ceil(self._circuit.retry_after(ANY_METHOD))
@@ -61,14 +58,13 @@ class Guard:
 
     def lost(self) -> None:
         """Nobody listens: refuse every call until :meth:`wake`."""
-        self._is_absent = True
+        self._circuit.gone(ABSENT)
 
     def wake(self) -> None:
         """Somebody listens, or nobody knows any more.
 
         Who was merely away has failed at nothing, and is called like before; a breaker that is open probes now.
         """
-        self._is_absent = False
         self._circuit.back()
 
     def _report(self, _: str, state: BreakerState, reason: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import structlog
-
 from shared.contracts import frames
 from shared.nameko_ext.coalescer import Coalescer
 from shared.nameko_ext.failures import Blame, CallFailure, NobodyKnows, NotExecuted
@@ -15,14 +13,10 @@ from shared.nameko_ext.framing import FrameFlight, LoneFlight
 from shared.nameko_ext.pending import Pending
 from shared.nameko_ext.publishing import CONFIRM_SECONDS
 from shared.resilience.coalescing import CoalescingPolicy, Errand, NeverLeft, Sending, Unanswered
-
-log = structlog.get_logger()
+from shared.resilience.stock import Stock
 
 POLICY = CoalescingPolicy(batches=2, batch_size=256, room=10_000)
 LONGEST_SEND = 120.0
-STOCK_SECONDS = 300.0
-"""So long a service that knew no frames is sent none: once another one has its name, in a rolling update perhaps, it is
-found within minutes, and what stays stock sends one frame in that time back, whose calls take a detour."""
 
 Questions = Sequence[Errand[Question]]
 
@@ -31,7 +25,7 @@ class Lane:
     """A frame takes a slot until the broker has it, not until it is answered: slow calls hold nobody else up.
 
     ``write`` puts a flight on the wire or raises a ``CallFailure``. A service that answers a frame like stock Nameko
-    gets lone calls for the next :data:`STOCK_SECONDS`. ``clock`` gives monotonic seconds.
+    gets lone calls for a while. ``clock`` gives monotonic seconds.
     """
 
     def __init__(
@@ -43,25 +37,12 @@ class Lane:
         policy: CoalescingPolicy = POLICY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._service = service
         self._write = write
         self._pending = pending
-        self._clock = clock
-        self._stock_until: float | None = None
+        self.stock = Stock(service, clock=clock)
         self.coalescer: Coalescer[Question, frames.FramedReply] = Coalescer(
             self._send, policy=policy, longest_send=LONGEST_SEND
         )
-
-    @property
-    def speaks_frames(self) -> bool:
-        """Whether a frame is worth sending: nothing else is known, or not any more."""
-        return self._stock_until is None or self._clock() >= self._stock_until
-
-    def note_stock(self) -> None:
-        """The service knows no frames."""
-        if self.speaks_frames:
-            log.info("rpc.frames.not_spoken", service_called=self._service)
-        self._stock_until = self._clock() + STOCK_SECONDS
 
     def call(self, question: Question) -> frames.FramedReply:
         """The answer, unread. Raises a ``CallFailure``. The greenlet may be killed or timed out at any moment.
@@ -86,11 +67,11 @@ class Lane:
         flights = list(self._flights(sending, _wanted(sending.errands)))
         self._fly(sending, flights)
         if stranded := [errand for flight in flights for errand in flight.not_understood]:
-            self.note_stock()
+            self.stock.note()
             self._fly(sending, [LoneFlight(sending, errand, self._pending) for errand in _wanted(stranded)])
 
     def _flights(self, sending: Sending[Question, frames.FramedReply], errands: Questions) -> Iterator[Flight]:
-        speaks_frames = self.speaks_frames
+        speaks_frames = not self.stock.is_known
         framed = [errand for errand in errands if speaks_frames and not _is_private(errand)]
         alone = [errand for errand in errands if not speaks_frames or _is_private(errand)]
         for close in frames.close_together(framed, [errand.deadline or 0.0 for errand in framed]):

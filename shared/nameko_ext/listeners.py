@@ -58,6 +58,8 @@ class Listeners:
         self._first_looks: dict[str, Event] = {}
         self._is_blind = False
         self._wanted = Event()
+        self.sees: bool | None = None
+        """Whether the last look was one; ``None`` while nobody calls, for then nobody looks either."""
 
     def heed(self, service: str, *, patience: float) -> None:
         """The service is about to be called: keep it in view.
@@ -78,6 +80,7 @@ class Listeners:
         attempt = 0
         while True:
             while not self._lately_called():
+                self.sees = None
                 self._rest(None)
             try:
                 self._look_while_called()
@@ -93,7 +96,7 @@ class Listeners:
             while services := self._lately_called():
                 for service in services:
                     self._note(service, sight.consumers(calls_queue(service)))
-                self._is_blind = False
+                self._is_blind, self.sees = False, True
                 self._rest(self._presence.pause)
         finally:
             sight.leave()
@@ -114,7 +117,7 @@ class Listeners:
         """Tell it once per outage. What was seen counts no more, and nobody waits for a look."""
         if not self._is_blind:
             log.warning("rpc.consumers.unseen", reason=f"{type(fault).__name__}: {fault}"[:300])
-        self._is_blind = True
+        self._is_blind, self.sees = True, False
         for service in list(self._called_at):
             self._presence.forget(service)
             self._end_first_look(service)

@@ -15,7 +15,6 @@ from shared.nameko_ext.asking import Asking
 from shared.nameko_ext.broker import Broker
 from shared.nameko_ext.database import Database
 from shared.nameko_ext.events import EventDoor
-from shared.nameko_ext.link import Link
 from shared.nameko_ext.loading import HasLoaders
 from shared.nameko_ext.outbox import Outbox
 from shared.nameko_ext.requests import Requests
@@ -35,7 +34,7 @@ class ContainerState(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Everything, now."""
-        yield counted(families.BROKER_CONNECTED, *(Seen((name,), link.is_open) for name, link in self._links()))
+        yield counted(families.BROKER_CONNECTED, *(Seen((name,), is_open) for name, is_open in self._links()))
         yield from self._of_calls()
         loaders = [each.loaders for each in self._container.dependencies if isinstance(each, HasLoaders)]
         sizes = [((self._service, name), each.batch_sizes) for named in loaders for name, each in named.items()]
@@ -70,6 +69,7 @@ class ContainerState(Collector):
             states = {service: guard.state.value for service, guard in asking.guards.items()}
             late = asking.late_replies + sum(each.counts["late"] for each in machines.values())
             yield counted(families.LATE_REPLIES, Seen((), late))
+            yield counted(families.EXPIRED, Seen((), asking.expired_messages))
             yield counted(
                 families.BREAKER_STATE, *(Seen((service,), BREAKER_STATES[state]) for service, state in states.items())
             )
@@ -83,18 +83,18 @@ class ContainerState(Collector):
         yield counted(families.DATABASE_LIMIT, Seen((self._service,), pool.size()))
         yield counted(families.DATABASE_WAITING, Seen((self._service,), database.scope.waiting))
 
-    def _links(self) -> Iterator[tuple[str, Link]]:
-        """Each link by what it is for."""
+    def _links(self) -> Iterator[tuple[str, bool]]:
+        """Each link by what it is for, and whether it is open."""
         shared = self._container.shared_extensions
         if requests := shared.get(Requests):
-            yield "requests", requests.consumer.link
+            yield "requests", requests.consumer.link.is_open
         if broker := shared.get(Broker):
-            yield "publisher", broker.publisher.link
+            yield "publisher", broker.publisher.link.is_open
         if asking := shared.get(Asking):
-            yield "asking", asking.link
+            yield from asking.links.items()
         for each in self._container.dependencies:
             if isinstance(each, Outbox):
-                yield "outbox", each.link
+                yield "outbox", each.link.is_open
         for each in self._container.entrypoints:
             if isinstance(each, EventDoor):
-                yield each.method_name, each.consumer.link
+                yield each.method_name, each.consumer.link.is_open

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from types import TracebackType
 
 from msgspec import Struct
@@ -103,7 +104,7 @@ class Circuit:
         self._moved_at: dict[str, float] = {}
         self._rulings: dict[str, BreakerState] = {}
         self._methods: dict[str, Breaker] = {}
-        self._is_gone = False
+        self._absence = ""
         self._silent: set[str] = set()
         self._silences = 0
         never = replace(policy, failures_to_open=sys.maxsize, minimum=sys.maxsize)
@@ -111,7 +112,7 @@ class Circuit:
 
     def attempt(self, method: str, judge: Judge) -> Attempt | None:
         """Leave to make one call, or ``None``. ``judge`` says what an exception tells of the service."""
-        if self._is_gone and self._own.ruling is not BreakerState.CLOSED:
+        if self._absence and self._is_gone:  # the text is asked first, as a property costs every call more
             return None
         now = self.clock()
         own = self._own.admit(now)
@@ -128,7 +129,7 @@ class Circuit:
         """What would be done with a call now."""
         now = self.clock()
         own = self._own.state(now)
-        if self._is_gone and self._own.ruling is not BreakerState.CLOSED:
+        if self._is_gone:
             return BreakerState.OPEN
         if method == WHOLE or method not in self._methods or own is BreakerState.OPEN:
             return own
@@ -145,20 +146,35 @@ class Circuit:
 
     def reason(self, method: str) -> str:
         """Why a call is refused now: that of the service's breaker when it is open, else that of the method's own."""
+        if self._is_gone:
+            return self._absence
         if method in self._methods and self._own.state(self.clock()) is BreakerState.CLOSED:
             return self._methods[method].reason
         return self._own.reason
 
     def gone(self, reason: str) -> None:
-        """Nobody is there: refuse everything until :meth:`back`."""
-        if not self._is_gone:
-            self._is_gone = True
-            self._own.trip(self.clock(), reason)
+        """Nobody is there: refuse everything until :meth:`back`, with this ``reason``, which is not empty."""
+        if not self._absence:
+            self._absence = reason
+            self._moved(WHOLE, BreakerState.OPEN, reason)
 
     def back(self) -> None:
-        """Somebody is there, or may be: probe now whatever is open."""
-        self._is_gone = False
-        self._wake_all()
+        """Somebody is there, or may be: whoever was merely away has failed at nothing, and is called like before.
+
+        Whatever failures have opened is probed now. What was silent while they left says nothing of who has come.
+        """
+        was_gone, self._absence = bool(self._absence), ""
+        if was_gone:
+            self._forget_silences()
+            if self._own.state(self.clock()) is BreakerState.CLOSED:
+                self._moved(WHOLE, BreakerState.CLOSED, "somebody is there, or may be")
+        self.wake()
+
+    def wake(self) -> None:
+        """It was heard from elsewhere that somebody lives there: probe now whatever failures have opened."""
+        self._own.wake()
+        for breaker in self._methods.values():
+            breaker.wake()
 
     def trip(self, reason: str) -> None:
         """Refuse everything for a while; then, or when the service is heard of, probes decide."""
@@ -210,7 +226,7 @@ class Circuit:
     def seen(self) -> dict[str, Seen]:
         """Every breaker by its method; that of the service under :data:`WHOLE`."""
         now = self.clock()
-        own = Seen(self.state(), self._own.reason, self.retry_after(), self._own.ruling, self._age(WHOLE, now))
+        own = Seen(self.state(), self.reason(WHOLE), self.retry_after(), self._own.ruling, self._age(WHOLE, now))
         return {WHOLE: own} | {
             method: Seen(
                 breaker.state(now), breaker.reason, breaker.retry_after(now), breaker.ruling, self._age(method, now)
@@ -218,7 +234,14 @@ class Circuit:
             for method, breaker in self._methods.items()
         }
 
+    @property
+    def _is_gone(self) -> bool:
+        """Whether absence alone is reason to refuse; an operator may rule otherwise."""
+        return bool(self._absence) and self._own.ruling is not BreakerState.CLOSED
+
     def _note_silence(self, method: str, now: float) -> None:
+        if self._absence:  # which says it all
+            return
         self._silences += 1
         self._silent.add(method)
         if self._is_silent() and self._own.state(now) is BreakerState.CLOSED and self._own.ruling is None:
@@ -227,18 +250,16 @@ class Circuit:
     def _note_life(self) -> None:
         """If the whole service was silent, it was no method's own fault: all are probed."""
         was_silent = self._is_silent()
+        self._forget_silences()
+        if was_silent:
+            self.wake()
+
+    def _forget_silences(self) -> None:
         self._silent.clear()
         self._silences = 0
-        if was_silent:
-            self._wake_all()
 
     def _is_silent(self) -> bool:
         return len(self._silent) > 1 and self._silences >= self._policy.failures_to_open
-
-    def _wake_all(self) -> None:
-        self._own.wake()
-        for breaker in self._methods.values():
-            breaker.wake()
 
     def _breaker(self, method: str) -> Breaker:
         breaker = self._methods.get(method)
@@ -251,11 +272,11 @@ class Circuit:
         return self._rulings.get(method, self._rulings.get(WHOLE))
 
     def _made(self, method: str, policy: BreakerPolicy) -> Breaker:
-        def moved(state: BreakerState, reason: str) -> None:
-            self._moved_at[method] = self.clock()
-            self._on_move(method, state, reason)
+        return Breaker(policy, dice=self._dice, on_move=partial(self._moved, method))
 
-        return Breaker(policy, dice=self._dice, on_move=moved)
+    def _moved(self, method: str, state: BreakerState, reason: str) -> None:
+        self._moved_at[method] = self.clock()
+        self._on_move(method, state, reason)
 
     def _age(self, method: str, now: float) -> float | None:
         moved_at = self._moved_at.get(method)

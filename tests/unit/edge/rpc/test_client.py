@@ -1,6 +1,8 @@
 # ruff: noqa: ARG002 - a fake takes what the real one takes
 import asyncio
+import gc
 import json
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -11,10 +13,11 @@ from edge.rpc.client import RpcClient
 from edge.rpc.consumers import Consumers
 from edge.rpc.failures import Blame, CallFailure, Forbidden, NotExecuted, OutcomeUnknown, RemoteRefusal
 from edge.rpc.pending import Pending
-from edge.rpc.stock import STOCK_SECONDS, StockServices
+from edge.rpc.stock import StockServices
 from shared.contracts.frames import REPLIES, FramedReply, read_calls, write_replies
 from shared.contracts.method import Method, Request
 from shared.contracts.refusals import KeyReused, StillRunning, Unavailable
+from shared.resilience.stock import STOCK_SECONDS
 
 
 class Anything(Request):
@@ -37,6 +40,13 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Lost(OutcomeUnknown):
+    """One that can be watched."""
+
+    def __init__(self) -> None:
+        super().__init__("the link was lost", blame=Blame.BROKER)
 
 
 class FakeLink:
@@ -201,6 +211,30 @@ def test_what_nobody_knows_stays_so_though_the_second_try_surely_did_nothing():
     with pytest.raises(OutcomeUnknown):
         call(client, CHANGE, **KEYED)
     assert link.published == 2
+
+
+def test_a_change_of_which_nobody_knows_after_two_tries_leaves_nothing_for_the_collector(monkeypatch):
+    client, _ = a_client()
+    script = [Lost(), NotExecuted("nacked", blame=Blame.SERVICE)]
+
+    async def once(*_):
+        raise script.pop(0)
+
+    async def scenario():
+        context = CallContext(request_id="r", deadline=Deadline.after(300), route="t", **KEYED)
+        try:
+            await client.call(CHANGE, {}, context=context)
+        except Lost as told:
+            failure = weakref.ref(told)
+        return failure()
+
+    monkeypatch.setattr(client, "_once", once)
+    gc.collect()
+    gc.disable()
+    try:
+        assert asyncio.run(scenario()) is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 import asyncio
+import gc
 import random
 import time
 import tracemalloc
+import weakref
 
 import pytest
 
@@ -347,6 +349,58 @@ def test_deadlines_are_kept_while_every_slot_is_stuck():
     assert all(isinstance(outcome, Expired) for outcome in outcomes)
     assert 0.1 <= earlier < later < 9
     assert (answer, batches) == (0, [[0]])
+
+
+@pytest.fixture
+def _no_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+class Fault(Exception):
+    """Unlike those of Python's own, it can be watched."""
+
+
+async def failing_an_errand(sending):
+    sending.fail(sending.errands[0], Fault())
+
+
+async def failing_the_batch(sending):
+    raise Fault
+
+
+async def dawdling(sending):
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("send", "seconds", "fault"),
+    [
+        (failing_an_errand, None, Fault),
+        (failing_the_batch, None, Fault),
+        (dawdling, 0.05, Unanswered),
+        (dawdling, -1, Expired),
+    ],
+)
+@pytest.mark.usefixtures("_no_collector")
+def test_a_call_that_failed_leaves_nothing_for_the_collector(send, seconds, fault):
+    """In an outage every call fails: the collector would come most when it is needed least."""
+
+    async def scenario():
+        coalescer = Coalescer(send)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        try:
+            await coalescer.submit("x", deadline=deadline)
+        except fault as told:
+            failure = weakref.ref(told)
+        await asyncio.sleep(0)  # the loop still has in hand what woke the caller
+        kept = failure()
+        await coalescer.close(drain=0)
+        return kept
+
+    assert asyncio.run(scenario()) is None
 
 
 def test_a_fault_no_future_can_hold_reaches_its_caller_all_the_same():

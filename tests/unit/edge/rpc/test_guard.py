@@ -225,6 +225,46 @@ def test_a_service_without_listeners_is_refused_in_all_methods_until_it_listens_
     asyncio.run(scenario())
 
 
+def test_a_service_that_was_merely_away_is_called_by_all_at_once_when_it_is_back():
+    async def scenario():
+        may_answer = asyncio.Event()
+
+        class Slow(FakeRpc):
+            async def call(self, method, arguments, *, context):
+                reply = await super().call(method, arguments, context=context)
+                await may_answer.wait()
+                return reply
+
+        rpc = Slow()
+        guard = Guard(rpc, ["catalog"], clock=Clock())
+        guard.lost("catalog")
+        before = guard.states()["catalog"]
+        guard.wake("catalog")
+        crowd = [asyncio.create_task(call(guard)) for _ in range(100)]
+        await asyncio.sleep(0)
+        under_way = rpc.calls
+        may_answer.set()
+
+        assert (before["breaker"], before["reason"]) == ("open", "no instance of the service is listening")
+        assert set(await asyncio.gather(*crowd)) == {None}
+        assert (under_way, guard.states()["catalog"]["breaker"]) == (100, "closed")
+
+    asyncio.run(scenario())
+
+
+def test_consul_cannot_call_back_who_does_not_listen():
+    async def scenario():
+        guard = Guard(FakeRpc(), ["catalog"], clock=Clock())
+        guard.listed("catalog", alive=1, proven=1)
+        guard.lost("catalog")
+        guard.listed("catalog", alive=0, proven=1)
+        guard.listed("catalog", alive=1, proven=1)
+
+        assert await call(guard) is NotExecuted
+
+    asyncio.run(scenario())
+
+
 def test_consul_opens_a_service_none_of_whose_instances_passes_and_half_opens_it_when_one_does():
     async def scenario():
         guard = Guard(FakeRpc(), ["catalog"], clock=Clock())

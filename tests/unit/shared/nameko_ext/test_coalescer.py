@@ -1,5 +1,7 @@
+import gc
 import random
 import time
+import weakref
 
 import eventlet
 import pytest
@@ -198,3 +200,27 @@ def test_closing_tells_the_rest_when_the_time_is_up():
 
     assert outcomes(threads) == [Unanswered, Closed]
     assert coalescer._sends == {}
+
+
+class Fault(Exception):
+    """Unlike those of Python's own, it can be watched."""
+
+
+def test_a_call_that_failed_leaves_nothing_for_the_collector():
+    """In an outage every call fails: the collector would come most when it is needed least."""
+
+    def failing(sending):
+        sending.fail(sending.errands[0], Fault())
+
+    coalescer = Coalescer(failing, policy=a_policy())
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            coalescer.submit("x")
+        except Fault as told:
+            failure = weakref.ref(told)
+        eventlet.sleep(0)
+        assert failure() is None
+    finally:
+        gc.enable()

@@ -15,11 +15,12 @@ from shared.messaging.call import Call
 from shared.nameko_ext.failures import Blame, CallFailure, NobodyKnows, NotExecuted, Unreadable
 from shared.nameko_ext.flight import Question
 from shared.nameko_ext.framing import FrameFlight, LoneFlight
-from shared.nameko_ext.lane import POLICY, STOCK_SECONDS, Lane
+from shared.nameko_ext.lane import POLICY, Lane
 from shared.nameko_ext.pending import Pending
 from shared.nameko_ext.publishing import CONFIRMED, LOST, NACKED, UNROUTABLE
 from shared.resilience.coalescing import CoalescingPolicy
 from shared.resilience.deadline import Deadline
+from shared.resilience.stock import STOCK_SECONDS
 
 READ = Method("shop", "look", Request, None)
 CHANGE = Method("shop", "buy", Request, None, mutating=True)
@@ -173,6 +174,41 @@ def test_equal_reads_of_a_user_share_a_call_with_the_latest_of_their_deadlines()
     assert shared.context["deadline"] == later.epoch_ms
     assert other.context["user_id"] == "u"
     assert outcomes(threads) == ["{}"] * 3
+
+
+@pytest.mark.parametrize("speaks_frames", [True, False])
+@pytest.mark.parametrize("is_confirmed", [True, False])
+def test_who_shares_a_read_has_its_own_time_though_whoever_began_it_is_past_his(speaks_frames, is_confirmed):
+    broker = FakeBroker(fate=CONFIRMED if is_confirmed else None)
+    if not speaks_frames:
+        broker.lane.stock.note()
+    hasty, patient = (broker.call(READ, seconds=seconds) for seconds in (0.3, 60.0))
+    turn()
+    (flight,) = broker.flights
+
+    assert isinstance(hasty.wait(), CallFailure)
+    turn()
+    assert flight.patience() > 30
+    if speaks_frames:
+        broker.answer(flight)
+    else:
+        broker.tell(flight, b'{"result": {}, "error": null}')
+
+    assert patient.wait() == "{}"
+
+
+def test_who_waits_for_a_slot_with_a_hastier_one_has_its_own_time():
+    broker = FakeBroker(fate=None, policy=CoalescingPolicy(batches=1))
+    broker.call(CHANGE)
+    turn()
+    hasty, patient = (broker.call(READ, seconds=seconds) for seconds in (0.3, 60.0))
+    assert known(hasty.wait()) == (NotExecuted, Blame.CALLER)
+
+    broker.flights[0].settle(CONFIRMED)
+    turn()
+    broker.answer(broker.flights[1])
+
+    assert patient.wait() == "{}"
 
 
 def test_a_slot_is_free_once_the_broker_has_the_frame_and_not_before():
@@ -367,7 +403,7 @@ class Clock:
 @pytest.mark.parametrize("still_stock", [True, False])
 def test_a_service_that_knew_no_frames_is_sent_one_again_after_a_while(still_stock):
     broker = FakeBroker(clock=(clock := Clock()))
-    broker.lane.note_stock()
+    broker.lane.stock.note()
     clock.now += STOCK_SECONDS - 1
     broker.call(READ)
     turn()
@@ -393,7 +429,7 @@ def test_a_service_that_knew_no_frames_is_sent_one_again_after_a_while(still_sto
 
 def test_of_a_lone_change_that_expires_nobody_knows_whether_somebody_had_it():
     broker = FakeBroker()
-    broker.lane.note_stock()
+    broker.lane.stock.note()
     threads = [broker.call(READ), broker.call(CHANGE)]
     turn()
 
@@ -417,7 +453,7 @@ def test_an_operators_call_travels_where_the_broker_can_see_it():
 def test_what_is_no_answer_is_the_services_fault(body, speaks_frames):
     broker = FakeBroker()
     if not speaks_frames:
-        broker.lane.note_stock()
+        broker.lane.stock.note()
     thread = broker.call(READ)
     turn()
 

@@ -188,6 +188,31 @@ def test_a_broker_that_can_be_seen_again_is_looked_at_again_by_itself(broker):
     soon(lambda: broker.told[1:] == [("back", "cart")])
 
 
+def test_whether_it_can_look_is_known_while_somebody_calls(broker):
+    at_first = broker.listeners.sees
+    broker.call("cart")
+    soon(lambda: broker.listeners.sees is True)
+
+    broker.fault = ConnectionError("away")
+    soon(lambda: broker.listeners.sees is False)
+    broker.fault = None
+    soon(lambda: broker.listeners.sees is True)
+    broker.clock.now += LATELY_SECONDS + 1
+    soon(lambda: broker.listeners.sees is None)
+
+    assert at_first is None
+
+
+def test_a_broker_away_is_no_news_once_nobody_calls(broker):
+    broker.fault = ConnectionError("away")
+    broker.call("cart")
+    soon(lambda: broker.listeners.sees is False)
+
+    broker.clock.now += LATELY_SECONDS + 1
+
+    soon(lambda: broker.listeners.sees is None)
+
+
 def test_a_first_look_that_takes_too_long_is_not_waited_for(broker):
     never = Event()
     broker.listeners._see = never.wait

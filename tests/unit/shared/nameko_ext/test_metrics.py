@@ -33,6 +33,11 @@ def a_door(method_name, link):
     return door
 
 
+def an_asking(**facts):
+    nothing = {"links": {}, "lanes": {}, "guards": {}, "late_replies": 0, "expired_messages": 0}
+    return SimpleNamespace(**nothing | facts)
+
+
 def samples(*, extensions=None, dependencies=(), doors=(), workers=0, waiting=0):
     container = SimpleNamespace(
         service_name="order",
@@ -56,14 +61,21 @@ def test_each_link_to_the_broker_is_told_by_what_it_is_for():
             consumer=SimpleNamespace(link=UP), replies=SimpleNamespace(counts=Counter(), frame_sizes=Counter())
         ),
         Broker: SimpleNamespace(publisher=SimpleNamespace(link=DOWN)),
-        Asking: SimpleNamespace(link=UP, late_replies=2, lanes={}, guards={}),
+        Asking: an_asking(links={"asking": True, "looking": False}, late_replies=2),
     }
 
     found = samples(extensions=extensions, dependencies=[FakeOutbox(0.0)], doors=[a_door("on_order_placed", DOWN)])
 
     links = {name[1]: value for name, value in found.items() if name[0] == "kirana_broker_connected"}
     assert found["kirana_rpc_late_replies_total",] == 2
-    assert links == {"requests": 1, "publisher": 0, "asking": 1, "outbox": 1, "on_order_placed": 0}
+    assert links == {
+        "requests": 1,
+        "publisher": 0,
+        "asking": 1,
+        "looking": 0,
+        "outbox": 1,
+        "on_order_placed": 0,
+    }
 
 
 def test_calls_and_replies_are_told_as_the_requests_keep_them():
@@ -81,9 +93,9 @@ def test_calls_and_replies_are_told_as_the_requests_keep_them():
 
 def test_calls_to_other_services_are_told_as_their_lanes_and_breakers_keep_them():
     machine = SimpleNamespace(in_flight=2, waiting=1, batch_sizes=Counter({3: 2}), counts=Counter(shared=4, late=3))
-    asking = SimpleNamespace(
-        link=UP,
+    asking = an_asking(
         late_replies=5,
+        expired_messages=6,
         lanes={"catalog": SimpleNamespace(coalescer=SimpleNamespace(machine=machine))},
         guards={"catalog": SimpleNamespace(state=BreakerState.OPEN)},
     )
@@ -91,6 +103,7 @@ def test_calls_to_other_services_are_told_as_their_lanes_and_breakers_keep_them(
     found = samples(extensions={Asking: asking})
 
     assert found["kirana_rpc_late_replies_total",] == 8
+    assert found["kirana_rpc_expired_total",] == 6
     assert found["kirana_rpc_in_flight", "catalog", "caller"] == 2
     assert found["kirana_rpc_waiting", "catalog", "caller"] == 1
     assert found["kirana_rpc_batch_size_sum", "request", "catalog"] == 6

@@ -81,21 +81,68 @@ def test_with_nobody_there_everything_is_refused_at_once_until_somebody_is_back(
     call(circuit)
     circuit.gone("nobody listens")
     clock.now = 1000.0
-    refused = not call(circuit)
+    seen = call(circuit), circuit.state(), circuit.reason("read"), circuit.seen()[WHOLE].reason
     circuit.back()
 
-    assert refused
-    assert circuit.state() is HALF_OPEN
-    assert call(circuit)
+    assert seen == (False, OPEN, "nobody listens", "nobody listens")
     assert circuit.state() is CLOSED
 
 
-def test_whoever_comes_back_is_not_met_by_everybody_at_once():
+def test_whoever_was_merely_away_has_failed_at_nothing_and_is_called_by_all_at_once():
     circuit, _ = a_circuit()
     circuit.gone("nobody listens")
     circuit.back()
 
-    assert sum(circuit.attempt(f"method {number % 5}", judge) is not None for number in range(1000)) == 1
+    assert sum(circuit.attempt(f"method {number % 5}", judge) is not None for number in range(1000)) == 1000
+
+
+def test_whoever_comes_back_is_probed_where_it_failed_before_and_nowhere_else():
+    circuit, _ = a_circuit()
+    silence(circuit, *["slow"] * 5)
+    circuit.gone("nobody listens")
+    circuit.back()
+
+    assert [circuit.state("slow"), circuit.state("quick")] == [HALF_OPEN, CLOSED]
+
+
+def test_a_service_that_was_silent_as_a_whole_before_it_went_is_probed_when_it_is_back():
+    circuit, _ = a_circuit()
+    silence(circuit, *["a", "b"] * 3)
+    circuit.gone("nobody listens")
+    circuit.back()
+
+    assert circuit.state() is HALF_OPEN
+    assert call(circuit, "c")
+    assert circuit.state() is CLOSED
+
+
+def test_what_was_silent_as_everybody_went_says_nothing_of_who_comes():
+    circuit, _ = a_circuit()
+    silence(circuit, *["a", "b"] * 2)
+    circuit.gone("nobody listens")
+    circuit.back()
+    silence(circuit, "c")
+
+    assert circuit.state() is CLOSED
+
+
+def test_calls_that_end_while_nobody_is_there_do_not_open_the_whole_service():
+    circuit, _ = a_circuit()
+    left = [circuit.attempt(method, judge) for method in "abcabc"]
+    circuit.gone("nobody listens")
+    for each in left:
+        circuit.settle(each, Ending.SILENT)
+    circuit.back()
+
+    assert circuit.state() is CLOSED
+
+
+def test_a_word_from_elsewhere_that_somebody_lives_brings_nobody_back():
+    circuit, _ = a_circuit()
+    circuit.gone("nobody listens")
+    circuit.wake()
+
+    assert not call(circuit)
 
 
 def test_a_word_from_elsewhere_opens_it_only_for_a_while_so_that_a_wrong_one_is_outlived():
@@ -203,6 +250,19 @@ def test_every_move_is_told_once_with_its_reason():
     ]
 
 
+def test_going_and_coming_back_are_told_once_each_though_they_are_said_again():
+    told = []
+    circuit = Circuit(POLICY, clock=(clock := Clock()), on_move=lambda *move: told.append(move))
+    for _ in range(2):
+        circuit.gone("nobody listens")
+    clock.now = 3.0
+    for _ in range(2):
+        circuit.back()
+
+    assert [move[:2] for move in told] == [(WHOLE, OPEN), (WHOLE, CLOSED)]
+    assert circuit.seen()[WHOLE].age == 0.0
+
+
 class AnyStory(RuleBasedStateMachine):
     """Whatever happens in whatever order: no method is shut for ever, and half-open lets one at a time through."""
 
@@ -244,6 +304,10 @@ class AnyStory(RuleBasedStateMachine):
     def someone_comes(self):
         self.is_gone = False
         self.circuit.back()
+
+    @rule()
+    def somebody_is_said_to_live(self):
+        self.circuit.wake()
 
     @rule(method=st.sampled_from(METHODS))
     def a_late_answer_comes(self, method):
