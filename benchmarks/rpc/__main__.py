@@ -24,7 +24,7 @@ from rich.table import Table
 
 from benchmarks import wrk
 from benchmarks.processes import running, wait_for
-from benchmarks.rpc import company
+from benchmarks.rpc import company, promises
 from benchmarks.rpc.edge import MODES, PRODUCTS
 from tests.builders.rabbitmq import Rabbit
 from tests.builders.servers import free_port
@@ -70,8 +70,13 @@ def main() -> None:
             for way in ways
         ]
     _show(_middle_rounds(runs))
-    _show_ratios(runs)
+    rounds = _by_way(runs)
+    _show_ratios(rounds)
+    told = promises.judged(rounds)
+    print(*told, sep="\n")
     print(f"Written to {_write(runs, options)}")
+    if options.check and not all(promise.is_kept for promise in told):
+        raise SystemExit(1)
 
 
 def _options() -> argparse.Namespace:
@@ -79,8 +84,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2, help="per way, number of clients and round (default: 2)")
     parser.add_argument("--clients", type=int, nargs="+", default=CONCURRENCIES, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="medians of so many are shown (default: 5)")
+    parser.add_argument("--check", action="store_true", help="exit status 1 when a promised figure was not reached")
     parser.add_argument("--slow-call", action="store_true", help="instead: p99 of a thousand quick calls beside one")
     parser.add_argument("--poison", action="store_true", help="instead: p99 of calls beside a stream of poison")
+    parser.add_argument("--strangers", type=int, default=50, help="with --poison: messages per second (default: 50)")
     return parser.parse_args()
 
 
@@ -91,8 +98,8 @@ def _show_bad_company(options: argparse.Namespace) -> None:
             if options.slow_call:
                 print(asyncio.run(company.beside_a_slow_call(rabbit.url, rounds=options.rounds)))
             if options.poison:
-                told = company.beside_poison(rabbit.url, rounds=options.rounds, seconds=options.seconds)
-                print(asyncio.run(told))
+                stream = {"rounds": options.rounds, "seconds": options.seconds, "per_second": options.strangers}
+                print(asyncio.run(company.beside_poison(rabbit.url, **stream)))
 
 
 @contextmanager
@@ -137,10 +144,9 @@ def _batches(way: Running) -> Counter[int]:
 
 def _middle_rounds(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of each way and number of clients, the round with the median throughput."""
-    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for run in runs:
-        groups.setdefault((run["way"], run["clients"]), []).append(run)
-    return [sorted(group, key=lambda run: run["requests_per_second"])[len(group) // 2] for group in groups.values()]
+    return [
+        sorted(group, key=lambda run: run["requests_per_second"])[len(group) // 2] for group in _by_way(runs).values()
+    ]
 
 
 def _show(runs: list[dict[str, Any]]) -> None:
@@ -179,22 +185,26 @@ def _spread(batches: dict[str, int]) -> str:
     return f"{sizes[len(sizes) // 2]} (≤ {sizes[-1]})" if sizes else ""
 
 
-def _show_ratios(runs: list[dict[str, Any]]) -> None:
+def _by_way(runs: list[dict[str, Any]]) -> promises.Runs:
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for run in sorted(runs, key=lambda run: run["round"]):
+        groups.setdefault((run["way"], run["clients"]), []).append(run)
+    return groups
+
+
+def _show_ratios(runs: promises.Runs) -> None:
     """Only what was measured within the same seconds is compared: the machine's own speed changes between rounds."""
-    by = {(run["way"], run["clients"], run["round"]): run for run in runs}
-    rounds = sorted({run["round"] for run in runs})
-    for clients in sorted({run["clients"] for run in runs}):
-        frames, singles, stock = ([by[mode, clients, number] for number in rounds] for mode in MODES)
+    for clients in sorted({clients for _, clients in runs}):
         print(
-            f"{clients:>3} clients: {_ratio(frames, singles)} x a message per call, {_ratio(frames, stock)} x stock; "
-            f"p50 {_ratio(frames, singles, of='p50_ms')} x"
+            f"{clients:>3} clients: {_ratio(runs, 'singles', clients)} x a message per call, "
+            f"{_ratio(runs, 'stock', clients)} x stock; p50 {_ratio(runs, 'singles', clients, of='p50_ms')} x"
         )
 
 
-def _ratio(runs: list[dict[str, Any]], others: list[dict[str, Any]], *, of: str = "requests_per_second") -> str:
+def _ratio(runs: promises.Runs, other: str, clients: int, *, of: str = "requests_per_second") -> str:
     """The median of the rounds' ratios, and the least and the most."""
-    ratios = sorted(run[of] / other[of] for run, other in zip(runs, others, strict=True))
-    return f"{median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+    found = sorted(promises.ratios(runs, "lanes", other, clients, of=of))
+    return f"{median(found):.2f} ({found[0]:.2f}-{found[-1]:.2f})"
 
 
 def _write(runs: list[dict[str, Any]], options: argparse.Namespace) -> Path:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import count, cycle, islice
 from statistics import median, quantiles
 from typing import Any
 
@@ -30,10 +31,10 @@ QUICK_CALLS = 1000
 QUICK_SECONDS = 0.001
 SLOW_SECONDS = 2.0
 HANDS = 16
-POISON_PER_SECOND = 500
 NO_JSON = b"{"
+A_CALL = b'{"args": [], "kwargs": {"product_id": 1}}'
 
-_numbers = itertools.count()
+_numbers = count()
 
 
 async def beside_a_slow_call(url: str, *, rounds: int) -> str:
@@ -55,20 +56,29 @@ async def beside_a_slow_call(url: str, *, rounds: int) -> str:
     )
 
 
-async def beside_poison(url: str, *, rounds: int, seconds: float) -> str:
-    """Calls by 16 hands, in turn without and with messages among them that are no calls."""
-    alone, beside, sent = [], [], 0
+async def beside_poison(url: str, *, rounds: int, seconds: float, per_second: int) -> str:
+    """Calls by 16 hands: in turn alone, beside a stranger's good calls, and beside as many messages that are none.
+
+    That many messages cost time whatever is in them; what poison costs is the difference from good calls.
+    """
+    p99s: dict[str, list[float]] = {"alone": [], "good": [], "poison": []}
+    sent = Counter[str]()
     connection = await aiormq.connect(url)
     channel = await connection.channel(publisher_confirms=False)
     async with _a_client(url) as client:
         await _load(client, seconds)  # warm
-        for _ in range(rounds):
-            alone.append(_p99(await _load(client, seconds)))
-            poisoning = asyncio.create_task(_poison(channel, seconds))
-            beside.append(_p99(await _load(client, seconds)))
-            sent += await poisoning
+        for number in range(rounds):
+            for kind in islice(cycle(p99s), number, number + len(p99s)):  # none always comes first
+                stranger = asyncio.create_task(_send(channel, kind, seconds, per_second))
+                p99s[kind].append(_p99(await _load(client, seconds)))
+                sent[kind] += await stranger
     await connection.close()
-    return f"{HANDS} callers, {sent} messages of poison in {rounds} rounds of {seconds:g} s: {_compared(alone, beside)}"
+    rates = ", ".join(f"{sent[kind] / rounds / seconds:.0f} {kind}" for kind in ("good", "poison"))
+    return (
+        f"{HANDS} callers, a stranger's messages per second: {rates}; {rounds} rounds of {seconds:g} s each:\n"
+        f"  poison, and nothing: {_compared(p99s['alone'], p99s['poison'])}\n"
+        f"  poison, and as many good calls: {_compared(p99s['good'], p99s['poison'])}"
+    )
 
 
 @asynccontextmanager
@@ -112,15 +122,20 @@ async def _load(client: RpcClient, seconds: float) -> list[float]:
     return took
 
 
-async def _poison(channel: aiormq.abc.AbstractChannel, seconds: float) -> int:
-    until, sent = time.monotonic() + seconds, 0
+async def _send(channel: aiormq.abc.AbstractChannel, kind: str, seconds: float, per_second: int) -> int:
+    """Messages as stock Nameko sends them, whose answers nobody reads; equally many of every kind."""
+    if kind == "alone":
+        return 0
+    began, sent = time.monotonic(), 0
+    body = A_CALL if kind == "good" else NO_JSON
     properties = Basic.Properties(content_type="application/json", reply_to="nobody-listens", delivery_mode=1)
-    while time.monotonic() < until:
-        await channel.basic_publish(
-            NO_JSON, exchange=CALLS, routing_key=contract.LOOK.routing_key, properties=properties
-        )
-        sent += 1
-        await asyncio.sleep(1 / POISON_PER_SECOND)
+    while (elapsed := time.monotonic() - began) < seconds:
+        while sent < elapsed * per_second:  # what a pause took too long for is made up
+            await channel.basic_publish(
+                body, exchange=CALLS, routing_key=contract.LOOK.routing_key, properties=properties
+            )
+            sent += 1
+        await asyncio.sleep(1 / per_second)
     return sent
 
 
@@ -139,10 +154,10 @@ def _p99(milliseconds: Sequence[float]) -> float:
     return quantiles(milliseconds, n=100)[-1]
 
 
-def _compared(alone: Sequence[float], beside: Sequence[float]) -> str:
+def _compared(without: Sequence[float], beside: Sequence[float]) -> str:
     """Only what was measured right after each other is compared: the machine's own speed changes."""
-    ratios = sorted(one / other for one, other in zip(beside, alone, strict=True))
+    ratios = sorted(one / other for one, other in zip(beside, without, strict=True))
     return (
-        f"p99 {median(alone):.1f} ms alone, {median(beside):.1f} ms beside, "
+        f"p99 {median(without):.1f} ms without, {median(beside):.1f} ms beside, "
         f"ratio {median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
     )

@@ -30,8 +30,6 @@ class Way:
 
     def let_through(self, data: bytes) -> tuple[bytes, bool]:
         """What goes on of ``data``, and whether the connection breaks after it."""
-        if self.swallowed:
-            return b"", False
         if self.bytes_left is None:
             return data, False
         passing, self.bytes_left = data[: self.bytes_left], max(0, self.bytes_left - len(data))
@@ -48,16 +46,31 @@ class _End(asyncio.Protocol):
         self._way = way
         self._on_break = on_break
         self._kept: deque[tuple[float, bytes]] = deque()
+        self._has_lost = False
+        self.is_gone = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
+    @property
+    def is_hole(self) -> bool:
+        """Whether nothing goes on. It stays one for good where bytes were lost: those after them would be misread."""
+        return self._way.swallowed or self._has_lost
+
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.peer is not None:
-            self.peer.transport.close() if exc is None else self.peer.reset()
+        self.is_gone = True
+        if self.peer is None or self.is_hole:  # which takes the goodbye, too
+            return
+        self.peer.transport.close() if exc is None else self.peer.reset()
 
     def data_received(self, data: bytes) -> None:
+        if self.is_hole:
+            self._has_lost = True
+            return
+        if self.peer.is_gone:
+            self._meet_nobody()
+            return
         passing, breaks = self._way.let_through(data)
         if self._kept or self._way.delay or self._way.held:
             self._kept.append((asyncio.get_running_loop().time() + self._way.delay, passing))
@@ -76,6 +89,11 @@ class _End(asyncio.Protocol):
             self.peer.transport.write(self._kept.popleft()[1])
         if self._kept:
             self._timer = loop.call_later(0.01, self.pump)
+
+    def _meet_nobody(self) -> None:
+        """The peer left unheard. Its machine says so to whoever goes on talking, if that is heard."""
+        if not self.peer.is_hole:
+            self.reset()
 
     def reset(self) -> None:
         """Close without a goodbye: the other end reads "connection reset by peer"."""

@@ -1,8 +1,10 @@
-"""A process dies inside a change that has a key, and the client repeats it: it is done once, and answered as then."""
+"""A process dies inside a change that has a key, and the client repeats it: it is done once, and answered as then.
+
+``KIRANA_CHAOS_SEED`` repeats the moments of an earlier run.
+"""
 
 import json
 import os
-import random
 import signal
 import threading
 import time
@@ -11,6 +13,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from tests.builders.lots import lots
 from tests.builders.opening import opened
 from tests.builders.processes import pid_of, pids
 from tests.builders.shop import PASSWORD, Client, a_customer, a_product, an_admin, logged_in, registered, unique
@@ -29,7 +32,7 @@ NOT_YET = {409, 429, 503, 504}
 def killed(stack, name):
     """Somewhere inside the block the process is killed; after it, it has been."""
     victim = pid_of(stack, name)
-    timer = threading.Timer(random.uniform(0, LATEST_KILL), os.kill, (victim, signal.SIGKILL))
+    timer = threading.Timer(lots().uniform(0, LATEST_KILL), os.kill, (victim, signal.SIGKILL))
     timer.start()
     try:
         yield

@@ -5,13 +5,13 @@
 
 import os
 import random
-import secrets
 import signal
 import time
 from contextlib import suppress
 
 import pytest
 
+from tests.builders.lots import SEED
 from tests.builders.opening import opened, ready
 from tests.builders.processes import pids
 from tests.builders.shop import a_product, an_admin
@@ -22,7 +22,6 @@ from tests.chaos.test_faults import audit
 pytestmark = pytest.mark.takes(60)
 
 SECONDS = float(os.environ.get("KIRANA_CHAOS_SECONDS", "45"))
-SEED = os.environ.get("KIRANA_CHAOS_SEED") or secrets.token_hex(4)
 LONGEST_FREEZE_SECONDS = 8.0 if SECONDS < 100 else 15.0
 WAYS = ("kill -9", "kill -9", "stop", "freeze")
 GOODBYE = {"postgres": signal.SIGINT}

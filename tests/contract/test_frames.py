@@ -10,6 +10,7 @@ import uuid
 import pytest
 
 from shared.contracts.refusals import Internal
+from tests.builders.lots import lots
 from tests.builders.waiting import eventually
 from tests.contract.caller import Caller
 from tests.contract.conftest import is_well
@@ -203,6 +204,7 @@ def test_a_frame_survives_the_death_of_whoever_served_it_and_its_change_is_made_
     frame = caller.send_frame("demo", calls)
     caller.listen_until(lambda: frame in caller.taken and "read" in caller.replies)
 
+    time.sleep(lots().uniform(0, 0.8))  # before it commits, or after that
     demo.end(signal.SIGKILL)
     demo.again()
     caller.listen_until(lambda: "change" in caller.replies)

@@ -15,10 +15,12 @@ from kirana_demo import NEWS_SECONDS  # noqa: E402
 from kirana_demo.service import Service  # noqa: E402
 from rpc_services.running import run  # noqa: E402
 from shared.contracts import frames  # noqa: E402
-from shared.nameko_ext import remote  # noqa: E402
+from shared.nameko_ext import link, remote  # noqa: E402
 from shared.persistence.migrations import migrate  # noqa: E402
 
 frames.RETURN_SECONDS = remote.TELLING_SECONDS = NEWS_SECONDS
+link.HEARTBEAT_SECONDS = int(os.environ.get("DEMO_HEARTBEAT_SECONDS", link.HEARTBEAT_SECONDS))
+link.OPENING_SECONDS = float(os.environ.get("DEMO_OPENING_SECONDS", link.OPENING_SECONDS))
 
 if sys.argv[1:] == ["migrate"]:
     migrate("kirana_demo", os.environ["KIRANA_DATABASE_URL"])

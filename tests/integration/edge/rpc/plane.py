@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 
 import amqp
 
 from edge.rpc.guard import Guard
 from shared.resilience.breaker import BreakerPolicy
+from tests.builders.lots import SEED, lots
 from tests.builders.proxy import Proxy
 from tests.builders.rabbitmq import VIRTUAL_HOST, Rabbit
 from tests.builders.waiting import eventually_async
 from tests.contract.conftest import Running
 from tests.integration.edge.rpc.calling import a_caller, run
-from tests.integration.edge.rpc.things import SEED, Demo, Ledger
+from tests.integration.edge.rpc.things import Demo, Ledger
 
 QUEUE = "rpc-demo"
 RETURNING = '{"dead-letter-exchange": "dlx.rpc"}'
+FULL_WITH_ONE = '{"dead-letter-exchange": "dlx.rpc", "max-length": 1, "overflow": "reject-publish"}'
 SHORT_SIGHTED = BreakerPolicy(open_for=1.0)
 """Half a minute after the network is well again would be too long for these tests."""
 
@@ -47,21 +47,27 @@ class Plane:
     service: Running
 
     def suffer(
-        self, scenario: Scenario, *, through: Proxy | None = None, breaker: BreakerPolicy = SHORT_SIGHTED
+        self,
+        scenario: Scenario,
+        *,
+        through: Proxy | None = None,
+        breaker: BreakerPolicy = SHORT_SIGHTED,
+        with_events: bool = False,
     ) -> None:
         """Run it with a fresh edge, let the dust settle, and check every word that was said against the data."""
 
         async def work() -> None:
             port = through.port if through else self.broker.port
             async with a_caller(url_at(port), services=("demo",)) as caller:
-                name = os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].partition(" ")[0]
                 caller.guard = Guard(caller.client, ("demo",), policy=breaker)
-                ledger = Ledger(caller, self.demo.database, Random(f"{SEED} {name}"))
+                ledger = Ledger(caller, self.demo.database, lots())
                 measuring = asyncio.create_task(ledger.lateness.measure())
                 await eventually_async(ledger.answers, what="an answer before the faults")
                 try:
                     await scenario(ledger)
                     await ledger.settle()
+                    if with_events:
+                        await ledger.events_arrive()
                 finally:
                     measuring.cancel()
                     print(f"seed {SEED}, {ledger.counted()}, edge {dict(caller.pending.counts)}")
@@ -97,9 +103,3 @@ def drained(connection: amqp.Connection) -> None:
         connection.drain_events(timeout=0.05)
     except TimeoutError:
         return
-
-
-def copy_of(message: amqp.Message) -> amqp.Message:
-    """The same message, to be published once more."""
-    properties = {**message.properties, "application_headers": dict(message.headers)}
-    return amqp.Message(bytes(message.body) if isinstance(message.body, memoryview) else message.body, **properties)

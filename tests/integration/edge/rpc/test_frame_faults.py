@@ -13,41 +13,16 @@ from contextlib import closing
 import amqp
 import pytest
 
-from shared.resilience.breaker import BreakerPolicy
 from tests.builders.proxy import Proxy, Way
-from tests.builders.waiting import eventually, eventually_async
-from tests.contract.conftest import is_well
-from tests.integration.edge.rpc.plane import QUEUE, RETURNING, TRUSTING, Plane, copy_of, drained, out_there, url_at
-from tests.integration.edge.rpc.things import Demo, Ledger, Said
+from tests.builders.waiting import eventually_async
+from tests.integration.edge.rpc.doubling import Doubling, copy_of
+from tests.integration.edge.rpc.plane import FULL_WITH_ONE, QUEUE, RETURNING, TRUSTING, drained, out_there
+from tests.integration.edge.rpc.things import Said
 
-pytestmark = pytest.mark.takes(120)
+pytestmark = pytest.mark.takes(150)
 
-
-@pytest.fixture(scope="module")
-def plane(broker, postgres, tmp_path_factory):
-    with Proxy(broker.port) as near_edge, Proxy(broker.port) as near_service:
-        demo = Demo(postgres.create("things"), tmp_path_factory.mktemp("logs"))
-        service = demo.start(url_at(near_service.port), "things-1")
-        plane = Plane(broker, near_edge, near_service, demo, service)
-        try:
-            plane.policy(RETURNING)
-            eventually(lambda: is_well(broker, "demo"), what="the service")
-            yield plane
-        finally:
-            for running in demo.living():
-                running.process.send_signal(signal.SIGCONT)
-                running.end(signal.SIGKILL)
-
-
-@pytest.fixture(autouse=True)
-def _well_again(plane):
-    yield
-    for network in (plane.near_edge, plane.near_service):
-        network.heal()
-        network.cut()
-    if not plane.service.lives:
-        plane.service.again()
-    eventually(lambda: plane.listening() == 1 and is_well(plane.broker, "demo"), what="the service after the test")
+QUEUE_FULL = "the service's queue is full"
+STILL_RUNNING = "idempotency.still_running"
 
 
 def test_a_worker_killed_at_any_moment_loses_doubles_and_denies_no_change(plane):
@@ -60,22 +35,30 @@ def test_a_worker_killed_at_any_moment_loses_doubles_and_denies_no_change(plane)
                 plane.service.again()
             await eventually_async(ledger.answers, what="an answer of the next worker")
 
-    plane.suffer(scenario)
+    plane.suffer(scenario, with_events=True)
 
 
-def test_calls_whose_callers_gave_up_before_a_worker_came_leave_no_trace_in_the_data(plane):
+def test_what_callers_gave_up_before_a_worker_came_leaves_no_trace_in_the_data_whenever_it_comes(plane):
+    """It comes in the middle of their deadlines: a new one, or the old one thawed with all of it in its hands."""
+
     async def scenario(ledger):
-        plane.service.process.send_signal(signal.SIGSTOP)
-        await ledger.crowd(changes=40, patience=0.8)
-        plane.service.end(signal.SIGKILL)
-        assert all(change.said is not Said.ANSWERED for change in ledger.changes)
-        plane.service.again()
-        await asyncio.to_thread(eventually, lambda: is_well(plane.broker, "demo"))
-        await asyncio.sleep(0.5)
+        gone = set()
+        for is_new in ledger.chance.sample([True, True, False, False], 4):
+            before = len(ledger.changes)
+            plane.service.process.send_signal(signal.SIGSTOP)
+            async with out_there(ledger.stragglers(changes=30, patience=(0.3, 4.0))):
+                await asyncio.sleep(ledger.chance.uniform(0.8, 2.5))
+                if is_new:
+                    plane.service.end(signal.SIGKILL)
+                gone |= {change.name for change in ledger.changes[before:] if change.until < time.monotonic()}
+                plane.service.again() if is_new else plane.service.process.send_signal(signal.SIGCONT)
+            await eventually_async(ledger.answers, what="an answer of whoever came")
+        await asyncio.sleep(0.3)
 
-        assert ledger.rows() == {}
+        assert gone
+        assert gone.isdisjoint(ledger.rows())
 
-    plane.suffer(scenario)
+    plane.suffer(scenario, breaker=TRUSTING)
 
 
 @pytest.mark.usefixtures("a_patient_link")
@@ -102,48 +85,77 @@ def test_a_frame_that_is_delivered_twice_changes_everything_once(plane):
 
 
 @pytest.mark.usefixtures("a_patient_link")
+def test_frames_that_come_again_while_they_wait_run_or_are_done_change_everything_once(plane):
+    async def scenario(ledger):
+        with Doubling(plane.broker, ledger.chance.random(), longest=0.5) as doubling:
+            for _ in range(5):
+                await ledger.crowd(longest=0.3, patience=60)
+                await asyncio.sleep(ledger.chance.uniform(0, 0.3))
+            await eventually_async(lambda: doubling.doubled >= 5, what="a second one of each frame")
+        assert {change.why for change in ledger.changes} <= {"", STILL_RUNNING}, "the second one may answer first"
+        await eventually_async(lambda: len(ledger.rows()) == len(ledger.changes), what="all of them in the data")
+
+    plane.suffer(scenario, with_events=True)
+
+
+@pytest.mark.usefixtures("a_patient_link")
 def test_answers_that_come_too_late_are_dropped_counted_and_given_to_nobody_else(plane):
     async def scenario(ledger):
-        plane.near_edge.down.held = True
-        await asyncio.sleep(0.05)
-        await ledger.crowd(changes=10, reads=0, longest=0, patience=0.9)
-        before = ledger.caller.pending.counts["unclaimed"]
-        async with out_there(ledger.crowd(changes=10, reads=20, patience=20)):
-            await asyncio.sleep(0.02)
-            plane.near_edge.heal()
-        await eventually_async(lambda: ledger.caller.pending.counts["unclaimed"] > before, what="late ones")
-        assert {change.said for change in ledger.changes[10:]} == {Said.ANSWERED}
+        counts = ledger.caller.pending.counts
+        for _ in range(4):
+            before, unclaimed = len(ledger.changes), counts["unclaimed"]
+            patience = ledger.chance.uniform(0.5, 1)
+            async with out_there(ledger.crowd(changes=10, reads=5, longest=0.5, patience=patience)):
+                await asyncio.sleep(ledger.chance.uniform(0, 0.3))
+                plane.near_edge.down.held = True
+            in_time = len(ledger.changes)
+            async with out_there(ledger.crowd(changes=10, reads=20, patience=20)):
+                await asyncio.sleep(ledger.chance.uniform(0, 0.3))
+                plane.near_edge.heal()
+            if Said.UNKNOWN in {change.said for change in ledger.changes[before:in_time]}:
+                await eventually_async(lambda n=unclaimed: counts["unclaimed"] > n, what="late ones")
+            assert {change.said for change in ledger.changes[in_time:]} == {Said.ANSWERED}
+        assert counts["unclaimed"]
 
     plane.suffer(scenario, through=plane.near_edge, breaker=TRUSTING)
 
 
 @pytest.mark.usefixtures("a_patient_link")
 def test_a_full_queue_is_said_at_once_and_serves_again_when_it_has_room(plane):
+    """Nobody serves meanwhile: those who are in hear nothing, and those who are not are told why."""
+
     async def scenario(ledger):
-        with closing(plane.broker.connect()) as connection:
-            channel = connection.channel()
+        machine = ledger.caller.client.lanes["demo"].coalescer.machine
+        for _ in range(2):
             plane.service.end()
-            channel.basic_qos(0, 1, a_global=False)
-            channel.basic_consume(
-                QUEUE, callback=lambda _: None
-            )  # somebody listens and takes one frame, but serves it not
-            await eventually_async(lambda: ledger.caller.consumers.count("demo") == 1)
-            plane.policy('{"dead-letter-exchange": "dlx.rpc", "max-length": 1, "overflow": "reject-publish"}')
-            async with out_there(ledger.change(patience=60)):
-                await asyncio.sleep(0.3)
+            taken: list[amqp.Message] = []
+            first = len(ledger.changes)
+            with closing(plane.broker.connect()) as connection:
+                channel = connection.channel()
+                channel.basic_qos(0, 1, a_global=False)
+                channel.basic_consume(QUEUE, callback=taken.append)
+                await eventually_async(lambda: ledger.caller.consumers.count("demo") == 1)
+                await asyncio.to_thread(plane.policy, FULL_WITH_ONE)
                 async with out_there(ledger.change(patience=60)):
-                    await asyncio.sleep(0.3)
-                    began = time.monotonic()
-                    refused = [await ledger.change(patience=6), await ledger.change(patience=6)]
-                    assert {change.said for change in refused} == {Said.NOT_EXECUTED}
-                    assert {change.why for change in refused} == {"the service's queue is full"}
-                    assert time.monotonic() - began < 4
-                    assert await ledger.read(patience=6) is Said.NOT_EXECUTED
-                    connection.collect()
-                    plane.service.again()
+                    await eventually_async(lambda c=connection, t=taken: t or drained(c), what="a frame in hand")
+                    async with out_there(ledger.change(patience=60)):
+                        await eventually_async(
+                            lambda: machine.in_flight == 2 and not machine.slots_taken, what="a frame in the queue"
+                        )
+                        await ledger.crowd(changes=20, reads=5, within=0.5, patience=6)
+                        assert machine.in_flight == 2, "they wait for whoever serves"
+                        await asyncio.sleep(ledger.chance.uniform(0, 0.3))
+                        connection.collect()
+                        plane.service.again()
+            accepted, refused = ledger.changes[first : first + 2], ledger.changes[first + 2 :]
+            assert {change.said for change in accepted} == {Said.ANSWERED}
+            assert {(change.said, change.why) for change in refused} == {(Said.NOT_EXECUTED, QUEUE_FULL)}
+            assert ledger.rows().keys().isdisjoint(change.name for change in refused)
+            await asyncio.to_thread(plane.policy, RETURNING)
+        assert ledger.tally[f"read not executed {QUEUE_FULL}"] == 10
 
     try:
-        plane.suffer(scenario)
+        plane.suffer(scenario, breaker=TRUSTING)
     finally:
         plane.policy(RETURNING)
 
@@ -163,25 +175,6 @@ def test_a_connection_reset_in_the_middle_of_a_frame_costs_no_truth(plane, side,
             await eventually_async(ledger.answers, within=30, what="an answer over a new connection")
 
     plane.suffer(scenario, through=plane.near_edge)
-
-
-@pytest.mark.parametrize("way", ["up", "down"])
-def test_an_edge_whose_link_has_become_a_black_hole_hangs_nobody_and_finds_another(plane, way):
-    async def scenario(ledger):
-        async with out_there(ledger.crowd(reads=0, longest=1.5, patience=1)):
-            await asyncio.sleep(0.2)  # the broker has confirmed the frame, so that its silence looks like the service's
-            getattr(plane.near_edge, way).swallowed = True
-        await eventually_async(lambda: tried_in_vain(ledger), within=15, what="giving up a link that swallows all")
-        plane.near_edge.heal()
-        plane.near_edge.cut()
-        await eventually_async(ledger.answers, within=15, what="an answer over a new connection")
-
-    plane.suffer(scenario, through=plane.near_edge, breaker=BreakerPolicy())
-
-
-async def tried_in_vain(ledger: Ledger) -> bool:
-    await ledger.change(patience=1)
-    return not ledger.caller.broker.is_connected
 
 
 @pytest.mark.usefixtures("a_patient_link")
@@ -235,13 +228,18 @@ def test_a_rolling_restart_under_load_fails_nobody(plane):
     plane.suffer(scenario)
 
 
-def test_a_broker_that_stands_still_for_fifteen_seconds_hangs_nobody_and_denies_nothing(plane):
+def test_a_broker_that_stands_still_for_moments_and_for_fifteen_seconds_hangs_nobody_and_denies_nothing(plane):
     async def scenario(ledger):
+        for longest in (1.0, 2.5, 4.0):  # about as long as a confirm, and as the link, is waited for
+            await stand_still(ledger, ledger.chance.uniform(0.2, longest))
+        await stand_still(ledger, 15)
+
+    async def stand_still(ledger, seconds):
         stop = asyncio.Event()
         async with out_there(ledger.trickle(stop, patience=2)):
             await asyncio.sleep(ledger.chance.uniform(0.2, 0.6))
             plane.broker.pause()
-            await asyncio.sleep(15)
+            await asyncio.sleep(seconds)
             stop.set()
             plane.broker.resume()
         await eventually_async(ledger.answers, within=30, what="an answer after the thaw")

@@ -7,14 +7,17 @@ import os
 import resource
 import signal
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
-from edge.rpc import lane
+from edge.rpc import guard, lane
 from edge.rpc.failures import NotExecuted, OutcomeUnknown
+from edge.rpc.lane import POLICY
+from edge.rpc.post import IN_FLIGHT, SHARE, WAITING
 from shared.contracts import frames
 from shared.resilience.coalescing import CoalescingPolicy
+from tests.builders.lots import lots
 from tests.builders.waiting import eventually, eventually_async
 from tests.integration.edge.rpc.calling import a_caller, a_context, method, run
 from tests.integration.edge.rpc.lanes import Lanes
@@ -43,6 +46,7 @@ def say(value: object, **more: object) -> dict[str, object]:
 
 SAY = method("say", service="lanes")
 NOTE = method("note", service="lanes", mutating=True)
+TOO_MANY = "too many calls to this service are waiting"
 
 
 async def until_it_answers(caller) -> None:
@@ -54,6 +58,13 @@ async def until_it_answers(caller) -> None:
         return bool(caller.consumers.count("lanes"))
 
     await eventually_async(answers)
+
+
+async def closes_the_breaker(caller) -> bool:
+    """Which opened while nobody listened yet."""
+    with suppress(NotExecuted, OutcomeUnknown):
+        await caller.guard.call(SAY, say("there?"), context=a_context(10))
+    return caller.guard.states()["lanes"]["breaker"] == "closed"
 
 
 def has_acknowledged(broker) -> bool:
@@ -68,6 +79,13 @@ def in_lanes(broker, scenario, **asked) -> None:
             await scenario(caller)
 
     run(work())
+
+
+def refused_at_once(call) -> str:
+    """Why: before it has waited for anything, however shortly."""
+    with pytest.raises(NotExecuted) as refusal:
+        call.send(None)
+    return refusal.value.reason
 
 
 def test_a_lone_call_travels_at_once_and_a_crowd_in_few_frames(broker, lanes):
@@ -125,21 +143,62 @@ def test_fifty_thousand_calls_in_flight_are_all_answered_each_with_its_own_in_bo
 
 
 def test_over_its_room_a_lane_refuses_at_once_and_serves_those_who_are_in(broker, lanes):
+    """With the room that it has in the shop, which nobody leaves while the service is frozen."""
+
     async def scenario(caller):
+        service = lanes.start()
         await until_it_answers(caller)
-        began = time.monotonic()
-        outcomes = await asyncio.gather(
-            *(caller.client.call(SAY, say(n, seconds=0.5), context=a_context(20)) for n in range(300)),
-            return_exceptions=True,
-        )
+        machine = caller.client.lanes["lanes"].coalescer.machine
+        os.kill(service.pid, signal.SIGSTOP)
+        calls = [caller.client.call(SAY, say(n), context=a_context(100)) for n in range(POLICY.room)]
+        asked = [asyncio.create_task(call) for call in calls]
+        await eventually_async(lambda: machine.waiting + machine.in_flight == POLICY.room, what="a full lane")
 
-        refused = [outcome for outcome in outcomes if isinstance(outcome, NotExecuted)]
-        assert len(refused) == 200
-        assert [outcome.result["value"] for outcome in outcomes if outcome not in refused] == list(range(100))
-        assert time.monotonic() - began < 10
+        assert refused_at_once(caller.client.call(NOTE, say("one-too-many"), context=a_context(100))) == TOO_MANY
+        asked[0].cancel()
+        await asyncio.gather(asked[0], return_exceptions=True)
+        in_its_place = asyncio.create_task(caller.client.call(NOTE, say("in-its-place"), context=a_context(100)))
+        await eventually_async(lambda: machine.waiting + machine.in_flight == POLICY.room, what="a full lane again")
+        assert refused_at_once(caller.client.call(NOTE, say("one-too-many"), context=a_context(100))) == TOO_MANY
 
-    lanes.start()
-    in_lanes(broker, scenario, lanes=CoalescingPolicy(batches=2, batch_size=64, room=100))
+        os.kill(service.pid, signal.SIGCONT)
+        answers = await asyncio.gather(*asked[1:], in_its_place)
+        assert [answer.result["value"] for answer in answers[:-1]] == list(range(1, POLICY.room))
+        assert lanes.noted() == {"in-its-place": 1}
+        assert machine.counts["refused"] == 2
+
+    in_lanes(broker, scenario)
+
+
+def test_over_its_places_a_method_is_refused_at_once_and_the_others_of_its_service_are_not(broker, lanes, monkeypatch):
+    monkeypatch.setattr(guard, "LONGEST_WAIT", 60)  # on a busy machine those who wait for a place do so for longer
+    places, queue = int(IN_FLIGHT * SHARE), int(WAITING * SHARE)
+
+    async def scenario(caller):
+        service = lanes.start()
+        await until_it_answers(caller)
+        await eventually_async(lambda: closes_the_breaker(caller), what="a guard that lets calls through")
+
+        def taken():
+            return caller.guard.states()["lanes"]["in_flight"], caller.guard.states()["lanes"]["waiting"]
+
+        os.kill(service.pid, signal.SIGSTOP)
+        calls = [caller.guard.call(SAY, say(n), context=a_context(100)) for n in range(places + queue)]
+        asked = [asyncio.create_task(call) for call in calls]
+        await eventually_async(lambda: taken() == (places, queue), what="no place left")
+
+        assert refused_at_once(caller.guard.call(SAY, say("one-too-many"), context=a_context(100))) == TOO_MANY
+        other = asyncio.create_task(caller.guard.call(NOTE, say("other"), context=a_context(100)))
+        await eventually_async(lambda: taken() == (places + 1, queue), what="a place for another method")
+
+        os.kill(service.pid, signal.SIGCONT)
+        answers = await asyncio.gather(*asked)
+        await other
+        assert [answer.result["value"] for answer in answers] == list(range(places + queue))
+        assert lanes.noted() == {"other": 1}
+        assert taken() == (0, 0)
+
+    in_lanes(broker, scenario)
 
 
 def test_one_slow_call_among_a_thousand_quick_ones_holds_none_of_them_up(broker, lanes):
@@ -178,18 +237,26 @@ def test_one_slow_call_among_a_thousand_quick_ones_holds_none_of_them_up(broker,
 
 def test_calls_whose_callers_gave_up_before_the_service_started_are_never_run(broker, lanes):
     async def scenario(caller):
-        first = lanes.start()
-        await until_it_answers(caller)
-        os.kill(first.pid, signal.SIGSTOP)
-
-        outcomes = await asyncio.gather(
-            *(caller.guard.call(NOTE, say(f"zombie{n}"), context=a_context(0.8)) for n in range(200)),
-            return_exceptions=True,
-        )
-        assert {type(outcome) for outcome in outcomes} <= {NotExecuted, OutcomeUnknown}
-        first.kill()
-        first.wait()
-        lanes.start()
+        chance = lots()
+        service = lanes.start()
+        for _ in range(2):
+            await until_it_answers(caller)
+            sizes = caller.client.lanes["lanes"].coalescer.machine.batch_sizes
+            sizes.clear()
+            os.kill(service.pid, signal.SIGSTOP)
+            outcomes = await asyncio.gather(
+                *(
+                    caller.client.call(NOTE, say("zombie"), context=a_context(chance.uniform(0.3, 1.0)))
+                    for _ in range(100)
+                ),
+                return_exceptions=True,
+            )
+            assert {type(outcome) for outcome in outcomes} <= {NotExecuted, OutcomeUnknown}
+            assert sizes.total() > 0, "none was sent"
+            service.kill()
+            service.wait()
+            await asyncio.sleep(chance.uniform(0, 0.3))
+            service = lanes.start()
         await until_it_answers(caller)
         await asyncio.sleep(0.5)
 

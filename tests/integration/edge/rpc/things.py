@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -28,7 +27,6 @@ from tests.contract.conftest import Running
 from tests.integration.edge.rpc.calling import Caller, method
 
 CONTRACT = Path(__file__).parents[3] / "contract"
-SEED = os.environ.get("KIRANA_CHAOS_SEED") or secrets.token_hex(4)
 ADD_THING = method("add_thing", service="demo", mutating=True)
 ECHO = method("echo", service="demo")
 LATENESS = 0.5
@@ -138,12 +136,32 @@ class Ledger:
         self.tally[f"read {said.value} {why}".strip()] += 1
         return said
 
-    async def crowd(self, *, changes: int = 20, reads: int = 5, longest: float = 0.3, patience: float = 4.0) -> None:
-        """Many at once: one frame."""
+    async def crowd(
+        self,
+        *,
+        changes: int = 20,
+        reads: int = 5,
+        longest: float = 0.3,
+        patience: float = 4.0,
+        within: float = 0.0,
+    ) -> None:
+        """Many at once, which is one frame; or each at its own moment ``within`` so many seconds."""
+
+        async def at_its_moment(call: Awaitable[Any]) -> None:
+            await asyncio.sleep(self.chance.uniform(0, within))
+            await call
+
         await asyncio.gather(
-            *(self.change(seconds=self.chance.uniform(0, longest), patience=patience) for _ in range(changes)),
-            *(self.read(patience=patience) for _ in range(reads)),
+            *(
+                at_its_moment(self.change(seconds=self.chance.uniform(0, longest), patience=patience))
+                for _ in range(changes)
+            ),
+            *(at_its_moment(self.read(patience=patience)) for _ in range(reads)),
         )
+
+    async def stragglers(self, *, changes: int, patience: tuple[float, float]) -> None:
+        """Many at once, who wait for longer or shorter."""
+        await asyncio.gather(*(self.change(patience=self.chance.uniform(*patience)) for _ in range(changes)))
 
     async def trickle(self, stop: asyncio.Event, *, hands: int = 6, patience: float = 4.0) -> None:
         """A steady load of reads and changes by so many hands."""
@@ -180,11 +198,20 @@ class Ledger:
             assert rows.get(change.name) == [change.answer["id"]], f"{change} after its repetition"
         await eventually_async(self._is_idle, within=3, what="an end of all waiting")
 
+    async def events_arrive(self) -> None:
+        """What was made has been told of, too, and each event has had its effect once."""
+        await eventually_async(lambda: self._in("handled").keys() == self.rows().keys(), what="the events")
+        twice = [name for name, numbers in self._in("handled").items() if len(numbers) > 1]
+        assert not twice, f"the events of {twice} were handled twice"
+
     def rows(self) -> dict[str, list[int]]:
         """The ids of the things in the database, by name."""
+        return self._in("things")
+
+    def _in(self, table: str) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         with closing(psycopg2.connect(self.database)) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT name, id FROM things WHERE name = ANY(%s)", ([c.name for c in self.changes],))
+            cursor.execute(f"SELECT name, id FROM {table} WHERE name = ANY(%s)", ([c.name for c in self.changes],))
             for name, number in cursor.fetchall():
                 found.setdefault(name, []).append(number)
         return found

@@ -1,0 +1,63 @@
+"""What frames are to be worth, and whether a run reached it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+Runs = Mapping[tuple[str, int], list[dict[str, Any]]]
+"""The rounds of each way and number of clients, in order."""
+
+CROWDS = (64, 256)
+TIMES_A_MESSAGE_PER_CALL = 4.0
+TIMES_STOCK = 4.0
+P50_OF_ONE_CLIENT = 1.1
+P99_MS_OF_SIXTEEN = 15.0
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One of them; ``reached`` is the median of the rounds."""
+
+    text: str
+    reached: float
+    bound: float
+    at_least: bool
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether this run reached it."""
+        return self.reached >= self.bound if self.at_least else self.reached <= self.bound
+
+    def __str__(self) -> str:
+        sign = "at least" if self.at_least else "at most"
+        return f"{'✓' if self.is_kept else '✗'} {self.text}: {self.reached:.2f} ({sign} {self.bound:g})"
+
+
+def judged(runs: Runs) -> list[Promise]:
+    """Those of which something was measured. Rounds are compared with their neighbours in time only."""
+    return list(_judged(runs))
+
+
+def ratios(runs: Runs, way: str, other: str, clients: int, *, of: str) -> list[float]:
+    """One of each round."""
+    return [one[of] / another[of] for one, another in zip(runs[way, clients], runs[other, clients], strict=True)]
+
+
+def _judged(runs: Runs) -> Iterable[Promise]:
+    measured = {clients for _, clients in runs}
+    for clients in sorted(measured.intersection(CROWDS)):
+        for other, name, bound in (
+            ("singles", "a message per call", TIMES_A_MESSAGE_PER_CALL),
+            ("stock", "stock Nameko", TIMES_STOCK),
+        ):
+            times = median(ratios(runs, "lanes", other, clients, of="requests_per_second"))
+            yield Promise(f"{clients} clients, times the requests/s of {name}", times, bound, at_least=True)
+    if 1 in measured:
+        times = median(ratios(runs, "lanes", "singles", 1, of="p50_ms"))
+        yield Promise("1 client, times the p50 of a message per call", times, P50_OF_ONE_CLIENT, at_least=False)
+    if 16 in measured:
+        p99 = median(run["p99_ms"] for run in runs["lanes", 16])
+        yield Promise("16 clients, p99 in ms", p99, P99_MS_OF_SIXTEEN, at_least=False)
