@@ -96,9 +96,13 @@ class Exchange:
         return proxies.client(self.request.ip, self.request.headers.getall("x-forwarded-for", []))
 
     def header(self, name: str) -> str | None:
-        """The header's value, ``None`` if it is absent. Of several the first; bytes that are no text become ``?``."""
-        value = self.request.headers.getone(name, None)
-        return None if value is None else str(value).encode(errors="replace").decode()
+        """The header's value, ``None`` if it is absent; bytes that are no text become ``?``.
+
+        Of several, all in one (RFC 9110 §5.3): what may stand only once is then no sane value, and the second hides
+        nothing from us that another parser sees.
+        """
+        values = self.request.headers.getall(name, None)
+        return None if values is None else ", ".join(values).encode(errors="replace").decode()
 
 
 Target = Callable[[Exchange], Awaitable[HTTPResponse]]

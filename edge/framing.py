@@ -65,7 +65,7 @@ def read_header(version: str, block: bytes) -> Header:
         fields,
         _length_of(version, names, fields),
         _keeps_alive(version, names, fields),
-        _expects_continue(names, fields),
+        _expects_continue(version, names, fields),
     )
 
 
@@ -148,9 +148,9 @@ def _keeps_alive(version: str, names: list[str], fields: Fields) -> bool:
     return "close" not in options and (version == "1.1" or "keep-alive" in options)
 
 
-def _expects_continue(names: list[str], fields: Fields) -> bool:
+def _expects_continue(version: str, names: list[str], fields: Fields) -> bool:
     expectation = _first("expect", names, fields)
-    if expectation is None:
+    if expectation is None or version == "1.0":  # where it means nothing (RFC 9110 §10.1.1)
         return False
     if expectation.lower() != "100-continue":
         raise ExpectationFailed(f"Unknown expectation: {expectation}")

@@ -79,9 +79,13 @@ class StrictHttp(Http):
     async def http1_response_header(self, data: bytes, end_stream: bool) -> None:  # noqa: FBT001 - Sanic's signature
         """Send a whole answer with its body at once; whatever is not that is left to Sanic."""
         response: Any = self.response
+        if self.expecting_continue:  # the answer needs no body: none is asked for, and whether one comes nobody knows
+            self.expecting_continue = self.keep_alive = False
+            protocol: Any = self.protocol
+            protocol.end_soon()
         body: bytes = data or getattr(response, "body", None) or b""
         is_whole = bool(body) and (end_stream or not data)
-        if not is_whole or self.head_only or self.expecting_continue or response.status in BODILESS:
+        if not is_whole or self.head_only or response.status in BODILESS:
             await super().http1_response_header(data, end_stream)
             return
         headers = response.headers

@@ -195,6 +195,10 @@ class StrictProtocol(HttpProtocol):
             self._callback_check_timeouts.cancel()
         self.check_timeouts()
 
+    def end_soon(self) -> None:
+        """The last answer of this connection is being given: whoever does not hang up is not waited for any longer."""
+        self.loop.call_later(TELLING_SECONDS, self.hurry)
+
     def _give_up_on_request(self) -> None:
         """Slow clients may be many: what they get must cost little.
 

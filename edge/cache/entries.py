@@ -87,7 +87,7 @@ class Held:
         response.stream = None
         response._cookies = None  # noqa: SLF001 - one of the constructor's four fields
         response.headers = headers
-        condition = exchange.request.headers.get("if-none-match")
+        condition = exchange.header("if-none-match")
         if condition is not None and self._etag is not None and is_unchanged(self._etag, condition):
             response.status, response.body, response.content_type = 304, b"", None
             return response

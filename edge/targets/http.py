@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -37,6 +38,7 @@ MOST_KEPT_BYTES = 1_000_000
 
 CHAIN = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "via")
 DOTS = {".", ".."}
+_SLASHES = re.compile("%2F|%5C")
 
 
 class HttpTarget:
@@ -151,10 +153,15 @@ def path_of(template: list[str], variables: dict[str, str]) -> str:
         filled = part
         for name, value in variables.items():
             filled = filled.replace(f"{{{name}}}", quote(value, safe="-._~!$&'()*+,;=:@"))
-        if filled.partition(";")[0] in DOTS:  # some services take what follows ';' for a parameter
+        if _climbs(filled):
             raise Rejected("route.not_found", "There is nothing at this path.")
         segments.append(filled)
     return "/".join(segments)
+
+
+def _climbs(segment: str) -> bool:
+    """Whether some service could read it as a way upwards: many take ``%2F`` for a slash, and ``;`` for an end."""
+    return any(part.partition(";")[0] in DOTS for part in _SLASHES.split(segment))
 
 
 def sender_of(exchange: Exchange) -> Sender:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email.errors import MessageError
-from email.headerregistry import Address
-
-_HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 
 ACCESS_LIFE = timedelta(minutes=15)
 SESSION_LIFE = timedelta(days=30)
@@ -126,18 +121,3 @@ def scopes_within(wanted: str | None, allowed: Collection[str]) -> tuple[str, ..
 def sameness(name: str) -> str:
     """Two usernames or e-mail addresses with the same sameness are the same one, whatever their case."""
     return unicodedata.normalize("NFKC", name).casefold()
-
-
-def is_mailable(address: str) -> bool:
-    """Whether a message can be addressed to it (RFC 5322, and IDNA for the domain), beyond the contract's pattern.
-
-    Only to a host by its name: a message to ``[10.0.0.1]`` would have our own relay knock there. And only as it
-    stands: a comment in it would make two addresses of one mailbox.
-    """
-    local, _, domain = address.rpartition("@")
-    try:
-        plain = f"{local}@{domain.encode('idna').decode()}"
-        is_plain = Address(addr_spec=plain).addr_spec == plain
-    except (ValueError, IndexError, MessageError):
-        return False
-    return is_plain and all(_HOST_LABEL.fullmatch(label) for label in plain.rpartition("@")[2].split("."))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import UNSET
 
-from rpc_services.identity.domain import Account, is_mailable
+from rpc_services.identity.domain import Account
 from rpc_services.identity.throttle import Count, counts_of
 from shared.contracts.identity import (
     EnsureStaff,
@@ -22,11 +22,11 @@ from shared.contracts.identity import (
     User,
     UserNotFound,
 )
+from shared.contracts.mail_addresses import NOT_MAILABLE, is_mailable
 from shared.contracts.passwords import faults_of, names_of
 from shared.contracts.refusals import InvalidRequest, Unavailable
 from shared.values.identifiers import NewId, is_id
 
-NOT_MAILABLE = {"pointer": "/email", "detail": "No message can be sent to this address."}
 NOT_THE_PASSWORD = {"pointer": "/current_password", "detail": "This is not the current password."}
 _CHANGEABLE = ("email", "first_name", "last_name", "phone_number")
 

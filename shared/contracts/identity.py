@@ -19,6 +19,8 @@ from shared.contracts.identity_operators import (
     SigningKey,
     SwitchUser,
 )
+from shared.contracts.mail_addresses import EmailAddress
+from shared.contracts.mail_addresses import faults_in as faults_of_address
 from shared.contracts.method import Answer, Methods, Nothing, Request
 from shared.contracts.passwords import AnyPassword, ChosenPassword, faults_in
 from shared.contracts.refusals import Refusal
@@ -33,9 +35,6 @@ Username = Annotated[
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(?!\n)$",
         description="A letter or digit first, then letters, digits, dots, underscores and hyphens.",
     ),
-]
-EmailAddress = Annotated[
-    str, Meta(max_length=254, pattern=r"^[^@\s\x00]{1,64}@[^@\s\x00]{1,189}(?!\n)$", description="An e-mail address.")
 ]
 ShortText = Annotated[
     str,
@@ -67,8 +66,8 @@ class RegisterUser(Request, frozen=True, kw_only=True):
 
     @classmethod
     def beyond_its_fields(cls, given: Mapping[str, Any]) -> list[dict[str, str]]:
-        """What is wrong with the password, too."""
-        return faults_in(given)
+        """What is wrong with the password and the address, too."""
+        return [*faults_in(given), *faults_of_address(given)]
 
 
 class User(Answer, frozen=True, kw_only=True):
@@ -90,6 +89,11 @@ class UpdateUser(Request, frozen=True, kw_only=True):
     first_name: ShortText | UnsetType = UNSET
     last_name: ShortText | UnsetType = UNSET
     phone_number: PhoneNumber | UnsetType = UNSET
+
+    @classmethod
+    def beyond_its_fields(cls, given: Mapping[str, Any]) -> list[dict[str, str]]:
+        """That no message can be sent to the address, too."""
+        return faults_of_address(given)
 
 
 class ChangePassword(Request, frozen=True, kw_only=True):

@@ -144,6 +144,9 @@ def test_a_connection_is_kept_as_its_client_wishes(version, fields, kept):
 def test_an_expectation_that_nobody_knows_is_refused():
     assert status_of(b"POST / HTTP/1.1\r\n" + HOST + b"Expect: 100-Continue\r\nContent-Length: 5\r\n") == 200
     assert status_of(b"POST / HTTP/1.1\r\n" + HOST + b"Expect: magic\r\nContent-Length: 5\r\n") == 417
+    assert status_of(b"POST / HTTP/1.0\r\nExpect: magic\r\nContent-Length: 5\r\n") == 200, (
+        "it means nothing in HTTP/1.0"
+    )
 
 
 def test_what_comes_later_on_a_connection_is_read_for_itself():

@@ -257,6 +257,26 @@ def test_a_request_to_upgrade_stops_no_clock():
     assert statuses(answer) == [408]
 
 
+EXPECTING = b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+
+
+def test_a_body_is_asked_for_once_it_is_wanted():
+    assert statuses(ask(POST + EXPECTING + b"{}" + GET + b"Connection: close\r\n\r\n")) == [100, 200, 200]
+
+
+def test_a_body_that_nobody_wants_is_not_asked_for_and_whether_it_comes_is_not_waited_for():
+    for then in (b"", b"{}", GET + b"\r\n"):
+        sent = b"POST /unread HTTP/1.1\r\nHost: a\r\n" + EXPECTING + then
+        answer = until_cut(sent, b"", within=60, REQUEST_TIMEOUT=300, RESPONSE_TIMEOUT=300, KEEP_ALIVE_TIMEOUT=300)
+
+        assert statuses(answer) == [200], then
+        assert b"connection: close" in answer.lower()
+
+
+def test_a_client_of_http_1_0_is_not_told_what_it_does_not_know():
+    assert statuses(ask(b"POST / HTTP/1.0\r\n" + EXPECTING + b"{}")) == [200]
+
+
 def test_pipelined_requests_are_answered_in_order():
     bodies = [POST + b"Content-Length: %d\r\n\r\n" % size + b"a" * size for size in range(5)]
 

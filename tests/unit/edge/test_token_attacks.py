@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import jwt
 import pytest
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from edge.keys import KeyRing
 from edge.rpc.failures import NotExecuted, RemoteRefusal
 from shared.contracts.identity import InvalidRefreshToken, RevokedUser
 from tests.builders.answers import a_cart_answer
@@ -46,8 +48,13 @@ class Identity(FakeRpc):
 
 @asynccontextmanager
 async def an_edge(rpc=None, **options):
-    """Gives a function that asks with a token, or with any header, and the parts of the edge."""
+    """Gives a function that asks with a token, or with any header, and the parts of the edge.
+
+    For its keys no time passes: who asks identity again after half a minute is right to, on a machine so slow.
+    """
     parts = collaborators(rpc or Identity(), **options)
+    keys = KeyRing(parts.rpc, algorithms=parts.settings.jwt_algorithms, monotonic=lambda: 0.0)
+    parts = replace(parts, keys=keys)
     async with serving(parts) as client:
 
         async def ask(token=None, *, path=WHO, headers=(), **request):

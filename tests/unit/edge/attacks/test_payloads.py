@@ -7,6 +7,7 @@ import pytest
 
 from shared.contracts.catalog import MAX_ON_HAND
 from tests.builders.answers import a_product_answer, an_order_answer
+from tests.builders.raw_http import LAST, request, said
 from tests.fakes.edge import FakeRpc, a_token, collaborators, serving
 
 pytestmark = pytest.mark.anyio
@@ -123,6 +124,43 @@ async def test_d05_only_json_in_utf_8_is_a_body():
             headers = {} if kind is None else {"Content-Type": kind}
             answer = await client.post("/api/users", content=xml, headers=headers)
             assert (answer.status_code, answer.json()["code"]) == (415, "request.media_type"), kind
+    assert rpc.calls == []
+
+
+AMBIGUOUS = {
+    "two types": [b"Content-Type: application/json", b"Content-Type: text/plain"],
+    "two types, the good one with a charset": [b"Content-Type: application/json; charset=utf-8", b"Content-Type: a/b"],
+    "the same type twice": [b"Content-Type: application/json"] * 2,
+    "packed behind unpacked": [
+        b"Content-Type: application/json",
+        b"Content-Encoding: identity",
+        b"Content-Encoding: gzip",
+    ],
+    "packed behind nothing": [b"Content-Type: application/json", b"Content-Encoding:", b"Content-Encoding: br"],
+}
+
+
+@pytest.mark.parametrize("what", AMBIGUOUS)
+async def test_d05_a_second_header_hides_nothing_behind_the_first(what):
+    rpc = FakeRpc()
+    body = json.dumps(USER).encode()
+    asked = request(b"/api/users", *AMBIGUOUS[what], b"Content-Length: %d" % len(body), method=b"POST") + body
+    async with serving(collaborators(rpc)) as client:
+        heard = await said(client.base_url.port, asked + LAST)
+
+    assert (heard.statuses, heard.problem["code"]) == ([415, 200], "request.media_type")
+    assert rpc.calls == []
+
+
+async def test_d05_a_precondition_or_a_cart_that_is_named_twice_is_none():
+    rpc = FakeRpc()
+    async with serving(collaborators(rpc)) as client:
+        for name, values in (("If-Match", (b'"1"', b'"7"')), ("X-Cart-Token", (b"a" * 43, b"b" * 43))):
+            twice = [name.encode() + b": " + value for value in values]
+            asked = request(b"/api/cart/items/1", *twice, method=b"PUT", body=b'{"quantity": 1}')
+            heard = await said(client.base_url.port, asked + LAST)
+            assert heard.statuses == [400, 200], name
+            assert heard.problem["errors"][0]["pointer"] == f"/{name}"
     assert rpc.calls == []
 
 

@@ -1,6 +1,7 @@
 """A cache with a clock that stands still, a target that answers as told, and requests for both."""
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 
 import msgspec
@@ -10,6 +11,7 @@ from sanic.compat import Header
 from edge.cache.answering import ResponseCache
 from edge.cache.flights import Asked
 from edge.cache.plan import Plan
+from edge.exchange import Exchange
 from edge.policies import RoutePolicy
 from edge.rpc.calls import Deadline
 
@@ -71,10 +73,12 @@ def an_exchange(*, product="7", query="", headers=None, caller=None, seconds=5.0
     request = SimpleNamespace(
         query_string=query, headers=Header(headers or {}), method="GET", stream=object(), conn_info=1
     )
-    return SimpleNamespace(
+    exchange = SimpleNamespace(
         request=request, variables={"product_id": product} if product else {}, body={}, caller=caller,
         deadline=Deadline.after(seconds), verdicts=["mine"], rpc_seconds=0.0,
     )  # fmt: skip
+    exchange.header = partial(Exchange.header, exchange)
+    return exchange
 
 
 class Shop:

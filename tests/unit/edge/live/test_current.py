@@ -148,6 +148,26 @@ async def test_a_kept_table_that_is_not_usable_is_passed_over_and_said(tmp_path,
     assert [line["log_level"] for line in logs] == ["warning"]
 
 
+async def test_an_edge_that_is_older_than_the_table_serves_its_own_loudly_until_it_gets_one_it_knows(tmp_path):
+    newer = f"never_heard_of: 1\n{GOOD}"
+    (tmp_path / "routes").write_text(newer)
+    live = live_routes()
+
+    with capture_logs() as logs:
+        live.restore(KeptFile(tmp_path / "routes"))
+        await live.follow(newer)
+    before = live.state()
+    await live.follow(GOOD)
+
+    assert (before["origin"], before["refused"]["version"]) == ("file", hash_of(newer))
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("edge.routes.kept_not_usable", "warning"),
+        ("edge.routes.refused", "error"),
+    ]
+    assert all("never_heard_of" in str(line["faults"]) for line in logs)
+    assert (summary(live), live.state()["refused"]) == ("another", None)
+
+
 async def test_a_disk_that_fails_costs_the_memory_of_the_table_and_nothing_else(tmp_path):
     (tmp_path / "taken").write_text("a file where the folder should be")
     live = live_routes()

@@ -5,6 +5,7 @@ from tests.fakes.edge import FakeRpc, a_token, collaborators, serving
 
 pytestmark = pytest.mark.anyio
 CART_TOKEN = "t" * 24
+GOOD = "correct horse battery staple"
 
 
 def as_user(**headers):
@@ -33,6 +34,32 @@ async def test_a_bad_password_is_named_with_all_other_faults_of_the_request():
         "/username", "/password", "/password2", "/email", "/role",
     }  # fmt: skip
     assert {each["pointer"] for each in changing["errors"]} == {"/current_password", "/password", "/password2"}
+    assert rpc.calls == []
+
+
+async def test_an_address_that_no_mail_can_go_to_is_named_with_all_other_faults_of_the_request():
+    body = {"username": "!", "password": GOOD, "password2": GOOD, "email": "a@[127.0.0.1]"}
+    rpc = FakeRpc()
+    async with serving(collaborators(rpc)) as client:
+        opening = (await client.post("/api/users", json=body)).json()
+        profile = {"email": "a@b_c.com", "phone_number": "x"}
+        changing = (await client.patch("/api/users/me", json=profile, headers=as_user())).json()
+
+    assert sorted(each["pointer"] for each in opening["errors"]) == ["/email", "/username"]
+    assert sorted(each["pointer"] for each in changing["errors"]) == ["/email", "/phone_number"]
+    assert rpc.calls == []
+
+
+@pytest.mark.parametrize("changed", [{"password": 7}, {"role": "admin"}, {"password2": None}])
+async def test_what_is_no_request_is_no_guess_at_the_current_password_either(changed):
+    """Identity counts each guess: none is free, and none is spent on what must be refused anyway."""
+    rpc = FakeRpc()
+    body = {"current_password": "a guess", "password": GOOD, "password2": GOOD} | changed
+    async with serving(collaborators(rpc)) as client:
+        answer = await client.post("/api/users/me/password", json=body, headers=as_user())
+
+    assert answer.status_code == 400
+    assert {each["pointer"] for each in answer.json()["errors"]} == {f"/{name}" for name in changed}
     assert rpc.calls == []
 
 

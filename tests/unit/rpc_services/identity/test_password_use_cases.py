@@ -100,3 +100,14 @@ def test_who_has_no_password_cannot_change_it(desk, user_id):
 
 def test_neither_hash_is_shown(desk):
     assert "hash of" not in repr(desk.prepare())
+
+
+def test_a_guess_is_counted_though_the_new_password_is_refused_anyway(desk):
+    for _ in range(10):
+        with pytest.raises(InvalidRequest) as refused:
+            desk.prepare(current_password="wrong", password="short", password2="short")
+        assert pointers(refused) == {"/current_password", "/password"}
+
+    with pytest.raises(TooManyAttempts):
+        desk.prepare(password="short", password2="short")
+    assert len(desk.policy.passwords.checked) == 10
