@@ -1,5 +1,5 @@
 # The gateway. Build from the repository's root: docker build -f docker/edge.Dockerfile -t kirana/edge .
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG PYTHON_IMAGE=python:3.11.15-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build

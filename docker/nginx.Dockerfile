@@ -1,5 +1,5 @@
 # What stands in front of the edges. Build from the repository's root: docker build -f docker/nginx.Dockerfile -t kirana/nginx .
-ARG NGINX_IMAGE=nginx:1.30-alpine-slim
+ARG NGINX_IMAGE=nginx:1.30.5-alpine-slim
 
 FROM ${NGINX_IMAGE}
 # Which edges take the traffic is kept beside the configuration, in a volume of its own: see traffic.sh.

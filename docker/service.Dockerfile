@@ -1,5 +1,5 @@
 # One image for the five services: docker build -f docker/service.Dockerfile -t kirana/service .
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG PYTHON_IMAGE=python:3.11.15-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build

@@ -1,6 +1,7 @@
 """Gives a running broker its users, rights, exchanges and queues: ``python -m kirana.broker_definitions``.
 
-docker-compose.yml runs it once before the services, for a broker that has run since before the last upgrade.
+docker-compose.yml runs it once before the services, for a broker that has run since before the last upgrade, and
+Kubernetes with the migrations: there with ``rabbitmq/definitions.json``, which knows no password; users stay.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from kirana.stack.definitions import render_without_users
 from shared.settings.reader import Reader
 
 ANSWER_SECONDS = 15
@@ -63,9 +65,10 @@ def main(environment: Mapping[str, str], *, patience: float = PATIENCE_SECONDS) 
     operator = urlsplit(reader.read("AMQP_URL", str, ""))
     management = reader.read("MANAGEMENT_URL", str, "http://rabbitmq:15672").rstrip("/")
     definitions = reader.read("DEFINITIONS", Path, Path("/run/secrets/rabbitmq_definitions"))
+    template = reader.read("DEFINITIONS_TEMPLATE", str, "")
     reader.finish()
     try:
-        text = definitions.read_bytes()
+        text = render_without_users(Path(template)).encode() if template else definitions.read_bytes()
     except OSError as fault:
         sys.stderr.write(f"The definitions cannot be read: {fault}. Next: kirana secrets\n")
         return 78

@@ -4,8 +4,11 @@ set -eu
 
 folder=${TRAFFIC_FOLDER:-/var/lib/traffic}
 file=$folder/traffic.conf
+lock=$folder/lock
+seconds=${TRAFFIC_SECONDS:-2}
 nginx=${TRAFFIC_NGINX:-nginx}
 probe=${TRAFFIC_PROBE:-wget -q -T 5 -O /dev/null}
+names=${TRAFFIC_NAMES:-nslookup -type=a}
 blue=${TRAFFIC_BLUE:-edge:8000}
 green=${TRAFFIC_GREEN:-edge-green:8000}
 spooled=${TRAFFIC_SPOOLED:-spooled}
@@ -23,6 +26,7 @@ traffic SHARE   pass requests on to the blue edges, the green ones, or to both b
   traffic serve   start nginx; at first all goes to blue, later whatever was chosen last
 
 Edges that shall get more are asked first whether they are ready. A configuration that nginx does not take changes nothing.
+An edge that is in maintenance or about to leave gets no new requests while another one of its colour takes them.
 USAGE
 }
 
@@ -31,10 +35,38 @@ fail() {
     exit 1
 }
 
+# addresses HOST: all that it leads to; nothing if that is not known just now.
+addresses() {
+    case $1 in
+        [0-9]*) echo "$1" ;;
+        *) $names "$1" 2>/dev/null | awk '/^Name:/ { told = 1 } told && /^Address/ { print $NF }' | sort -u ;;
+    esac
+}
+
+# leaves HOST:PORT: whether it says that it wants no more requests. One that says nothing is for nginx to judge.
+leaves() {
+    case $($probe "http://$1/health/serving" 2>&1) in
+        *" 503 "* | *" 503:"*) ;;
+        *) return 1 ;;
+    esac
+}
+
+# taking "HOST:PORT HOST:PORT …": as it was given, unless one leaves; then those that do not. If all leave all stay.
+taking() {
+    stay=
+    left=
+    for server in $1; do
+        for address in $(addresses "${server%:*}"); do
+            if leaves "$address:${server##*:}"; then left=yes; else stay="$stay $address:${server##*:}"; fi
+        done
+    done
+    if [ -n "$left" ] && [ -n "$stay" ]; then echo "$stay"; else echo "$1"; fi
+}
+
 # upstream NAME "HOST:PORT HOST:PORT …": names are asked for again and again, addresses stay what they are.
 upstream() {
     printf 'upstream %s {\n    zone %s 128k;\n    least_conn;\n' "$1" "$1"
-    for server in $2; do
+    for server in $(taking "$2"); do
         case $server in
             [0-9]*) printf '    server %s max_fails=3 fail_timeout=5s;\n' "$server" ;;
             *) printf '    server %s resolve max_fails=3 fail_timeout=5s;\n' "$server" ;;
@@ -62,6 +94,29 @@ write() {
     mv "$file.draft" "$file"
 }
 
+# put DRAFT: in the place of what is there, which comes back if nginx does not take the draft.
+put() {
+    mv "$file" "$file.before"
+    mv "$1" "$file"
+    if ! said=$({ $nginx -t && $nginx -s reload; } 2>&1); then
+        mv "$file.before" "$file"
+        return 1
+    fi
+}
+
+# follow: write anew what is chosen, if an edge left or came back since. A reload is left out where nothing changes.
+follow() {
+    shared "$(now)" >"$file.seen"
+    cmp -s "$file" "$file.seen" || put "$file.seen" || echo "traffic: nginx does not take this: $said" >&2
+}
+
+# One at a time: somebody may choose while this looks. $$ is who started it, and so nginx.
+attend() {
+    while sleep "$seconds" && kill -0 $$ 2>/dev/null; do
+        (flock 9 && follow) 9>"$lock" || true
+    done
+}
+
 # place: nginx reads no environment. An empty spool means that no lines are wanted there.
 place() {
     case $spool$environment in
@@ -84,15 +139,13 @@ ready() {
 }
 
 shift_to() {
+    exec 9>"$lock"
+    flock 9
     before=$(now)
     if [ "$1" -gt "$before" ]; then ready green "$green"; fi
     if [ "$1" -lt "$before" ]; then ready blue "$blue"; fi
-    write "$1"
-    if ! said=$($nginx -t 2>&1); then
-        write "$before"
-        fail "nginx does not take this, all is as before: $said"
-    fi
-    $nginx -s reload
+    shared "$1" >"$file.draft"
+    put "$file.draft" || fail "nginx does not take this, all is as before: $said"
     echo "$1 % of the requests go to green, the others to blue. Back: traffic $before"
 }
 
@@ -100,18 +153,24 @@ serve() {
     export TZ=UTC  # the moments in the spool
     umask 027
     place
-    [ -f "$file" ] || write 0
+    chosen=0
+    if [ -f "$file" ]; then chosen=$(now); fi
+    write "$chosen"  # anew: edges that were named by their addresses may have others by now
     if ! $nginx -t 2>/dev/null; then
         echo "traffic: what was chosen last cannot be served now; all goes to blue." >&2
         write 0
     fi
+    attend &
     if [ -z "$spool" ]; then exec $nginx -g 'daemon off;'; fi
     exec $spooled "$spool/nginx.jsonl" $nginx -g 'daemon off;'
 }
 
 case ${1:-help} in
     serve) serve ;;
-    show) echo "$(now) % of the requests go to green, the others to blue." ;;
+    show)
+        share=$(now)
+        echo "$share % of the requests go to green, the others to blue."
+        ;;
     blue) shift_to 0 ;;
     green) shift_to 100 ;;
     [0-9] | [0-9][0-9] | 100) shift_to "$1" ;;

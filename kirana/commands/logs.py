@@ -14,7 +14,7 @@ import typer
 from kirana.commands.logs_about_many import show_failures, show_slowest
 from kirana.commands.logs_about_one import show_request
 from kirana.commands.logs_output import console_of, say, write_json
-from kirana.commands.logs_spool import spool_of
+from kirana.commands.logs_spool import VARIABLE, again, spool_of
 from kirana.logbook.entry import LEVELS
 from kirana.logbook.following import follow
 from kirana.logbook.query import Query
@@ -78,7 +78,7 @@ def logs(  # noqa: PLR0913 - one parameter per option of the command line
         list[Path] | None,
         typer.Option(
             metavar="DIR",
-            envvar="KIRANA_LOG_SPOOL",
+            envvar=VARIABLE,
             help="Read this folder of .jsonl files, not the local stack's: of a container, or a copy. Repeatable.",
         ),
     ] = None,
@@ -94,9 +94,9 @@ def logs(  # noqa: PLR0913 - one parameter per option of the command line
     query = replace(query, status=_status(status))
     wanted = request or what
     if wanted is not None and not tail:
-        show_request(where, wanted, query, _style(lines=lines, as_json=as_json, traces=traces))
+        show_request(where, wanted, query, _style(lines=lines, as_json=as_json, traces=traces), command=again(spool))
     elif errors:
-        show_failures(where, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json)
+        show_failures(where, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json, command=again(spool))
     elif slow:
         show_slowest(where, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json)
     else:

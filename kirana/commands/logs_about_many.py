@@ -20,8 +20,8 @@ from kirana.logbook.times import shown
 _TIME = slice(11, 19)
 
 
-def show_failures(spool: Spool, query: Query, most: int, *, as_json: bool) -> None:
-    """By cause, the most frequent first."""
+def show_failures(spool: Spool, query: Query, most: int, *, as_json: bool, command: str) -> None:
+    """By cause, the most frequent first; ``command`` is what tells more of one, but for its id."""
     found = failures(spool, query, most)
     if as_json:
         for each in found:
@@ -46,7 +46,7 @@ def show_failures(spool: Spool, query: Query, most: int, *, as_json: bool) -> No
         )
     console_of(is_table=True).print(table)
     if any(row.story for row in found):
-        say("", as_typed("More of one: kirana logs ID"))
+        say("", as_typed(f"More of one: {command} ID"))
 
 
 def show_slowest(spool: Spool, query: Query, most: int, *, as_json: bool) -> None:

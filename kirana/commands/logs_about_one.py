@@ -19,12 +19,12 @@ from kirana.logbook.story import story_of
 from kirana.logbook.story_showing import show_story
 
 
-def show_request(spool: Spool, given: str, query: Query, style: str) -> None:
+def show_request(spool: Spool, given: str, query: Query, style: str, *, command: str) -> None:
     """Raises :class:`typer.Exit` where the id is that of no request, or not clear: whoever gave it expects lines."""
     wanted = id_in(text_of(given, sys.stdin.read() if given == "-" else None))
     found = sought(spool, wanted)
     if found.id is None:
-        _say_that_it_is_not_clear(spool, wanted, found)
+        _say_that_it_is_not_clear(spool, wanted, found, command)
         raise typer.Exit(1)
     lines = [line for line in found.lines if query.wants(line)]
     if not lines:
@@ -42,7 +42,7 @@ def _show_lines(lines: Sequence[Entry], *, as_json: bool) -> None:
         show(line)
 
 
-def _say_that_it_is_not_clear(spool: Spool, wanted: str, found: Found) -> None:
+def _say_that_it_is_not_clear(spool: Spool, wanted: str, found: Found, command: str) -> None:
     if found.candidates and not found.is_near:
         say(f"{wanted!r} stands in the ids of several requests, the last of which are:")
     else:
@@ -52,8 +52,8 @@ def _say_that_it_is_not_clear(spool: Spool, wanted: str, found: Found) -> None:
         if found.candidates:
             say("Perhaps one of these is meant:")
     for candidate in found.candidates:
-        say("  " + _shown(candidate))
+        say("  " + _shown(candidate, command))
 
 
-def _shown(candidate: Candidate) -> str:
-    return f"{as_typed(f'kirana logs {candidate.id}')}   {candidate.at[:19].replace('T', ' ')}  {candidate.what}"
+def _shown(candidate: Candidate, command: str) -> str:
+    return f"{as_typed(f'{command} {candidate.id}')}   {candidate.at[:19].replace('T', ' ')}  {candidate.what}"

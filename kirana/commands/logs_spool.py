@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,10 @@ from kirana.logbook.spools import Spool, Together
 from kirana.stack import state
 from kirana.stack.faults import StackFault
 
+VARIABLE = "KIRANA_LOG_SPOOL"
+"""Says the folders to who does not want to type them."""
+
+_COMMAND = "kirana logs"
 _SUFFIX = ".jsonl"
 _USUAL = "spool"
 
@@ -20,6 +25,14 @@ def spool_of(folders: Sequence[Path] | None) -> Spool:
     if not folders:
         return state.load(state.home()).spool
     return Together(tuple(_checked(folder) for folder in dict.fromkeys(each.resolve() for each in folders)))
+
+
+def again(folders: Sequence[Path] | None) -> str:
+    """How a command begins that reads what this one has read; what the environment said it will say again."""
+    typed = [] if folders is None else [str(folder) for folder in folders]
+    if typed == os.environ.get(VARIABLE, "").split(os.pathsep):
+        return _COMMAND
+    return " ".join([_COMMAND, *(f"--spool {shlex.quote(folder)}" for folder in typed)])
 
 
 def _checked(folder: Path) -> Path:

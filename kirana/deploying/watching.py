@@ -17,7 +17,7 @@ ENOUGH = 20
 """Fewer requests than this say nothing yet."""
 
 HANGS_SECONDS = 15.0
-"""For so long a version may have calls under way of which none ends well, or tell nothing of itself."""
+"""For so long a version may have calls under way of which none ends well, answer nothing, or tell nothing of itself."""
 
 _EDGE = "kirana_edge_request_seconds_count"
 _SERVICE = "kirana_rpc_run_seconds_count"
@@ -101,28 +101,29 @@ class Watch:
         self._mains = mains
         self._is_well = is_well
 
-    def judge(self, policy: Policy, *, meanwhile: Callable[[], None], heard: Callable[[Tally], None]) -> Verdict:
-        """Watch for the policy's time, or until there is a complaint. ``meanwhile`` runs at every look.
+    def judge(self, policy: Policy, *, meanwhile: Callable[[], bool], heard: Callable[[Tally], None]) -> Verdict:
+        """Watch for the policy's time, or until there is a complaint. ``meanwhile`` asks it something at every look.
 
-        A version that tells nothing just then is watched for longer: until it does, or has been silent for too long.
+        A version that answers or tells nothing just then is watched for longer: until it does, or has been silent for
+        too long.
         """
         before = _look(self._canary) or Tally(), _all(self._mains)
-        well_until = told_at = time.monotonic()
+        well_until = told_at = answered_at = time.monotonic()
         give_up = well_until + policy.seconds
         while True:
-            meanwhile()
+            answered = meanwhile()
             told = _look(self._canary)
             canary, main = (told or Tally()).since(before[0]), _all(self._mains).since(before[1])
             heard(canary)
             now = time.monotonic()
             well_until = well_until if told is None or canary.is_vain else now
             told_at = told_at if told is None else now
+            answered_at = now if answered else answered_at
             complaint = self._is_well() or complaint_about(canary, main, policy)
-            if now >= told_at + policy.hangs:
-                complaint = complaint or f"it has told nothing of itself for {now - told_at:.0f} s"
+            complaint = complaint or silence_of(now - answered_at, now - told_at, policy)
             if now >= min(give_up, well_until + policy.hangs):
                 complaint = complaint or hang_of(canary, main)
-            if complaint or (now >= give_up and told is not None):
+            if complaint or (now >= give_up and answered and told is not None):
                 return Verdict(complaint, canary, main)
             time.sleep(LOOK_SECONDS)
 
@@ -145,6 +146,15 @@ def complaint_about(canary: Tally, main: Tally, policy: Policy) -> str:
     if canary.total < policy.enough or canary.rate <= policy.errors or canary.rate <= 2 * main.rate:
         return ""
     return f"{canary.failed} of {canary.total} failed ({canary.rate:.1%}), beside {main.rate:.1%} before it"
+
+
+def silence_of(unanswered: float, untold: float, policy: Policy) -> str:
+    """Empty while it has answered, and told of itself, not long ago; both in seconds."""
+    if untold >= policy.hangs:
+        return f"it has told nothing of itself for {untold:.0f} s"
+    if unanswered >= policy.hangs:
+        return f"it has answered nothing for {unanswered:.0f} s"
+    return ""
 
 
 def hang_of(canary: Tally, main: Tally) -> str:

@@ -49,8 +49,11 @@ class Way(Protocol):
         """Give so much of the traffic to the canary."""
         ...
 
-    def probe(self) -> None:
-        """One request of our own, so that a quiet shop, too, says something about the version."""
+    def probe(self) -> bool:
+        """One request of our own, so that a quiet shop, too, says something about the version.
+
+        Gives whether there was any answer, where it is the version's own doing that there was none.
+        """
         ...
 
     def clear(self) -> None:
@@ -96,8 +99,14 @@ class EdgeWay:
         open_front(self._home)
 
     def ready(self, section: Section) -> Probe:
-        """It says so itself."""
-        return readiness.edge(f"http://127.0.0.1:{section.environment['KIRANA_EDGE_PORT']}")
+        """It says so itself, and answers a request as clients send them: no client shall find out that it hangs."""
+        port = int(section.environment["KIRANA_EDGE_PORT"])
+        says_so = readiness.edge(f"http://127.0.0.1:{port}")
+
+        def probe() -> str:
+            return says_so() or ("" if _answers(port) else f"it answers no request within {PROBE_SECONDS:.0f} s")
+
+        return probe
 
     def metrics(self, section: Section) -> str:
         """As its environment says."""
@@ -107,12 +116,9 @@ class EdgeWay:
         """From the next request on."""
         front.weigh(self._home, percent)
 
-    def probe(self) -> None:
-        """To the canary directly; what becomes of it stands in its metrics."""
-        with suppress(httpx.HTTPError):
-            httpx.get(
-                f"http://127.0.0.1:{self._ports['canary']}/api/products?limit=1", timeout=PROBE_SECONDS, trust_env=False
-            )
+    def probe(self) -> bool:
+        """To the canary directly; what it answers stands in its metrics, but nothing of what it never answers."""
+        return _answers(self._ports["canary"])
 
     def clear(self) -> None:
         """Nothing is left anyway."""
@@ -161,14 +167,23 @@ class ServiceWay:
         share = min(1.0, percent / 100 * (self._others + 1))
         attendance.wish(self._keys, self._name, author_here("a new version is on trial"), share=share)
 
-    def probe(self) -> None:
-        """To whichever instance takes it."""
+    def probe(self) -> bool:
+        """To whichever instance takes it: what is under way in the canary stands in its metrics."""
         with suppress(StackFault):
             readiness.service(self._state.amqp, METHODS[self._service])()
+        return True
 
     def clear(self) -> None:
         """The wish."""
         attendance.let_in(self._keys, self._name)
+
+
+def _answers(port: int) -> bool:
+    """Whether this edge answers a request of a client's kind, in whatever way."""
+    with suppress(httpx.HTTPError):
+        httpx.get(f"http://127.0.0.1:{port}/api/products?limit=1", timeout=PROBE_SECONDS, trust_env=False)
+        return True
+    return False
 
 
 def open_front(home: Home) -> None:

@@ -37,14 +37,24 @@ REPLY_KEY = r"(amq\.gen-)?[A-Za-z0-9_-]+"
 
 def render(passwords: Mapping[str, str], template: Path = TEMPLATE) -> str:
     """The definitions for a broker whose users have these ``passwords``, as JSON."""
-    found: dict[str, Any] = json.loads(template.read_text(encoding="utf-8"))
+    found = _read(template)
     for user in found["users"]:
         user["password_hash"] = password_hash(passwords[user["name"]])
+    return json.dumps(found, indent=2)
+
+
+def render_without_users(template: Path = TEMPLATE) -> str:
+    """The same for a broker that has its users already."""
+    return json.dumps({name: value for name, value in _read(template).items() if name != "users"}, indent=2)
+
+
+def _read(template: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(template.read_text(encoding="utf-8"))
     found["topic_permissions"] += [
         {"user": user, "vhost": VHOST, "exchange": exchanges.CALLS, "write": may_send(user), "read": may_bind(user)}
         for user in CALLS
     ]
-    return json.dumps(found, indent=2)
+    return found
 
 
 def may_send(user: str) -> str:

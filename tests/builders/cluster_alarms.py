@@ -21,6 +21,8 @@ ELSEWHERE = {
     "pg_up": "cnpg_collector_up",
     "pg_stat_activity_count": "cnpg_backends_total",
     "pg_settings_max_connections": 'cnpg_pg_settings_setting{name="max_connections"}',
+    "pg_stat_database_xact_commit": "cnpg_pg_stat_database_xact_commit",
+    "pg_stat_database_xact_rollback": "cnpg_pg_stat_database_xact_rollback",
 }
 """What CloudNativePG's own exporter calls what postgres_exporter tells; tests/integration/kubernetes/operators.yml says
 by whom. RabbitMQ's operator starts the same plugin as the containers, Redis's the same exporter."""

@@ -21,7 +21,7 @@ WITH_PODS = ("Deployment", "StatefulSet", "Job")
 
 def copy_for_rendering(place: Path) -> Path:
     """A copy of all that is rendered, with secrets of its own; gives its root."""
-    for folder in ("kubernetes", "docker", "consul"):
+    for folder in ("kubernetes", "docker", "consul", "rabbitmq"):
         shutil.copytree(ROOT / folder, place / folder, ignore=shutil.ignore_patterns("secrets"))
     write(place / SECRETS)
     return place

@@ -23,7 +23,7 @@ from tests.builders.waiting import eventually
 from tests.chaos.shoppers import Shoppers
 from tests.stack_fixture import environment_of, kirana
 
-pytestmark = pytest.mark.takes(90)
+pytestmark = pytest.mark.takes(130)
 
 CUSTOMERS = 4
 
@@ -220,6 +220,37 @@ def test_a_version_that_does_not_start_gets_no_traffic_and_the_old_one_serves_on
     assert done.returncode == 7, done.stdout + done.stderr
     assert not shoppers.lies
     assert set(shoppers.statuses) == {200, 201}, shoppers.refusals()
+    assert "edge-canary" not in pids(fronted)
+
+
+HANGS_AFTER_A_WHILE = """
+    if exchange.request.path.startswith("/api"):
+        SEEN.append(1)
+        if len(SEEN) > 30:
+            import asyncio
+
+            await asyncio.Event().wait()
+"""
+
+
+def test_a_version_that_begins_to_hang_is_taken_back_and_the_old_one_answers_what_it_held(fronted, shoppers, tmp_path):
+    """It accepts what comes and says that it is ready; and what it never answers is counted nowhere."""
+    begins = "    offered = exchange.header("
+    source = a_source(tmp_path / "hangs", **{"edge/stages/correlate.py": (begins, HANGS_AFTER_A_WHILE + begins)})
+    path = source / "edge" / "stages" / "correlate.py"
+    path.write_text(path.read_text().replace("\nasync def correlate(", "\nSEEN = []\n\n\nasync def correlate(", 1))
+    before = started_with(fronted, "edge")
+
+    done = deployed(fronted, str(source), watch=60)  # it ends at the first complaint
+    served = len(shoppers.acknowledged)
+    eventually(lambda: len(shoppers.acknowledged) > served, within=60, what="an order after it")
+
+    assert done.returncode == 13, done.stdout + done.stderr
+    assert "it has answered nothing for" in done.stderr
+    assert not shoppers.lies
+    # Of a change that it held nobody knows, until it is repeated; and a client has patience of its own.
+    assert set(shoppers.statuses) <= {200, 201, "504 outcome.unknown", "edge away"}, shoppers.refusals()
+    assert started_with(fronted, "edge") == before
     assert "edge-canary" not in pids(fronted)
 
 

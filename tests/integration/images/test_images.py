@@ -1,13 +1,20 @@
 """The images that compose and Kubernetes run: built as there but for the base, used read-only and without rights."""
 
+import json
+import threading
 import time
 import urllib.request
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 
+from kirana import front_certificate
 from kirana.stack.packages import as_root
 from tests.builders.servers import free_port
 from tests.builders.waiting import eventually
+from tests.integration.front.nginx import PLACE, TOO_NEW
 from tests.integration.images.building import USER, Workshop
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.takes(100)]
@@ -93,3 +100,96 @@ def test_an_edge_of_the_image_lives_though_nothing_behind_it_does(images, tmp_pa
             return answer.status == 200
 
     assert eventually(lives, within=60, what="a living edge", despite=(OSError,))
+
+
+@pytest.fixture(scope="module")
+def nginx_image(workshop):
+    """On Debian's nginx instead of the one that compose takes."""
+    return workshop.build("nginx")
+
+
+def test_the_image_of_nginx_starts_by_what_chooses_the_edges_and_ends_without_losing_a_request(nginx_image):
+    config = nginx_image.config
+
+    assert (config["User"], config["Entrypoint"], config["StopSignal"]) == (USER, ["traffic", "serve"], "SIGQUIT")
+    assert set(config["Volumes"]) == {"/var/lib/traffic"}
+    assert not (nginx_image.root / "etc/nginx/conf.d").exists()
+    assert nginx_image.run("traffic", "help")[0] == 0
+    assert nginx_image.run("traffic", "show") == (1, "traffic: nothing is chosen yet. Next: traffic serve\n")
+
+
+@contextmanager
+def standing_in(name, leaving):
+    """An edge that answers its name, and at /health/serving what is in ``leaving``; yields its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.send_response(503 if self.path == "/health/serving" and name in leaving else 200)
+            self.send_header("Content-Length", str(len(name)))
+            self.end_headers()
+            self.wfile.write(name.encode())
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def lent(tmp_path):
+    """A certificate, and the image's own configuration but for ports and the directive that is too new for Debian."""
+    folder, port = tmp_path / "lent", free_port()
+    folder.mkdir(mode=0o755)
+    for name, text in front_certificate.ensure(folder).items():
+        (folder / name).write_text(text)
+    text = (PLACE / "nginx.conf").read_text()
+    for said, here in (
+        ("/run/secrets/tls_certificate;", f"/tmp/lent/{front_certificate.CERTIFICATE};"),
+        ("/run/secrets/tls_key;", f"/tmp/lent/{front_certificate.KEY};"),
+        ("listen 8443 ", f"listen 127.0.0.1:{port} "),
+        ("127.0.0.1:8080", f"127.0.0.1:{free_port()}"),
+        (TOO_NEW, ""),
+    ):
+        assert said in text, said
+        text = text.replace(said, here)
+    (folder / "nginx.conf").write_text(text)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    return folder, port
+
+
+def test_nginx_of_the_image_passes_requests_to_edges_that_want_them(nginx_image, lent, tmp_path):
+    folder, port = lent
+    leaving, log = set(), tmp_path / "log"
+    with standing_in("one", leaving) as one, standing_in("two", leaving) as two:
+        told = {
+            "TRAFFIC_BLUE": f"{one} {two}",
+            "TRAFFIC_SECONDS": "0.2",
+            "TRAFFIC_PROBE": "wget -q -O /dev/null",  # with -T, too, Debian's BusyBox crashes
+        }
+        process = nginx_image.start(log, *nginx_image.config["Entrypoint"], lent=folder, **told)
+
+        def answers():
+            assert process.poll() is None, log.read_text()
+            asked = [httpx.get(f"https://127.0.0.1:{port}/api/products", verify=False) for _ in range(10)]
+            assert {answer.status_code for answer in asked} == {200}
+            return {answer.text for answer in asked}
+
+        found = eventually(answers, within=60, what="nginx", despite=(httpx.TransportError,))
+        assert found == {"one", "two"}
+        leaving.add("two")
+        eventually(lambda: answers() == {"one"}, within=60, what="the other edge alone")
+        leaving.clear()
+        eventually(lambda: answers() == {"one", "two"}, within=60, what="both again")
+
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert lines[-1]["service.name"] == "nginx"

@@ -37,5 +37,11 @@ def prod(rendered):
 
 
 @pytest.fixture
+def upgrade(rendered):
+    """What is applied and waited for before a new version of the rest."""
+    return rendered["prod migrations"]
+
+
+@pytest.fixture
 def dev(rendered):
     return rendered["dev"]

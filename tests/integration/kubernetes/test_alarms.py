@@ -1,5 +1,6 @@
 """In the cluster ring the alarms that ring in containers, on what its operators' exporters tell, and reach the same."""
 
+import json
 import re
 import subprocess
 from copy import deepcopy
@@ -8,10 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.builders import cluster_dashboards
 from tests.builders.cluster_alarms import ELSEWHERE, MADE, NAMESPACE, in_cluster, made
 from tests.builders.manifests import PROCESSES
 from tests.builders.prometheus import CONFIGURATION
-from tests.builders.promql import alarms, matchers_of, metrics_of, recorded
+from tests.builders.promql import DASHBOARDS, alarms, matchers_of, metrics_of, panel_queries, recorded
 
 CASES = sorted((Path(__file__).parents[1] / "monitoring" / "cases").glob("*.yml"))
 OPERATORS = yaml.safe_load((Path(__file__).parent / "operators.yml").read_text())
@@ -23,6 +25,19 @@ SELECTED_BY = {"release": "prometheus"}
 @pytest.fixture
 def groups(prod):
     return prod.one("PrometheusRule", "kirana")["spec"]["groups"]
+
+
+@pytest.fixture
+def panels(prod):
+    """Every question of every dashboard."""
+    return [
+        target["expr"]
+        for name, resource in prod.of("ConfigMap").items()
+        if name.startswith("dashboard-")
+        for text in resource["data"].values()
+        for panel in json.loads(text)["panels"]
+        for target in panel.get("targets", ())
+    ]
 
 
 @pytest.fixture
@@ -74,6 +89,25 @@ def asked(prod):
 
 def test_the_alarms_of_the_cluster_are_those_of_the_containers():
     assert MADE.read_text() == made(), "Next: PYTHONPATH=. .venv/bin/python -m tests.builders.cluster_alarms"
+
+
+def test_the_dashboards_of_the_cluster_are_those_of_the_containers(prod, panels):
+    """Found by Grafana's sidecar, and small enough for `kubectl apply`, which notes all of it in an annotation."""
+    assert cluster_dashboards.MADE.read_text() == cluster_dashboards.made(), (
+        "Next: PYTHONPATH=. .venv/bin/python -m tests.builders.cluster_dashboards"
+    )
+    shown = [each for name, each in prod.of("ConfigMap").items() if name.startswith("dashboard-")]
+    assert [each["metadata"]["labels"] for each in shown] == [{"grafana_dashboard": "1"}] * len(DASHBOARDS)
+    assert max(len(text) for each in shown for text in each["data"].values()) < 200_000
+    assert len(panels) == len([*panel_queries()])
+
+
+def test_a_panel_that_sums_over_everybody_sums_over_the_shop_alone_in_the_cluster(panels):
+    told_by_anybody = ("up", "process_")
+    over_all = [query for query in panels if any(name.startswith(told_by_anybody) for name in metrics_of(query))]
+
+    assert len(over_all) == 4
+    assert not [query for query in over_all if f'{{namespace="{NAMESPACE}"}}' not in query]
 
 
 def test_prometheus_reads_them(groups, tmp_path):
@@ -136,9 +170,10 @@ def test_an_endpoint_of_a_store_is_the_one_that_its_operator_opens_and_asks_as_c
     assert paths >= {(store, path) for store, told in OPERATORS.items() for path in told if path.startswith("/")}
 
 
-def test_every_metric_that_a_rule_asks_for_is_told_in_the_cluster_under_that_name(groups):
+def test_every_metric_that_a_rule_or_a_panel_asks_for_is_told_in_the_cluster_under_that_name(groups, panels):
     of_stores = {name for told in OPERATORS.values() for path in told if path != "port" for name in told[path]}
-    wanted = {name for rule in rules_of(groups) for name in metrics_of(rule["expr"])} - recorded().keys()
+    asked = [rule["expr"] for rule in rules_of(groups)] + panels
+    wanted = {name for query in asked for name in metrics_of(query)} - recorded().keys()
 
     assert {name for name in wanted if not name.startswith(OURS)} == of_stores
     assert not wanted & ELSEWHERE.keys()

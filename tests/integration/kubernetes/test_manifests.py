@@ -68,8 +68,8 @@ def test_every_process_is_there(manifests):
     assert set(manifests.of("Deployment")) == set(PROCESSES)
 
 
-def test_every_migration_of_compose_is_a_job(rendered):
-    jobs = {name for name in COMPOSE if name.startswith("migrate-")}
+def test_every_task_that_compose_runs_before_the_services_is_a_job(rendered):
+    jobs = {name for name in COMPOSE if name.startswith("migrate-")} | {"broker-definitions"}
 
     assert set(rendered["dev"].of("Job")) == jobs
     assert set(rendered["prod migrations"].of("Job")) == jobs
@@ -114,7 +114,7 @@ def test_every_container_says_how_it_is_and_what_it_needs(manifests):
         (container,) = spec["containers"]
         assert container["resources"].keys() == {"requests", "limits"}, name
         assert "memory" in container["resources"]["limits"], name
-        if labels["app.kubernetes.io/component"] != "migration":
+        if labels["app.kubernetes.io/component"] not in {"migration", "definitions"}:
             assert {"readinessProbe", "livenessProbe"} <= container.keys(), name
 
 

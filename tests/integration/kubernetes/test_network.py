@@ -57,7 +57,7 @@ def expected(overlay):
     allowed |= {("prometheus", name, 9700) for name in PROCESSES}
     if overlay == "dev":
         allowed |= {(f"migrate-{name}", "postgres", 5432) for name in SERVICES if name != "cart"}
-        return allowed | {("notification", "mail", 1025)}
+        return allowed | {("notification", "mail", 1025), ("broker-definitions", "rabbitmq", 15672)}
     allowed |= {("notification", "internet", port) for port in (465, 587)}
     allowed |= {(name, "elastic", 9200) for name in PROCESSES} | {("prometheus", name, 9701) for name in PROCESSES}
     allowed |= {("rabbitmq", "rabbitmq", port) for port in (4369, 25672, 35672)}

@@ -105,16 +105,19 @@ def test_every_secret_that_a_store_or_a_job_mounts_is_declared(manifests):
 
 
 def test_a_migration_gets_its_database_and_nothing_else(dev):
-    for name in dev.of("Job"):
+    migrations = [name for name in dev.of("Job") if name.startswith("migrate-")]
+
+    assert len(migrations) == 4
+    for name in migrations:
         service = name.removeprefix("migrate-")
         assert set(dev.files(name)) == {f"/run/secrets/{service}_database_url"}
 
 
-def test_prod_asks_its_store_for_what_the_command_draws(prod, tmp_path):
+def test_prod_asks_its_store_for_what_the_command_draws(prod, upgrade, tmp_path):
     drawn = set(write(tmp_path))
     asked = {
         each["remoteRef"]["key"].removeprefix("kirana/")
-        for secret in prod.of("ExternalSecret").values()
+        for secret in [*prod.of("ExternalSecret").values(), *upgrade.of("ExternalSecret").values()]
         for each in secret["spec"]["data"]
     }
 

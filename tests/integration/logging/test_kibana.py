@@ -37,8 +37,8 @@ def queries():
 def sources():
     return "".join(
         path.read_text(encoding="utf-8")
-        for folder in ("edge", "rpc_services", "shared")
-        for path in (ROOT / folder).rglob("*.py")
+        for folder, kind in (("edge", "*.py"), ("rpc_services", "*.py"), ("shared", "*.py"), ("docker/nginx", "*.conf"))
+        for path in (ROOT / folder).rglob(kind)
     )
 
 
@@ -94,6 +94,17 @@ def test_what_is_searched_for_is_written_somewhere():
 
     assert len(words) > 10
     assert {word for word in words if f'"{word}"' not in written and word not in PROBLEMS} == set()
+
+
+def test_what_nginx_answered_itself_is_counted_found_and_told():
+    """Its lines have a code and a reason but no route, and no level that says error (docker/nginx/spooled.conf)."""
+    by_panel = {panel: query for panel, query, _ in queries()}
+    (errors,) = (search for search in SEARCHES if search["id"] == "kirana-errors")
+
+    counted = {panel for panel, query in by_panel.items() if '"front.answered"' in query}
+    assert counted == {"requests", "failed", "answers", "codes", "front"}
+    assert errors["query"].endswith("or http.response.status_code >= 500")
+    assert {"url.path", "labels.code", "labels.reason"} <= set(errors["columns"])
 
 
 def test_the_data_view_is_of_the_streams_and_formats_fields_that_are_there():

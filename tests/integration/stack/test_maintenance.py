@@ -1,11 +1,14 @@
 """An instance that is taken out takes nothing more, finishes, lives on and comes back, and nobody is refused by it."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -16,7 +19,8 @@ from kirana.stack.passwords import passwords
 from kirana.stack.programs import edge_environment, service_environment
 from shared.contracts.exchanges import calls_queue
 from tests.builders.servers import free_port
-from tests.builders.waiting import eventually
+from tests.builders.waiting import eventually, eventually_async
+from tests.integration.front.nginx import Callers, Nginx
 from tests.stack_fixture import kirana
 
 pytestmark = pytest.mark.takes(60)
@@ -174,6 +178,43 @@ def test_an_edge_in_maintenance_is_not_ready_but_answers_whoever_comes(stack, an
     assert last.headers["connection"] == "close"
     assert eventually(lambda: is_ready(another_edge), within=PATIENCE, what="the edge's readiness")
     assert httpx.get(f"{another_edge}/api/products?limit=1", timeout=10).headers.get("connection") != "close"
+
+
+def test_nginx_sends_nothing_to_an_edge_in_maintenance_and_no_request_fails(stack, another_edge, tmp_path):
+    edges = [SimpleNamespace(port=urlsplit(url).port) for url in (stack.edge_url, another_edge)]
+    ours = f"127.0.0.1:{edges[1].port}"
+
+    def served():
+        """How many requests the other edge has answered."""
+        lines = [line for path in tmp_path.glob("edge-8*.jsonl") for line in path.read_bytes().splitlines()]
+        return sum(b'"http.request"' in line and b"/api/products" in line for line in lines)
+
+    async def more(callers):
+        """Whether it has answered any of the next hundred."""
+        before, asked = served(), callers.answered.total()
+        await eventually_async(lambda: callers.answered.total() > asked + 100 or callers.failures, within=PATIENCE)
+        return served() > before
+
+    async def turned(word, callers, *, is_named):
+        done = await asyncio.to_thread(kirana, stack.home, "maintenance", word, "edge-8", "--wait", "60")
+        assert done.returncode == 0, done.stderr
+        await eventually_async(lambda: (ours in named()) is is_named, within=PATIENCE, what="another choice of nginx")
+        while await more(callers) is not is_named:  # an nginx of before finishes what it has begun
+            assert not callers.failures
+
+    async def scenario(nginx):
+        async with Callers(nginx, path="/api/products?limit=1") as callers:
+            while not await more(callers):
+                assert not callers.failures
+            await turned("on", callers, is_named=False)
+            await turned("off", callers, is_named=True)
+        return callers
+
+    with Nginx(edges) as nginx:
+        named = (nginx.home / "traffic" / "traffic.conf").read_text
+        callers = asyncio.run(scenario(nginx))
+
+    assert callers.failures == []
 
 
 def test_the_last_instance_is_not_taken_out_unless_one_insists(stack):

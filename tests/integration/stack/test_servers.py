@@ -13,8 +13,9 @@ import redis
 from amqp import Connection, Message
 from amqp.exceptions import AccessRefused, NotAllowed
 
+from kirana.broker_definitions import main as give_definitions
 from kirana.stack import readiness
-from kirana.stack.definitions import CALLS
+from kirana.stack.definitions import CALLS, TEMPLATE
 from kirana.stack.passwords import passwords
 from kirana.stack.programs import amqp_url
 from shared.nameko_ext import topology
@@ -23,12 +24,12 @@ from tests.builders.waiting import eventually
 SERVERS = ("postgres", "rabbitmq", "redis-carts", "redis-edge")
 
 
-def management(state, path):
+def management(state, path, method="GET"):
     url = urlsplit(state.management)
-    request = urllib.request.Request(f"http://{url.hostname}:{url.port}/api/{path}")
+    request = urllib.request.Request(f"http://{url.hostname}:{url.port}/api/{path}", method=method)
     request.add_header("Authorization", "Basic " + b64encode(f"{url.username}:{url.password}".encode()).decode())
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read() or b"null")
 
 
 @pytest.fixture
@@ -48,6 +49,27 @@ def channel_of(servers):
     yield log_in
     for connection in opened:
         connection.collect()
+
+
+def test_a_running_broker_gets_what_a_release_has_beyond_it_and_keeps_its_users(servers, channel_of):
+    """As in Kubernetes: the file of the repository, which knows no password, given as often as one likes."""
+    url = urlsplit(servers.state.management)
+    told = {
+        "KIRANA_AMQP_URL": f"amqp://{url.username}:{url.password}@broker/kirana",
+        "KIRANA_MANAGEMENT_URL": f"http://{url.hostname}:{url.port}",
+        "KIRANA_DEFINITIONS_TEMPLATE": str(TEMPLATE),
+    }
+    users = management(servers.state, "users")
+    missing = ("queues/kirana/parking.order.calls", "topic-permissions/kirana/order")
+    for path in missing:
+        management(servers.state, path, method="DELETE")
+
+    assert [give_definitions(told), give_definitions(told)] == [0, 0]
+
+    assert management(servers.state, missing[0])["name"] == "parking.order.calls"
+    assert management(servers.state, missing[1])[0]["user"] == "order"
+    assert management(servers.state, "users") == users
+    assert channel_of("order").is_open
 
 
 def test_a_second_up_changes_nothing_that_runs(servers):

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from kirana.broker_definitions import main
+from kirana.stack.definitions import TEMPLATE
 
 
 @contextmanager
@@ -72,6 +73,18 @@ def test_a_refusal_ends_it_at_once_with_the_brokers_reason(tmp_path, capsys, bod
 
     assert (status, len(asked)) == (1, 1)
     assert told in capsys.readouterr().err
+
+
+def test_the_file_of_a_release_is_given_with_rights_and_without_users(tmp_path):
+    told = environment(tmp_path, "") | {"KIRANA_DEFINITIONS_TEMPLATE": str(TEMPLATE)}
+
+    with a_management((204, b"")) as (address, asked):
+        assert main(told | {"KIRANA_MANAGEMENT_URL": address}) == 0
+
+    given = json.loads(asked[0][2])
+    assert "users" not in given
+    assert given["topic_permissions"]
+    assert given["queues"] == json.loads(TEMPLATE.read_text())["queues"]
 
 
 def test_nobody_who_answers_ends_it_when_patience_does(tmp_path, capsys):

@@ -51,6 +51,22 @@ def test_folders_are_read_as_one_and_no_stack_is_needed(pods):
     assert "edge-1 → catalog-1 catalog.reserve_stock" in first[2]
 
 
+@pytest.mark.parametrize("given", [[ID[:-1] + "0"], ["--errors", "--since", "2026-11-21"]], ids=["near", "errors"])
+def test_what_is_suggested_reads_the_same_folders(pods, tmp_path, given):
+    blank = tmp_path / "of the edge"
+    pods[0].rename(blank)
+
+    done = kirana_logs("--spool", blank, "--spool", pods[1], *given)
+
+    assert f"logs --spool '{blank}' --spool {pods[1]} I" in done.stderr.replace(ID, "ID"), done.output
+
+
+def test_what_is_suggested_does_not_repeat_what_the_environment_says(pods):
+    done = kirana_logs(ID[:-1] + "0", KIRANA_LOG_SPOOL=":".join(map(str, pods)))
+
+    assert f"logs {ID}" in done.stderr, done.output
+
+
 def test_a_folder_that_is_named_twice_is_read_once(pods):
     edge, _ = pods
 

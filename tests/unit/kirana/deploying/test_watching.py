@@ -119,13 +119,13 @@ def clock(monkeypatch):
     return clock
 
 
-def judged(monkeypatch, clock, canary, policy):
+def judged(monkeypatch, clock, canary, policy, answers=lambda _: True):
     """The verdict on a version that tells this, by the seconds since the watch began, and how long that took."""
     began = clock.now
     tallies = {"canary": lambda: canary(clock.now - began), "main": lambda: Tally(900 + int(clock.now), 0)}
     monkeypatch.setattr(watching, "tally_at", lambda url: tallies[url]())
     watch = Watch("canary", ["main"], is_well=lambda: "")
-    verdict = watch.judge(policy, meanwhile=lambda: None, heard=lambda _: None)
+    verdict = watch.judge(policy, meanwhile=lambda: answers(clock.now - began), heard=lambda _: None)
     return verdict.complaint, clock.now - began
 
 
@@ -157,3 +157,17 @@ def test_a_version_that_is_silent_for_a_while_is_watched_until_it_speaks(monkeyp
         return Tally(3, 0)
 
     assert judged(monkeypatch, clock, silent_for_ten_seconds, Policy(0.01, 2.0)) == ("", 10.0)
+
+
+@pytest.mark.parametrize("seconds", [2.0, 60.0], ids=["a short watch", "a long one"])
+def test_a_version_that_answers_nothing_is_bad_though_it_tells_of_no_failure(monkeypatch, clock, seconds):
+    """What it never answered it never counted."""
+    verdict = judged(monkeypatch, clock, lambda _: Tally(7, 0), Policy(0.01, seconds), answers=lambda _: False)
+
+    assert verdict == ("it has answered nothing for 15 s", 15.0)
+
+
+def test_a_version_that_answers_late_is_watched_until_it_does(monkeypatch, clock):
+    told = judged(monkeypatch, clock, lambda _: Tally(7, 0), Policy(0.01, 2.0), answers=lambda seconds: seconds >= 10)
+
+    assert told == ("", 10.0)
