@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -105,6 +106,7 @@ class Circuit:
         self._rulings: dict[str, BreakerState] = {}
         self._methods: dict[str, Breaker] = {}
         self._absence = ""
+        self._back_at = -math.inf
         self._silent: set[str] = set()
         self._silences = 0
         never = replace(policy, failures_to_open=sys.maxsize, minimum=sys.maxsize)
@@ -165,6 +167,7 @@ class Circuit:
         """
         was_gone, self._absence = bool(self._absence), ""
         if was_gone:
+            self._back_at = self.clock()
             self._forget_silences()
             if self._own.state(self.clock()) is BreakerState.CLOSED:
                 self._moved(WHOLE, BreakerState.CLOSED, "somebody is there, or may be")
@@ -177,8 +180,12 @@ class Circuit:
             breaker.wake()
 
     def trip(self, reason: str) -> None:
-        """Refuse everything for a while; then, or when the service is heard of, probes decide."""
-        self._own.trip(self.clock(), reason)
+        """Refuse everything for a while; then, or when the service is heard of, probes decide.
+
+        While it is known that nobody is there, that says it all.
+        """
+        if not self._absence:
+            self._own.trip(self.clock(), reason)
 
     def heard(self, method: str) -> None:
         """An answer came late: the service lives. Whoever waits no more for it learns that from the next probe."""
@@ -205,7 +212,7 @@ class Circuit:
     def settle(self, attempt: Attempt, ending: Ending) -> None:
         """Take in how a call ended."""
         now = self.clock()
-        match ending:
+        match self._weighed(ending, attempt.began):
             case Ending.ANSWERED:
                 self.answered(attempt)
             case Ending.FAULTY:
@@ -222,6 +229,11 @@ class Circuit:
             case Ending.VOID:
                 self._own.abandoned(attempt.own)
                 attempt.breaker.abandoned(attempt.permit)
+
+    def _weighed(self, ending: Ending, began: float) -> Ending:
+        """The silence of who was away is no fault of theirs, and says nothing of who has come."""
+        is_void = ending is Ending.SILENT and (self._absence or began < self._back_at)
+        return Ending.VOID if is_void else ending
 
     def seen(self) -> dict[str, Seen]:
         """Every breaker by its method; that of the service under :data:`WHOLE`."""
@@ -240,8 +252,6 @@ class Circuit:
         return bool(self._absence) and self._own.ruling is not BreakerState.CLOSED
 
     def _note_silence(self, method: str, now: float) -> None:
-        if self._absence:  # which says it all
-            return
         self._silences += 1
         self._silent.add(method)
         if self._is_silent() and self._own.state(now) is BreakerState.CLOSED and self._own.ruling is None:

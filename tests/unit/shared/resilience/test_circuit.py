@@ -137,6 +137,39 @@ def test_calls_that_end_while_nobody_is_there_do_not_open_the_whole_service():
     assert circuit.state() is CLOSED
 
 
+def test_calls_to_who_has_gone_that_end_after_somebody_came_open_nothing():
+    circuit, clock = a_circuit()
+    left = [circuit.attempt(method, judge) for method in "abcabc" + "d" * 5]
+    circuit.gone("nobody listens")
+    clock.now = 1.0
+    circuit.back()
+    clock.now = 4.0
+    for each in left:
+        circuit.settle(each, Ending.SILENT)
+
+    assert {circuit.state(), *map(circuit.state, "abcd")} == {CLOSED}
+
+
+def test_of_who_merely_went_no_method_is_held_back_though_its_calls_ended_meanwhile():
+    circuit, _ = a_circuit()
+    left = [circuit.attempt("a", judge) for _ in range(5)]
+    circuit.gone("nobody listens")
+    for each in left:
+        circuit.settle(each, Ending.SILENT)
+    circuit.back()
+
+    assert all(circuit.attempt("a", judge) for _ in range(10))
+
+
+def test_a_word_from_elsewhere_that_nobody_lives_adds_nothing_to_an_absence():
+    circuit, _ = a_circuit()
+    circuit.gone("nobody listens")
+    circuit.trip("Consul knows no passing instance")
+    circuit.back()
+
+    assert circuit.state() is CLOSED
+
+
 def test_a_word_from_elsewhere_that_somebody_lives_brings_nobody_back():
     circuit, _ = a_circuit()
     circuit.gone("nobody listens")
