@@ -24,10 +24,10 @@ BY_FILE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: check ## Everything, on private servers beside whatever runs; those that need a whole shop share two of them
 	$(BIN)/kirana install --tests
+	$(MAKE) --no-print-directory lowest OLDEST='$(HANGS_ON_VERSIONS)'
 	$(BIN)/pytest $(BY_FILE) tests/contract
 	$(BIN)/pytest $(BY_FILE) tests/integration --ignore=tests/integration/stack
 	$(BIN)/pytest $(BY_FILE) tests/e2e tests/integration/stack tests/chaos
-	$(MAKE) --no-print-directory lowest OLDEST='$(HANGS_ON_VERSIONS)'
 
 bench: $(VENV)/.installed-dev ## Requests per second through the edge, beside bare Sanic
 	$(BIN)/python benchmarks/first.py $(ARGS)
@@ -74,8 +74,8 @@ HANGS_ON_VERSIONS := tests/unit/kirana/commands tests/unit/shared/contracts test
 OLDEST ?= tests/unit
 
 lowest: $(VENV)/.installed-dev ## Unit tests with the oldest packages that pyproject.toml allows, in an environment of their own
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python dist/lowest
-	$(BIN)/uv pip install --quiet --python dist/lowest/bin/python --constraint requirements/lowest.txt --editable '.[demo]' \
+	$(BIN)/python -m venv --clear dist/lowest
+	dist/lowest/bin/pip install --quiet --constraint requirements/lowest.txt --editable '.[demo]' \
 		'pytest>=9' 'pytest-randomly>=4' 'pytest-timeout>=2.4' 'pytest-xdist>=3.8' 'hypothesis>=6.140' \
 		'openapi-spec-validator>=0.7.2'
 	dist/lowest/bin/pytest --quiet --numprocesses 2 $(OLDEST)

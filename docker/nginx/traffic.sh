@@ -8,6 +8,7 @@ lock=$folder/lock
 seconds=${TRAFFIC_SECONDS:-2}
 nginx=${TRAFFIC_NGINX:-nginx}
 probe=${TRAFFIC_PROBE:-wget -q -T 5 -O /dev/null}
+look=${TRAFFIC_PROBE:-wget -q -T 1 -O /dev/null}
 names=${TRAFFIC_NAMES:-nslookup -type=a}
 blue=${TRAFFIC_BLUE:-edge:8000}
 green=${TRAFFIC_GREEN:-edge-green:8000}
@@ -35,38 +36,55 @@ fail() {
     exit 1
 }
 
-# addresses HOST: all that it leads to; nothing if that is not known just now.
+# addresses HOST: all that it leads to; nothing if that is not known just now. With its dot nobody searches for it elsewhere.
 addresses() {
     case $1 in
         [0-9]*) echo "$1" ;;
-        *) $names "$1" 2>/dev/null | awk '/^Name:/ { told = 1 } told && /^Address/ { print $NF }' | sort -u ;;
+        *) $names "$1." 2>/dev/null | awk '/^Name:/ { told = 1 } told && /^Address/ { print $NF }' | sort -u ;;
     esac
 }
 
-# leaves HOST:PORT: whether it says that it wants no more requests. One that says nothing is for nginx to judge.
-leaves() {
-    case $($probe "http://$1/health/serving" 2>&1) in
-        *" 503 "* | *" 503:"*) ;;
-        *) return 1 ;;
+# word HOST:PORT: whether it wants requests, as it says itself: "takes", "leaves", or nothing.
+word() {
+    if said=$($look "http://$1/health/serving" 2>&1); then
+        echo takes
+        return
+    fi
+    case $said in
+        *" 503 "* | *" 503:"*) echo leaves ;;
     esac
 }
 
-# taking "HOST:PORT HOST:PORT …": as it was given, unless one leaves; then those that do not. If all leave all stay.
+# taking "HOST:PORT HOST:PORT …": the addresses of those who take requests. Who says nothing keeps its place, or stays
+# without one. If nobody is left, those who say nothing, or else all: they still answer. Fails where a name leads nowhere.
 taking() {
-    stay=
-    left=
+    take=
+    silent=
+    all=
     for server in $1; do
-        for address in $(addresses "${server%:*}"); do
-            if leaves "$address:${server##*:}"; then left=yes; else stay="$stay $address:${server##*:}"; fi
+        found=$(addresses "${server%:*}")
+        if [ -z "$found" ]; then return 1; fi
+        for address in $found; do
+            one=$address:${server##*:}
+            all="$all $one"
+            case $(word "$one") in
+                takes) take="$take $one" ;;
+                leaves) ;;
+                *)
+                    silent="$silent $one"
+                    if grep -qF "server $one " "$file" 2>/dev/null; then take="$take $one"; fi
+                    ;;
+            esac
         done
     done
-    if [ -n "$left" ] && [ -n "$stay" ]; then echo "$stay"; else echo "$1"; fi
+    echo "${take:-${silent:-$all}}"
 }
 
-# upstream NAME "HOST:PORT HOST:PORT …": names are asked for again and again, addresses stay what they are.
+# upstream NAME "HOST:PORT HOST:PORT …": by addresses, for nginx drops requests while it looks for a name after a reload.
+# The name stands there only until it has first led anywhere.
 upstream() {
     printf 'upstream %s {\n    zone %s 128k;\n    least_conn;\n' "$1" "$1"
-    for server in $(taking "$2"); do
+    for server in $(taking "$2" || echo "$2"); do
         case $server in
             [0-9]*) printf '    server %s max_fails=3 fail_timeout=5s;\n' "$server" ;;
             *) printf '    server %s resolve max_fails=3 fail_timeout=5s;\n' "$server" ;;
@@ -96,7 +114,7 @@ write() {
 
 # put DRAFT: in the place of what is there, which comes back if nginx does not take the draft.
 put() {
-    mv "$file" "$file.before"
+    cp "$file" "$file.before"  # so that there always is one, whenever this is killed
     mv "$1" "$file"
     if ! said=$({ $nginx -t && $nginx -s reload; } 2>&1); then
         mv "$file.before" "$file"
@@ -104,10 +122,12 @@ put() {
     fi
 }
 
-# follow: write anew what is chosen, if an edge left or came back since. A reload is left out where nothing changes.
+# follow: write anew what is chosen, if an edge left or came since. Nothing is done where nothing changes, or where a name
+# leads nowhere just now: whoever is named already is better than nobody.
 follow() {
     shared "$(now)" >"$file.seen"
-    cmp -s "$file" "$file.seen" || put "$file.seen" || echo "traffic: nginx does not take this: $said" >&2
+    if cmp -s "$file" "$file.seen" || grep -q ' resolve ' "$file.seen"; then return; fi
+    put "$file.seen" || echo "traffic: nginx does not take this: $said" >&2
 }
 
 # One at a time: somebody may choose while this looks. $$ is who started it, and so nginx.
@@ -155,7 +175,7 @@ serve() {
     place
     chosen=0
     if [ -f "$file" ]; then chosen=$(now); fi
-    write "$chosen"  # anew: edges that were named by their addresses may have others by now
+    write "${chosen:-0}"  # anew: edges that were named by their addresses may have others by now
     if ! $nginx -t 2>/dev/null; then
         echo "traffic: what was chosen last cannot be served now; all goes to blue." >&2
         write 0

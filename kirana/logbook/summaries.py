@@ -23,6 +23,9 @@ _WORDS = frozenset({"failure", "edge.turned_away", "rpc.call_unreadable", "event
 """One of these stands in every line that :func:`failures` counts."""
 
 _ENDED = of.OF_REQUESTS | {"edge.turned_away", "event.handled", "rpc.call_unreadable", "event.unreadable"}
+_TAKES_REQUESTS = "serving"
+"""Whoever passes requests on asks an edge there whether it wants any, time and again; its no is an operator's wish."""
+
 _LABELS = ("labels.code", "labels.fault", "labels.reason", "labels.route", "labels.type", "labels.method")
 
 Cause = tuple[str, ...]
@@ -92,6 +95,8 @@ def _around(ids: frozenset[str], moments: Iterable[datetime]) -> Query:
 def _is_failure(line: Entry) -> bool:
     """A request that ended badly, an event that was not handled, or an error that belongs to no request."""
     if of.action_of(line) in _ENDED:
+        if of.field(line, "labels.route") == _TAKES_REQUESTS:
+            return False
         status = of.field(line, "http.response.status_code")
         return status >= _FAILED if isinstance(status, int) else of.field(line, "event.outcome") != "success"
     return of.request_of(line) is None and of.rank_of(line) >= of.rank("error")

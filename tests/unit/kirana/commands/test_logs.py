@@ -163,6 +163,13 @@ def test_failures_are_told_by_cause_with_the_reason_of_the_newest(failed):
     assert (cause["count"], cause["request"], cause["told"]) == (2, "r-7", "503 service.unavailable")
 
 
+def test_an_edge_that_says_it_wants_no_requests_has_failed_nobody(failed):
+    shown = kirana_logs("--errors", "--since", "2026-11-21T09:00:00Z", "--json").stdout
+    write(failed, *(served(5.0 + n, 503, request=f"look-{n}", labels={"route": "serving"}) for n in range(9)))
+
+    assert kirana_logs("--errors", "--since", "2026-11-21T09:00:00Z", "--json").stdout == shown
+
+
 def test_the_slowest_come_first_with_where_the_time_went(failed):
     done = kirana_logs("--slow", "--since", "2026-11-21T09:00:00Z", "--json")
 
