@@ -120,18 +120,25 @@ class Deployment:
             yield
         except BaseException:
             with self._steps.step("Back to the old version"):
-                self._restore(mains)
-                self._withdraw(name)
+                try:
+                    self._restore(mains)
+                finally:
+                    self._withdraw(name)
             raise
 
     def _restore(self, mains: list[Section]) -> None:
-        """Old ones that run serve at once; who was replaced already comes back before the trial's traffic goes."""
+        """Old ones that run serve at once; who was replaced already comes back before the trial's traffic goes.
+
+        It goes too where the old one does not come: nobody looks after a version that was left on trial.
+        """
         now = self._configuration()
         replaced = [main for main in mains if now.named(main.name) != main]
-        for main in replaced:
-            self._put(main)
-            self._waiter.wait(main.name, self._way.ready(main), READY_SECONDS)
-        self._way.shift(0)
+        try:
+            for main in replaced:
+                self._put(main)
+                self._waiter.wait(main.name, self._way.back(main), READY_SECONDS)
+        finally:
+            self._way.shift(0)
 
     def _withdraw(self, name: str) -> None:
         """May be repeated: the supervisor compares what is written with what it runs."""

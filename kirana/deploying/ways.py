@@ -41,6 +41,10 @@ class Way(Protocol):
         """Whether this program serves."""
         ...
 
+    def back(self, section: Section) -> Probe:
+        """Whether this program, which served before, is back: by its own word, which has to do."""
+        ...
+
     def metrics(self, section: Section) -> str:
         """Where this program tells its metrics."""
         ...
@@ -100,13 +104,18 @@ class EdgeWay:
 
     def ready(self, section: Section) -> Probe:
         """It says so itself, and answers a request as clients send them: no client shall find out that it hangs."""
-        port = int(section.environment["KIRANA_EDGE_PORT"])
-        says_so = readiness.edge(f"http://127.0.0.1:{port}")
+        port, says_so = _port(section), self.back(section)
 
         def probe() -> str:
-            return says_so() or ("" if _answers(port) else f"it answers no request within {PROBE_SECONDS:.0f} s")
+            return says_so() or (
+                "" if self._does_its_part(port) else f"it answers no request within {PROBE_SECONDS:.0f} s"
+            )
 
         return probe
+
+    def back(self, section: Section) -> Probe:
+        """Its readiness, no more."""
+        return readiness.edge(f"http://127.0.0.1:{_port(section)}")
 
     def metrics(self, section: Section) -> str:
         """As its environment says."""
@@ -118,7 +127,12 @@ class EdgeWay:
 
     def probe(self) -> bool:
         """To the canary directly; what it answers stands in its metrics, but nothing of what it never answers."""
-        return _answers(self._ports["canary"])
+        return self._does_its_part(self._ports["canary"])
+
+    def _does_its_part(self, port: int) -> bool:
+        """It answers; or the edge beside it does not either just then, which is nobody's doing here."""
+        beside = self._ports["edge" if port == self._ports["canary"] else "canary"]
+        return _answers(port) or not _answers(beside)
 
     def clear(self) -> None:
         """Nothing is left anyway."""
@@ -158,6 +172,10 @@ class ServiceWay:
 
         return probe
 
+    def back(self, section: Section) -> Probe:
+        """The same."""
+        return self.ready(section)
+
     def metrics(self, section: Section) -> str:
         """As its environment says."""
         return metrics_of(section)
@@ -176,6 +194,10 @@ class ServiceWay:
     def clear(self) -> None:
         """The wish."""
         attendance.let_in(self._keys, self._name)
+
+
+def _port(edge: Section) -> int:
+    return int(edge.environment["KIRANA_EDGE_PORT"])
 
 
 def _answers(port: int) -> bool:

@@ -38,6 +38,25 @@ def test_the_job_starts_with_what_it_is_told(upgrade, tmp_path, capsys):
     assert told["KIRANA_MANAGEMENT_URL"] == "http://rabbitmq:15672"
 
 
+def test_what_asking_again_would_not_help_ends_the_job_and_its_pod_stays_to_tell_why(rendered):
+    for name in ("dev", "prod migrations"):
+        job = rendered[name].one("Job", JOB)["spec"]
+        (container,) = job["template"]["spec"]["containers"]
+        (rule,) = job["podFailurePolicy"]["rules"]
+
+        assert rule["action"] == "FailJob"
+        assert rule["onExitCodes"] == {"containerName": container["name"], "operator": "In", "values": [1, 78]}
+        assert job["template"]["spec"]["restartPolicy"] == "Never"
+        assert job["backoffLimit"] > 1  # a broker that does not answer yet is asked again
+
+
+def test_a_migration_is_tried_until_its_database_has_come(upgrade):
+    for name, job in upgrade.of("Job").items():
+        if name != JOB:
+            assert "podFailurePolicy" not in job["spec"]
+            assert job["spec"]["template"]["spec"]["restartPolicy"] == "OnFailure"
+
+
 def test_it_reaches_the_broker_before_the_policies_of_the_rest_are_there_and_after(upgrade, prod):
     own, rest = ([*each.of("NetworkPolicy").values()] for each in (upgrade, prod))
     labels = next(labels for name, labels, _ in upgrade.pods() if name == JOB)
