@@ -9,7 +9,9 @@ from edge.problems import Rejected
 
 _TAG = r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
 _ONE = re.compile(_TAG)
-_LIST = re.compile(rf"{_TAG}(?:\s*,\s*{_TAG})*")
+_LIST = re.compile(rf"(?:\s*,)*\s*{_TAG}(?:\s*,(?:\s*{_TAG})?)*")
+"""Empty elements count for nothing (RFC 9110 §5.6.1): a header sent twice, once with no value, has one."""
+
 _VERSIONED = re.compile(r"(0|[1-9][0-9]{0,17})(?:-[0-9a-f]+)?")
 
 

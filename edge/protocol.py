@@ -13,7 +13,7 @@ from sanic.server.protocols.http_protocol import HttpProtocol
 
 from edge.brief import brief
 from edge.framing import HeadReader
-from edge.http1 import HANDLER, HEAD_END, IDLE, REQUEST, StrictHttp
+from edge.http1 import HANDLER, HEAD_END, IDLE, REQUEST, RESPONSE, StrictHttp
 from edge.reception import holder_of, reception_of
 
 LEAVING_SECONDS = 2.0
@@ -197,7 +197,13 @@ class StrictProtocol(HttpProtocol):
 
     def end_soon(self) -> None:
         """The last answer of this connection is being given: whoever does not hang up is not waited for any longer."""
-        self.loop.call_later(TELLING_SECONDS, self.hurry)
+        self.loop.call_later(TELLING_SECONDS, self._end)
+
+    def _end(self) -> None:
+        if self.http is not None and self.http.stage is RESPONSE:  # it is still being given
+            self.end_soon()
+        else:
+            self.hurry()
 
     def _give_up_on_request(self) -> None:
         """Slow clients may be many: what they get must cost little.

@@ -77,7 +77,8 @@ class Calls:
 
         ``timeout`` is in seconds. Raises the service's own refusal; :class:`Unavailable` if the call did
         not leave; :class:`OutcomeUnknown` if no answer came; :class:`RemoteFault` for anything else.
-        Repeated under the same ``operation_id``, a change has one effect and one answer.
+        Repeated under the same ``operation_id``, a change has one effect and one answer if its method keeps its
+        answers; otherwise it runs again (see :class:`Method`).
         """
         deadline = time.time() + timeout
         call_id = new_id()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -19,26 +19,36 @@ P99_MS_OF_SIXTEEN = 15.0
 
 @dataclass(frozen=True)
 class Promise:
-    """One of them; ``reached`` is the median of the rounds."""
+    """One of them; ``reached`` is the median of the rounds, of whose requests so many ``failed``."""
 
     text: str
     reached: float
     bound: float
     at_least: bool
+    failed: int = 0
 
     @property
     def is_kept(self) -> bool:
-        """Whether this run reached it."""
+        """Whether this run reached it. What failed was not served, however fast: then it shows nothing."""
+        if self.failed:
+            return False
         return self.reached >= self.bound if self.at_least else self.reached <= self.bound
 
     def __str__(self) -> str:
         sign = "at least" if self.at_least else "at most"
-        return f"{'✓' if self.is_kept else '✗'} {self.text}: {self.reached:.2f} ({sign} {self.bound:g})"
+        failed = f"; {self.failed} requests failed" if self.failed else ""
+        return f"{'✓' if self.is_kept else '✗'} {self.text}: {self.reached:.2f} ({sign} {self.bound:g}){failed}"
 
 
 def judged(runs: Runs) -> list[Promise]:
     """Those of which something was measured. Rounds are compared with their neighbours in time only."""
-    return list(_judged(runs))
+    failed = sum(run["failed"] for rounds in runs.values() for run in rounds)
+    return [replace(promise, failed=failed) for promise in _judged(runs)]
+
+
+def are_kept(told: Collection[Promise]) -> bool:
+    """Whether this run shows that they are: one of which nothing was judged shows nothing."""
+    return bool(told) and all(promise.is_kept for promise in told)
 
 
 def ratios(runs: Runs, way: str, other: str, clients: int, *, of: str) -> list[float]:

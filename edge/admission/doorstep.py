@@ -73,11 +73,10 @@ class Doorstep:
         if limit.admits(priority):
             return None
         self._admission.crowd()
-        fields = dict(reversed(header.fields))  # of several of one name the first counts
-        offered = fields.get("x-request-id")
+        offered = _value(header, "x-request-id")
         request_id = offered if offered is not None and is_sane_token(offered) else new_id()
         self._note(found.policy.name, upstream, request_id)
-        answer = self._answer(path, request_id, fields.get("origin"))
+        answer = self._answer(path, request_id, _value(header, "origin"))
         ended = time.perf_counter()
         self._sight.history.note(STATUS, ended - began, ended)
         self._sight.traffic.note(found.policy.name, method, STATUS, ended - began)
@@ -131,3 +130,9 @@ class Doorstep:
         if self._origins:
             fields += cors_headers(origin, self._origins).items()
         return b"".join((_HEAD, fields_of(fields), body))
+
+
+def _value(header: Header, name: str) -> str | None:
+    """Of several all in one, as ``Exchange.header`` has it."""
+    values = [value for known, value in header.fields if known == name]
+    return ", ".join(values) if values else None

@@ -15,7 +15,9 @@ DISCARDING_SECONDS = 2.0
 
 
 class Incoming(Protocol):
-    """The connection's side of a body."""
+    """The connection's side of a body. To read is to ask a client that expects to be asked (RFC 9110 §10.1.1)."""
+
+    expecting_continue: bool
 
     async def read(self) -> bytes | None:
         """The next part; ``None`` at the end."""
@@ -52,8 +54,11 @@ class Upload:
         """Read what is left, within bounds: a client that sends before it listens can then hear its answer.
 
         Whoever else reads must have been told to stop, and is waited for: two readers would take each other's parts.
+        Who has not been asked for the body yet listens already, and is not asked for what nobody wants.
         """
         self._is_stopped = True
+        if self._incoming.expecting_continue:
+            return
         try:
             async with asyncio.timeout(max(0.0, min(seconds, DISCARDING_SECONDS))):
                 await self._is_free.wait()

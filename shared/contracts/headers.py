@@ -16,7 +16,7 @@ OPERATION_ID = "operation_id"
 caller who gave none, ``message/<sha256>``."""
 
 OPERATION_FINGERPRINT = "operation_fingerprint"
-"""SHA-256 (hex) of what was asked; another fingerprint under one operation id is refused."""
+"""A digest of what was asked; another fingerprint under one operation id is refused."""
 
 USER_ID = "user_id"
 """The authenticated user on whose behalf the call is made; absent for guests and operators."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stringprep
 from collections.abc import Mapping
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -18,19 +19,24 @@ EmailAddress = Annotated[str, Meta(max_length=LONGEST, pattern=FORM, description
 NOT_MAILABLE = {"pointer": "/email", "detail": "No message can be sent to this address."}
 
 _HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+"""What ends like this is read as an address of IPv4, of however few parts."""
 
 
 def is_mailable(address: str) -> bool:
     """Whether a message can be addressed to it (RFC 5322, and IDNA for the domain), beyond the form of the type.
 
-    Only to a host by its name: a message to ``[10.0.0.1]`` would have our own relay knock there. And only as it
-    stands: a comment in it would make two addresses of one mailbox. The host is looked at first, for the library's
-    parser breaks on what only begins like an address in brackets.
+    Only to a host by its name: a message to ``10.0.0.1`` would have our own relay knock there. And only as it stands:
+    a comment in it, or what IDNA maps to nothing, would make two addresses of one mailbox. The host is looked at
+    first, for the library's parser breaks on what only begins like an address in brackets.
     """
     local, _, domain = address.rpartition("@")
+    if "@" in local or any(stringprep.in_table_b1(character) for character in domain):
+        return False
     try:
         host = domain.encode("idna").decode()
-        if not all(_HOST_LABEL.fullmatch(label) for label in host.split(".")):
+        labels = host.split(".")
+        if _NUMBER.fullmatch(labels[-1]) or not all(_HOST_LABEL.fullmatch(label) for label in labels):
             return False
         return Address(addr_spec=f"{local}@{host}").addr_spec == f"{local}@{host}"
     except (ValueError, IndexError, MessageError):

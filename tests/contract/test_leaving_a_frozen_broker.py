@@ -7,7 +7,6 @@ import uuid
 
 import pytest
 
-from shared.nameko_ext.container import DRAIN_SECONDS
 from tests.builders.waiting import eventually
 
 pytestmark = pytest.mark.takes(60)
@@ -51,7 +50,6 @@ def test_what_a_leaving_service_has_done_is_told_and_has_one_effect(caller, star
     broker.resume()
 
     assert (status, "service.drain_gave_up" in leaver.log.read_text()) == (0, False)
-    assert took < DRAIN_SECONDS
     told = {reply.result["name"] for reply in caller.wait_for_all(asked)}
     assert told == set(names)
     for name in names:

@@ -33,11 +33,15 @@ def test_a_tag_changes_with_the_content_even_when_the_version_stays():
     assert entity_tag(b"stock 3", version=1) != entity_tag(b"stock 2", version=1)
 
 
-@pytest.mark.parametrize("header", ['"1-a"', 'W/"1-a"', "*", '"0", "1-a"', ' "1-a" '])
+@pytest.mark.parametrize(
+    "header", ['"1-a"', 'W/"1-a"', "*", '"0", "1-a"', ' "1-a" ', '"1-a", ', ', "1-a"', ', ,"0",, "1-a" ,']
+)
 def test_what_the_client_has_already_is_unchanged(header):
     assert is_unchanged('"1-a"', header)
 
 
-@pytest.mark.parametrize("header", [None, '"1-b"', "1-a", '"1-a', ""])
+@pytest.mark.parametrize(
+    "header", [None, '"1-b"', "1-a", '"1-a', "", ", ", '"0" "1-a"', '"1-a", 0', '"0"' + ", " * 4000 + "0"]
+)
 def test_anything_else_is_sent_anew(header):
     assert not is_unchanged('"1-a"', header)

@@ -4,12 +4,14 @@ Once in virtual time, where each figure is the same on any machine; once over HT
 """
 
 import asyncio
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from statistics import median
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from edge.admission.door import Admission
 from edge.routes import compiled
@@ -150,13 +152,24 @@ class Shut(FakeRpc):
         return {"items": [], "next_cursor": None, "id": "1", "version": 1}
 
 
-async def test_over_http_reads_leave_the_last_places_to_orders_and_who_has_none_is_told_at_once():
+@pytest.fixture
+def patient(tmp_path):
+    """The edge's own table, where no call is overdue while others are still on their way to the door."""
+    table = yaml.safe_load(ROUTES.read_text())
+    for route in table["routes"]:
+        route["deadline"] = 60
+    (tmp_path / "routes.yaml").write_text(json.dumps(table))
+    return tmp_path / "routes.yaml"
+
+
+async def test_over_http_reads_leave_the_last_places_to_orders_and_who_has_none_is_told_at_once(patient):
     rpc = Shut()
     parts = collaborators(rpc, rate_scale=1000.0)
     object.__setattr__(parts, "admission", Admission(LimitPolicy(first=8, least=8)))
     headers = {"Authorization": f"Bearer {a_token()}"}
     limit = parts.admission.limit_of("order")
-    async with serving(parts) as client:
+    async with serving(parts, patient) as client:
+        client.timeout = 60
         reads = [asyncio.create_task(client.get("/api/orders", headers=headers)) for _ in range(10)]
         await eventually_async(lambda: limit.refused[Priority.READ] == 4)
         orders = [asyncio.create_task(client.post("/api/orders/1/cancel", headers=headers)) for _ in range(10)]

@@ -43,6 +43,13 @@ async def answer(request):
             return raw(b"x" * LARGE)
         case "/unread":
             return json_response({})
+        case "/unread-long":
+            answering = await request.respond(content_type="text/plain")
+            for _ in range(3):
+                await answering.send("part")
+                await asyncio.sleep(0.5)
+            await answering.eof()
+            return None
     return json_response({}, status=404)
 
 
@@ -271,6 +278,14 @@ def test_a_body_that_nobody_wants_is_not_asked_for_and_whether_it_comes_is_not_w
 
         assert statuses(answer) == [200], then
         assert b"connection: close" in answer.lower()
+
+
+def test_nor_is_it_waited_for_after_an_answer_that_took_long():
+    sent = b"POST /unread-long HTTP/1.1\r\nHost: a\r\n" + EXPECTING
+    answer = until_cut(sent, b"", within=60, REQUEST_TIMEOUT=300, RESPONSE_TIMEOUT=300, KEEP_ALIVE_TIMEOUT=300)
+
+    assert statuses(answer) == [200]
+    assert answer.endswith(b"4\r\npart\r\n" * 3 + b"0\r\n\r\n")
 
 
 def test_a_client_of_http_1_0_is_not_told_what_it_does_not_know():

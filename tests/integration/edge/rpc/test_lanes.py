@@ -245,10 +245,7 @@ def test_calls_whose_callers_gave_up_before_the_service_started_are_never_run(br
             sizes.clear()
             os.kill(service.pid, signal.SIGSTOP)
             outcomes = await asyncio.gather(
-                *(
-                    caller.client.call(NOTE, say("zombie"), context=a_context(chance.uniform(0.3, 1.0)))
-                    for _ in range(100)
-                ),
+                *(caller.client.call(NOTE, say("zombie"), context=a_context(chance.uniform(1, 3))) for _ in range(100)),
                 return_exceptions=True,
             )
             assert {type(outcome) for outcome in outcomes} <= {NotExecuted, OutcomeUnknown}

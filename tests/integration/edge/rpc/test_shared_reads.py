@@ -16,7 +16,7 @@ from tests.integration.edge.rpc.calling import a_caller, a_context, method, run
 
 pytestmark = pytest.mark.usefixtures("a_patient_link")
 
-LITTLE, MUCH = 1.0, 30.0
+LITTLE, MUCH = 5.0, 60.0
 
 
 @contextmanager

@@ -131,14 +131,29 @@ async def test_who_may_not_come_at_all_is_told_so_and_takes_no_part_in_the_crowd
     assert parts.admission.limit_of("catalog").refused == [0, 0, 0, 0]
 
 
-async def test_of_two_ids_the_first_counts_as_it_does_inside(parts):
-    async with serving(parts) as client:
-        door = Doorstep(client.live, parts)
-        answer = door.turn_away(
-            "GET", CATEGORIES, read_header("1.1", b"Host: a\r\nX-Request-ID: r1\r\nX-Request-ID: r2")
-        )
+ORIGIN = "https://shop.example"
+ALLOWED = "access-control-allow-origin"
 
-    assert b"x-request-id: r1\r\n" in answer
+
+@pytest.mark.parametrize(
+    ("sent", "origin", "request_id"),
+    [
+        ([("Origin", ORIGIN), ("X-Request-ID", "r1")], ORIGIN, "r1"),
+        ([("Origin", ORIGIN), ("Origin", ORIGIN), ("X-Request-ID", "r1"), ("X-Request-ID", "r1")], None, None),
+        ([("Origin", ORIGIN), ("Origin", ""), ("X-Request-ID", "r1"), ("X-Request-ID", "")], None, None),
+    ],
+    ids=["once", "twice", "beside nothing"],
+)
+async def test_what_may_stand_only_once_counts_at_the_door_as_it_does_inside(parts, sent, origin, request_id):
+    object.__setattr__(parts, "settings", replace(parts.settings, cors_origins=[ORIGIN]))
+    async with serving(parts) as client:
+        answers = [await client.get(CATEGORIES, headers=sent) for _ in range(2)]
+        at_the_door = parts.admission.limit_of("catalog").refused
+
+    assert at_the_door == [0, 0, 0, 2]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert [answer.headers.get(ALLOWED) for answer in answers] == [origin] * 2
+    assert [answer.headers["x-request-id"] == "r1" for answer in answers] == [request_id == "r1"] * 2
 
 
 async def test_after_the_last_answer_of_a_connection_nothing_is_taken_for_a_request(parts):

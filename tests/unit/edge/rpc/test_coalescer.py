@@ -380,7 +380,7 @@ async def dawdling(sending):
     [
         (failing_an_errand, None, Fault),
         (failing_the_batch, None, Fault),
-        (dawdling, 0.05, Unanswered),
+        (dawdling, 0.05, (Unanswered, Expired)),  # after a stall it never left
         (dawdling, -1, Expired),
     ],
 )

@@ -22,6 +22,8 @@ class Parts:
     def __init__(self, *parts):
         self._parts = [*parts, None]
 
+    expecting_continue = False
+
     async def read(self):
         return self._parts.pop(0)
 

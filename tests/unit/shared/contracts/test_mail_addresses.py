@@ -11,7 +11,9 @@ STRANGE = st.text(st.sampled_from("ab.@\"'\\()<>,;:[]=?_-+!#%é\u0130ß\u3002\x0
 GOOD = "correct horse battery staple"
 
 
-@pytest.mark.parametrize("address", ["anna@example.com", "a+b@example.com", "anna@exämple.com", "o'neil@example.com"])
+@pytest.mark.parametrize(
+    "address", ["anna@example.com", "a+b@example.com", "anna@exämple.com", "o'neil@example.com", "a@4.b4"]
+)
 def test_an_address_that_mail_can_go_to_is_known(address):
     assert is_mailable(address)
 
@@ -38,6 +40,14 @@ def test_an_address_that_mail_can_go_to_is_known(address):
         "a@[x",
         "a@[x>y",
         'a@["',
+        "a@[@a",
+        "a@1.2.3.4",
+        "a@16909060",
+        "a@b.0x7f",
+        "a@exam\u00adple.com",
+        "a@exam\u200bple.com",
+        "a@exam\ufe00ple.com",
+        "a@b.\uff11",
     ],
 )
 def test_an_address_that_no_mail_can_go_to_is_known(address):
