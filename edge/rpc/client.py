@@ -15,6 +15,7 @@ from edge.rpc.retries import RetryBudget
 from edge.rpc.singles import Singles
 from edge.rpc.stock import StockServices
 from shared.contracts.refusals import CODES_OF_NO_ANSWER
+from shared.resilience.presence import NOBODY_LISTENS
 
 if TYPE_CHECKING:
     from edge.rpc.calls import CallContext, RpcReply
@@ -123,7 +124,7 @@ class RpcClient:
             raise NotExecuted("the deadline passed before the call was sent")
         self._broker.link()  # says at once that there is none
         if self._consumers.absent(service):
-            raise NotExecuted("no instance of the service is listening")
+            raise NotExecuted(NOBODY_LISTENS)
         if self._policy is None or self.stock.are_known_to_include(service):
             return self._singles
         lane = self.lanes.get(service)

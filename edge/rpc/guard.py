@@ -15,6 +15,7 @@ from edge.rpc.post import Post, fair_ending, unfair_ending
 from shared.metrics.counting import calling
 from shared.metrics.outcomes import ABANDONED, ANSWERED, NOT_EXECUTED, UNKNOWN, outcome_of
 from shared.resilience.breaker import BreakerPolicy, BreakerState
+from shared.resilience.presence import NOBODY_LISTENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -100,7 +101,7 @@ class Guard:
 
     def lost(self, service: str) -> None:
         """Nobody listens: refuse every call until :meth:`wake`."""
-        self._post(service).circuit.gone("no instance of the service is listening")
+        self._post(service).circuit.gone(NOBODY_LISTENS)
 
     def listed(self, service: str, *, alive: int, proven: int) -> None:
         """What Consul says of the service's instances; only a change counts, so that a wrong word is soon outlived.

@@ -13,12 +13,12 @@ import structlog
 from shared.nameko_ext.failures import Blame, CallFailure, NotExecuted
 from shared.resilience.breaker import BreakerPolicy, BreakerState
 from shared.resilience.circuit import Circuit, Ending
+from shared.resilience.presence import NOBODY_LISTENS
 
 log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
 
-ABSENT = "no instance of the service is listening"
 
 ANY_METHOD = "any"
 """Between services all methods share one breaker: few are called, and together they tell sooner that one is ill."""
@@ -58,7 +58,7 @@ class Guard:
 
     def lost(self) -> None:
         """Nobody listens: refuse every call until :meth:`wake`."""
-        self._circuit.gone(ABSENT)
+        self._circuit.gone(NOBODY_LISTENS)
 
     def wake(self) -> None:
         """Somebody listens, or nobody knows any more.

@@ -13,6 +13,9 @@ log = structlog.get_logger()
 CALM_SECONDS = 1.0
 ALERT_SECONDS = 0.25
 
+NOBODY_LISTENS = "no instance of the service is listening"
+"""Why a call is refused while its service is absent."""
+
 
 class Presence:
     """``on_absence`` hears of a service that nobody listens to, ``on_return`` when one is first seen or is back."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import uuid
+from contextlib import closing, contextmanager
 from typing import Any
 
 import amqp
@@ -87,3 +89,12 @@ def calls_of(message: amqp.Message) -> list[dict[str, Any]]:
 def echoed(text: str) -> dict[str, Any]:
     """A good answer."""
     return {"text": text, "user_id": None, "request_id": "", "call_id_stack": []}
+
+
+@contextmanager
+def a_played_service(rabbit):
+    """One that nobody has called before, on a connection of its own; nobody takes what is sent to it but who asks."""
+    with closing(rabbit.connect()) as connection:
+        played = Played(connection.channel(), f"played-{uuid.uuid4().hex[:8]}")
+        yield played
+        played.leave()

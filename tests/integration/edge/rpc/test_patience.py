@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
-from contextlib import closing, contextmanager
 
 import pytest
 
@@ -13,8 +11,9 @@ from edge.rpc.failures import NotExecuted
 from edge.rpc.lane import Lane
 from shared.contracts import frames
 from tests.builders.waiting import eventually
-from tests.contract.played import Played
+from tests.contract.played import a_played_service
 from tests.integration.edge.rpc.calling import a_caller, a_context, method, run
+from tests.integration.edge.rpc.plane import RETURNING
 
 pytestmark = pytest.mark.usefixtures("a_patient_link")
 
@@ -26,18 +25,9 @@ LITTLE, MUCH = 4.0, 10.0
 
 @pytest.fixture(autouse=True)
 def _returning_policy(broker):
-    policy = ("calls", "^rpc-", '{"dead-letter-exchange": "dlx.rpc"}')
+    policy = ("calls", "^rpc-", RETURNING)
     command = ("set_policy", "-p", "kirana", *policy)
     eventually(lambda: broker.ctl(*command) is not None, what="a broker that has begun", despite=AssertionError)
-
-
-@contextmanager
-def a_service_with_its_hands_full(broker):
-    """Nobody takes what is sent to it."""
-    with closing(broker.connect()) as connection:
-        played = Played(connection.channel(), f"played-{uuid.uuid4().hex[:8]}")
-        yield played
-        played.leave()
 
 
 def test_calls_with_little_and_with_much_time_are_both_told_that_nobody_took_them(broker, monkeypatch):
@@ -60,7 +50,7 @@ def test_calls_with_little_and_with_much_time_are_both_told_that_nobody_took_the
 
     async def work():
         async with a_caller(broker.url, services=()) as caller:
-            with a_service_with_its_hands_full(broker) as played:
+            with a_played_service(broker) as played:
                 await scenario(caller, played.name)
 
     run(work())

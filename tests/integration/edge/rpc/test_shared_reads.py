@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
-from contextlib import closing, contextmanager
 
 import pytest
 
 from edge.rpc.failures import CallFailure, NotExecuted, OutcomeUnknown
 from tests.builders.waiting import eventually
-from tests.contract.played import Played
+from tests.contract.played import a_played_service
 from tests.integration.edge.rpc.calling import a_caller, a_context, method, run
+from tests.integration.edge.rpc.plane import RETURNING
 
 pytestmark = pytest.mark.usefixtures("a_patient_link")
 
 LITTLE, MUCH = 5.0, 60.0
-
-
-@contextmanager
-def a_service(broker):
-    with closing(broker.connect()) as connection:
-        played = Played(connection.channel(), f"played-{uuid.uuid4().hex[:8]}")
-        yield played
-        played.leave()
 
 
 def sharing(broker, scenario):
@@ -32,7 +23,7 @@ def sharing(broker, scenario):
 
     async def work():
         async with a_caller(broker.url, services=()) as caller:
-            with a_service(broker) as played:
+            with a_played_service(broker) as played:
                 look = method("look", service=played.name)
                 hasty, patient = (
                     asyncio.create_task(caller.guard.call(look, {"value": 1}, context=a_context(seconds)))
@@ -66,7 +57,7 @@ def test_an_answer_that_is_too_late_for_the_first_is_in_time_for_the_other(broke
 
 def test_a_read_that_nobody_took_in_the_time_of_the_first_is_still_there_for_the_other(broker):
     """Where calls expire, it does so in the time of the most patient of those who share it."""
-    policy = ("calls", "^rpc-", '{"dead-letter-exchange": "dlx.rpc"}')
+    policy = ("calls", "^rpc-", RETURNING)
     eventually(
         lambda: broker.ctl("set_policy", "-p", "kirana", *policy) is not None,
         what="a broker that has begun",
