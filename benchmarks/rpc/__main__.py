@@ -67,7 +67,7 @@ def main() -> None:
             _measure(way, clients, options.seconds) | {"round": number}
             for clients in options.clients
             for number in range(options.rounds)
-            for way in ways
+            for way in _in_turn(ways, number)
         ]
     _show(_middle_rounds(runs))
     rounds = _by_way(runs)
@@ -141,6 +141,12 @@ def _measure(way: Running, clients: int, seconds: float) -> dict[str, Any]:
     }
     print(f"{TITLES[way.mode]:22} x{clients:<3} {run['requests_per_second']:>9,.0f}/s", file=sys.stderr)
     return run
+
+
+def _in_turn(ways: list[Running], number: int) -> list[Running]:
+    """None always comes first, or right after the heaviest: the machine's own speed changes."""
+    first = number % len(ways)
+    return [*ways[first:], *ways[:first]]
 
 
 def _batches(way: Running) -> Counter[int]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from shared.resilience.coalescing import Batch, Coalescing, CoalescingPolicy, Effects, Sending, Unanswered, Waiter
 
@@ -27,7 +27,7 @@ class Coalescer(Generic[Item, Result]):
 
     def __init__(
         self,
-        send: Callable[[Sending[Item, Result]], Awaitable[None]],
+        send: Callable[[Sending[Item, Result]], Coroutine[Any, Any, None]],
         *,
         policy: CoalescingPolicy | None = None,
         longest_send: float = LONGEST_SEND,
@@ -38,7 +38,7 @@ class Coalescer(Generic[Item, Result]):
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
         self._is_departing = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._known_loop: asyncio.AbstractEventLoop | None = None
         self.machine: Coalescing[Item, Result] = Coalescing(policy or CoalescingPolicy())
 
     async def submit(self, item: Item, *, key: Hashable | None = None, deadline: float | None = None) -> Result:
@@ -47,10 +47,7 @@ class Coalescer(Generic[Item, Result]):
         Calls with an equal ``key`` that meet while waiting share one item and one answer. Raises ``Overloaded``,
         ``Expired``, ``Closed`` (it never left), ``Unanswered`` (nobody knows), and whatever the sender failed it with.
         """
-        loop = self._loop
-        if loop is None or loop.is_closed():  # asking each time would be a system call each time
-            loop = self._loop = asyncio.get_running_loop()
-        seat: asyncio.Future[Result] = loop.create_future()
+        seat: asyncio.Future[Result] = self._loop().create_future()
         waiter = Waiter(item, seat=seat, key=key, deadline=deadline)
         try:
             self._do(self.machine.arrive(waiter, time.monotonic()))
@@ -91,33 +88,25 @@ class Coalescer(Generic[Item, Result]):
             else:
                 seat.set_exception(error)
         for batch in effects.leaving:
-            task = asyncio.get_running_loop().create_task(self._run(batch))
+            task = self._loop().create_task(self._send(Sending(batch, self.machine, do=self._do, clock=time.monotonic)))
+            limit = self._loop().call_later(self._longest_send, task.cancel)  # asyncio.timeout() costs ten times that
             self._sends.add(task)
-            task.add_done_callback(partial(self._ended, batch))
+            task.add_done_callback(partial(self._ended, batch, limit))
         if not self._is_departing and self.machine.is_due:
             self._is_departing = True
-            asyncio.get_running_loop().call_soon(self._depart)
+            self._loop().call_soon(self._depart)
 
     def _depart(self) -> None:
         self._is_departing = False
         self._do(self.machine.depart(time.monotonic()))
 
-    async def _run(self, batch: Batch[Item]) -> None:
-        sending = Sending(batch, self.machine, do=self._do, clock=time.monotonic)
-        try:
-            async with asyncio.timeout(self._longest_send) as limit:
-                await self._send(sending)
-        except TimeoutError:
-            if limit.expired():
-                raise Unanswered(f"sending took longer than {self._longest_send} s") from None
-            raise
-        finally:
-            del limit  # it holds the task, which holds what was raised: such a ring, too
-
-    def _ended(self, batch: Batch[Item], task: asyncio.Task[None]) -> None:
+    def _ended(self, batch: Batch[Item], limit: asyncio.TimerHandle, task: asyncio.Task[None]) -> None:
         """Runs however a send ends, even one that was cancelled before it began: here no slot can be lost."""
         self._sends.discard(task)
-        fault = Unanswered("sending was stopped") if task.cancelled() else task.exception()
+        is_overdue = limit.when() <= self._loop().time()
+        limit.cancel()
+        reason = f"sending took longer than {self._longest_send} s" if is_overdue else "sending was stopped"
+        fault = Unanswered(reason) if task.cancelled() else task.exception()
         error = fault if isinstance(fault, Exception) else None
         self._do(self.machine.finished(batch, time.monotonic(), error=error))
 
@@ -127,10 +116,17 @@ class Coalescer(Generic[Item, Result]):
                 return
             self._alarm.cancel()
         self._alarm_at = deadline
-        self._alarm = asyncio.get_running_loop().call_later(max(0.0, deadline - time.monotonic()), self._ring)
+        self._alarm = self._loop().call_later(max(0.0, deadline - time.monotonic()), self._ring)
 
     def _ring(self) -> None:
         self._alarm = None
         self._do(self.machine.expired(time.monotonic()))
         if (deadline := self.machine.next_deadline()) is not None:
             self._watch(deadline)
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """The running one; to ask asyncio each time would be a system call each time."""
+        loop = self._known_loop
+        if loop is None or loop.is_closed():
+            loop = self._known_loop = asyncio.get_running_loop()
+        return loop

@@ -115,10 +115,7 @@ class Lane:
             with self._pending.awaited(flight) as frame_id:
                 await self._publish(flight, link, frame_id)
                 flight.sending.release()
-                async with asyncio.timeout(flight.longest_patience()):
-                    await flight.over
-        except TimeoutError:
-            flight.fail(OutcomeUnknown("no answer before the deadline", blame=Blame.SERVICE))
+                await flight.landed()
         except Forbidden:
             flight.fail(FramesForbidden())
         except CallFailure as failure:
@@ -183,6 +180,14 @@ class Flight:
             for waiter in errand.waiters:
                 waiter.item.is_with_broker = True
 
+    async def landed(self) -> None:
+        """Wait until every call has its outcome; those that have none at the deadline fail then."""
+        alarm = self.over.get_loop().call_later(self.longest_patience(), self._overdue)
+        try:
+            await self.over
+        finally:
+            alarm.cancel()
+
     def answered(self, replies: Iterable[frames.FramedReply]) -> None:
         """These calls are done; their mates go on."""
         answers = [(errand, reply) for reply in replies if (errand := self._errands.pop(reply.id, None)) is not None]
@@ -229,6 +234,9 @@ class Flight:
         self.forget()
         if not self.over.done():
             self.over.set_result(None)
+
+    def _overdue(self) -> None:
+        self.fail(OutcomeUnknown("no answer before the deadline", blame=Blame.SERVICE))
 
     def forget(self) -> None:
         """Whatever still comes is late."""
