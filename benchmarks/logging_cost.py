@@ -34,6 +34,7 @@ FACTS = {
     "service.name": "catalog",
     "service.node.name": "catalog-1",
     "service.environment": "local",
+    "service.version": "0.1.0",
     "event.dataset": "kirana.catalog",
     "process.pid": 4711,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -14,9 +15,15 @@ import psutil
 STARTS_WITHIN = 20.0
 
 
+def end_on_sigterm() -> None:
+    """As on Ctrl-C: what was begun is ended, too. Python's own way is to end at once and leave it all behind."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 @contextmanager
 def running(module: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[psutil.Process]:
-    """``python -m module`` until the block ends; what it prints is not shown, what it complains of is."""
+    """``python -m module`` until the block ends, by SIGTERM or not; what it prints is not shown, its complaints are."""
+    end_on_sigterm()
     command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
     process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL)
     try:

@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks import wrk
 from benchmarks.edge.crowd import crowded
 from benchmarks.edge.rungs import ASKED, CACHED, LADDER, REFUSED, SHED, TRACEPARENT, Rung, write_table
-from benchmarks.processes import running, wait_for
+from benchmarks.processes import end_on_sigterm, running, wait_for
 from kirana.stack import state
 from kirana.stack.passwords import passwords
 from kirana.stack.programs import amqp_url, edge_environment
@@ -57,6 +57,7 @@ class Step:
 def main() -> None:
     """Measure every step in turn, round by round, so that whatever else the machine does meets them all."""
     options = _options()
+    end_on_sigterm()
     wrk.ensure_wrk()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as held:
         stack = held.enter_context(_stack(Path(folder) / "stack"))

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import wrk
-from benchmarks.processes import running, wait_for
+from benchmarks.processes import end_on_sigterm, running, wait_for
 from benchmarks.rpc import company, promises
 from benchmarks.rpc.edge import MODES, PRODUCTS
 from tests.builders.rabbitmq import Rabbit
@@ -50,6 +50,7 @@ class Running:
 def main() -> None:
     """Measure every way in turn, one right after the other, so that whatever else the machine does meets them all."""
     options = _options()
+    end_on_sigterm()
     if options.slow_call or options.poison:
         _show_bad_company(options)
         return

@@ -112,22 +112,39 @@ write() {
     mv "$file.draft" "$file"
 }
 
-# put DRAFT: in the place of what is there, which comes back if nginx does not take the draft.
+# reload: nginx looks at what is there and takes it; what was there before is not needed any more then.
+reload() {
+    said=$({ $nginx -t && $nginx -s reload; } 2>&1) && rm "$file.before"
+}
+
+# put DRAFT: in the place of what is there, which comes back if nginx does not take the draft. Until that is known it is
+# kept whole beside it: so whoever comes after one that was killed here knows that something is left to be done.
 put() {
-    cp "$file" "$file.before"  # so that there always is one, whenever this is killed
-    mv "$1" "$file"
-    if ! said=$({ $nginx -t && $nginx -s reload; } 2>&1); then
-        mv "$file.before" "$file"
-        return 1
-    fi
+    said="it cannot be written"
+    cp "$file" "$file.copy" && mv "$file.copy" "$file.before" && mv "$1" "$file" || return 1
+    reload && return
+    mv "$file.before" "$file"
+    return 1
+}
+
+# settle: what one that was killed began to put. Nobody knows what nginx has, so it is told again: that, or what was there
+# before. If it takes neither, the next one settles it.
+settle() {
+    if ! [ -f "$file.before" ] || reload; then return 0; fi
+    cp "$file.before" "$file.copy" && mv "$file.copy" "$file" && reload
+}
+
+complain() {
+    echo "traffic: nginx does not take this: $said" >&2
 }
 
 # follow: write anew what is chosen, if an edge left or came since. Nothing is done where nothing changes, or where a name
 # leads nowhere just now: whoever is named already is better than nobody.
 follow() {
+    settle || { complain; return; }
     shared "$(now)" >"$file.seen"
     if cmp -s "$file" "$file.seen" || grep -q ' resolve ' "$file.seen"; then return; fi
-    put "$file.seen" || echo "traffic: nginx does not take this: $said" >&2
+    put "$file.seen" || complain
 }
 
 # One at a time: somebody may choose while this looks. $$ is who started it, and so nginx.
@@ -161,6 +178,7 @@ ready() {
 shift_to() {
     exec 9>"$lock"
     flock 9
+    settle || fail "nginx takes no configuration now, nothing was changed: $said"
     before=$(now)
     if [ "$1" -gt "$before" ]; then ready green "$green"; fi
     if [ "$1" -lt "$before" ]; then ready blue "$blue"; fi
@@ -180,6 +198,7 @@ serve() {
         echo "traffic: what was chosen last cannot be served now; all goes to blue." >&2
         write 0
     fi
+    rm -f "$file.before"  # nginx begins with what is there now
     attend &
     if [ -z "$spool" ]; then exec $nginx -g 'daemon off;'; fi
     exec $spooled "$spool/nginx.jsonl" $nginx -g 'daemon off;'

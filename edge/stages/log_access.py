@@ -12,14 +12,21 @@ from edge.exchange import Exchange, Target
 
 log = structlog.get_logger()
 
+CLIENT_ERROR = 400
 CLIENT_HAS_GONE = 499
 SERVER_FAULT = 500
 NOT_COUNTED = frozenset({*HEALTH, "status", "status_json"})
 """Who looks at how the edge is should not see the looking."""
 
+QUIET = frozenset({"serving", "ready"})
+"""Asked every few seconds by whatever sends requests here: that all is well each time is news to nobody."""
+
 
 async def log_access(exchange: Exchange, proceed: Target) -> HTTPResponse:
-    """Log when the answer is ready; a request whose client went away is logged too. It says why one failed."""
+    """Log when the answer is ready; a request whose client went away is logged too. It says why one failed.
+
+    A probe that all is well with is told at the level debug only.
+    """
     status, route = CLIENT_HAS_GONE, exchange.route
     try:
         response = await proceed(exchange)
@@ -32,7 +39,8 @@ async def log_access(exchange: Exchange, proceed: Target) -> HTTPResponse:
             sight = exchange.equipment.collaborators.sight
             sight.history.note(status, seconds, ended)
             sight.traffic.note(route.policy.name if route else "none", exchange.request.method, status, seconds)
-        tell = log.warning if is_counted and status >= SERVER_FAULT else log.info
+        is_quiet = status < CLIENT_ERROR and route is not None and route.policy.local in QUIET
+        tell = log.debug if is_quiet else log.warning if is_counted and status >= SERVER_FAULT else log.info
         tell(
             "http.request",
             route=route.policy.name if route else "none",

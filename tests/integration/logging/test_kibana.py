@@ -107,6 +107,23 @@ def test_what_nginx_answered_itself_is_counted_found_and_told():
     assert {"url.path", "labels.code", "labels.reason"} <= set(errors["columns"])
 
 
+def test_the_503s_of_an_edge_that_is_taken_out_are_no_failures():
+    """nginx asks it each two seconds whether it serves, and so gets them for as long as its maintenance lasts."""
+    (errors,) = (search["query"] for search in SEARCHES if search["id"] == "kirana-errors")
+    counting = {panel: query for panel, query, _ in queries() if "status_code >= 500" in query}
+
+    assert set(counting) == {"failed", "answers", "routes"}
+    assert {panel for panel, query in counting.items() if '!= "serving"' not in query} == set()
+    assert 'not labels.route : "serving"' in errors
+
+
+def test_a_line_without_a_route_is_counted_by_the_panels_that_leave_one_out():
+    """What nginx answered itself: in ES|QL no comparison with nothing is true."""
+    for panel, query, _ in queries():
+        if '"front.answered")' in query and '"serving"' in query:
+            assert 'WHERE COALESCE(labels.route, "") != "serving"' in query, panel
+
+
 def test_the_data_view_is_of_the_streams_and_formats_fields_that_are_there():
     stream = json.loads((FOLDER / "elasticsearch" / "stream.json").read_text(encoding="utf-8"))
 

@@ -44,6 +44,15 @@ async def test_a_request_whose_client_went_away_is_logged_too():
     assert [line["http.response.status_code"] for line in logs if line["event"] == "http.request"] == [499]
 
 
+@pytest.mark.parametrize("path", ["/health/serving", "/health/ready"])
+async def test_a_probe_that_all_is_well_with_is_no_news(path):
+    with capture_logs() as logs:
+        async with serving(collaborators(FakeRpc(check_health={"service": "any", "ok": True}))) as client:
+            assert (await client.get(path)).status_code == 200
+
+    assert [line["log_level"] for line in logs if line["event"] == "http.request"] == ["debug"]
+
+
 async def test_who_looks_whether_an_edge_serves_is_not_counted_and_no_fault_when_it_does_not():
     health = FakeHealth()
     health.is_out = True
