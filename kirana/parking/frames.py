@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import base64
-import struct
 from collections.abc import Callable
 from typing import Any
 
 from amqp.basic_message import Message
-from amqp.exceptions import FrameSyntaxError
-from amqp.method_framing import frame_handler
 
 from shared.contracts.parked import DELIVERY_COUNT
+from shared.messaging import unreadable
 
-HEADER_FRAME = 2
 _COUNT = DELIVERY_COUNT.encode() + b"l"  # a signed long, in eight bytes
-PROPERTIES_START = 12  # after class, weight and body size
-
-_CANNOT_BE_READ = (UnicodeDecodeError, FrameSyntaxError, ValueError, OverflowError, struct.error, IndexError)
 
 UNREADABLE = "x-kirana-unreadable"
 """Never on the wire: the bytes of properties that no client can read, in base64."""
@@ -32,19 +26,7 @@ def raw_message(body: bytes, raw: bytes) -> Message:
 
 def forgiving_frame_handler(connection: Any, callback: Any) -> Callable[[Any], Any]:
     """Like py-amqp's; properties that cannot be read arrive as one header, :data:`UNREADABLE`."""
-    on_frame = frame_handler(connection, callback)
-
-    def forgiving(frame: Any) -> Any:
-        kind, channel, payload = frame
-        if kind != HEADER_FRAME:
-            return on_frame(frame)
-        try:
-            return on_frame(frame)
-        except _CANNOT_BE_READ:
-            start, raw = bytes(payload[:PROPERTIES_START]), bytes(payload[PROPERTIES_START:])
-            return on_frame((kind, channel, start + _as_one_header(raw)))
-
-    return forgiving
+    return unreadable.forgiving_frame_handler(connection, callback, instead=_as_one_header)
 
 
 def returns_in(raw: bytes) -> int:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from amqp.basic_message import Message
-from amqp.exceptions import FrameSyntaxError, MessageNacked, NotFound
+from amqp.exceptions import MessageNacked, NotFound
 
 from kirana.parking.frames import raw_message, rewound
 from kirana.parking.message import Parked
@@ -19,6 +19,7 @@ from shared.contracts import parked as names
 
 SILENCE_SECONDS = 2.0
 MOST_AT_ONCE = 65_535  # as many as AMQP can count
+BESIDE_PROPERTIES = 8 + 12  # in their frame: its own bytes, then class, weight and body size
 MOST_RETURNS = 10
 """RabbitMQ 4 throws away what has come back to its queue twenty times, as looking at it makes it do."""
 
@@ -97,12 +98,11 @@ class Lot:
     def deliver(self, message: Message, queue: str) -> None:
         """Give the message to the queue and wait until it is safe there. Raises :class:`NotTaken`."""
         self._returned.clear()
+        _check(message, self._turn.sending.frame_max)
         try:
             self._out.basic_publish(message, "", queue, mandatory=True, confirm_timeout=ANSWER_SECONDS)
         except MessageNacked:
             raise NotTaken("its queue is full") from None
-        except (FrameSyntaxError, ValueError):  # before anything was written
-            raise NotTaken("its headers cannot be written again") from None
         if self._returned:
             raise NotTaken("its queue is gone: the handler was renamed or removed")
 
@@ -135,6 +135,16 @@ class Lot:
         except NotTaken:
             return False
         return True
+
+
+def _check(message: Message, frame_max: int) -> None:
+    """Nothing is written of what would end the connection, or cannot be. Raises :class:`NotTaken`."""
+    try:
+        size = len(message._serialize_properties())  # noqa: SLF001 - py-amqp has no other word for it
+    except Exception:  # noqa: BLE001 - FrameSyntaxError, ValueError, RecursionError, … : that it was read says little
+        raise NotTaken("its headers cannot be written again") from None
+    if size > frame_max - BESIDE_PROPERTIES:
+        raise NotTaken("its headers do not fit into a frame any more")
 
 
 def _copy(parked: Parked) -> Message:

@@ -13,6 +13,9 @@ from kirana.parking.message import Parked
 from shared.logs.redaction import redact, scrub
 
 SHOWN_SHAPE = 300
+MOST_LEVELS = 50
+"""Of tables in each other: a broker's own headers have three, and hundreds can be read but not walked."""
+
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -42,20 +45,20 @@ def shape(body: bytes) -> str:
     return _LETTER.sub("a", _DIGIT.sub("9", text)) + ("…" if len(body) > SHOWN_SHAPE else "")
 
 
-def plain(value: Any) -> Any:
-    """``value`` in types that JSON has; bytes that are no text become base64."""
+def plain(value: Any, levels: int = MOST_LEVELS) -> Any:
+    """``value`` in types that JSON has; bytes that are no text become base64, and what lies too deep is left out."""
     match value:
+        case dict() | list() | tuple() if levels == 0:
+            return "…"
         case dict():
-            return {str(plain(name)): plain(part) for name, part in value.items()}
+            return {str(plain(name)): plain(part, levels - 1) for name, part in value.items()}
         case list() | tuple():
-            return [plain(part) for part in value]
+            return [plain(part, levels - 1) for part in value]
         case bytes() | bytearray() | memoryview():
             return _of_bytes(bytes(value))
         case datetime():
             return value.isoformat()
-        case None | bool() | int() | float() | str():
-            return value
-    return str(value)
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def pretty(value: Any) -> str:

@@ -1,1 +1,1 @@
-"""What a service writes beside its change: the operation's answer, the events it caused, the events it has seen."""
+"""What a service writes beside its change: answers, events it caused, events it saw. And messages nobody can read."""

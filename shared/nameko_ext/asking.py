@@ -31,6 +31,7 @@ from shared.values.identifiers import new_id
 log = structlog.get_logger()
 
 OPENING_SECONDS = 1.0
+"""So long, at most, a call waits for the first link. For one that was lost it does not: it would hold its worker."""
 
 
 class Asking(SharedExtension):
@@ -93,7 +94,7 @@ class Asking(SharedExtension):
 
     def _ask(self, lane: Lane, question: Question) -> frames.FramedReply:
         patience = question.until - time.monotonic()
-        if not self.link.wait_open(max(0.0, min(OPENING_SECONDS, patience))):
+        if not self.link.wait_for_first(max(0.0, min(OPENING_SECONDS, patience))):
             raise NotExecuted("there is no link to the broker", blame=Blame.BROKER)
         return lane.call(question)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from amqp.basic_message import Message
+from amqp.serialization import dumps
 from eventlet import GreenPool
 from nameko import config
 from nameko.extensions import SharedExtension
@@ -27,6 +28,9 @@ PERSISTENT = 2
 LONGEST_REASON = 500
 KEPT_PROPERTIES = ("content_type", "content_encoding", "correlation_id", "reply_to")
 LARGEST_KEPT_HEADER = 4096
+MOST_HEADER_BYTES = 64 * 1024
+"""Of all headers that a copy keeps: half of a frame as RabbitMQ takes it (``frame_max``, 131,072 bytes by default),
+for the properties of a message share one, and a broker closes the connection for a larger."""
 
 
 class Broker(SharedExtension):
@@ -68,18 +72,18 @@ class Broker(SharedExtension):
         ``origin`` is the queue that it came from: calls and events are kept apart.
         """
         properties = delivery.properties
-        kept = {
-            name: value
-            for name, value in (properties.get("application_headers") or {}).items()
-            if isinstance(name, str) and isinstance(value, (str, bool, int)) and _is_small(value)
-        }
-        kept |= {
+        told = {
             parked.REASON: reason[:LONGEST_REASON],
             parked.FROM: origin,
             parked.KEY: delivery.routing_key,
             parked.AT: datetime.now(UTC).isoformat(),
         }
-        message = message_like(properties, delivery.body if body is None else body, kept)
+        kept = {
+            name: value
+            for name, value in (properties.get("application_headers") or {}).items()
+            if isinstance(name, str) and isinstance(value, (str, bool, int)) and _is_small(value) and name not in told
+        }
+        message = message_like(properties, delivery.body if body is None else body, told | kept)
         self._deliver_parked(message, parked.parking_key(self.service, origin))
         parked_from(self.service, origin)()
         log.warning("message.parked", reason=reason[:LONGEST_REASON], origin=origin)
@@ -104,15 +108,30 @@ class Broker(SharedExtension):
 
 
 def message_like(properties: Mapping[str, Any], body: Any, headers: Mapping[str, Any]) -> Message:
-    """A persistent copy with other headers and an id of its own when it had none."""
+    """A persistent copy with other headers, as many as fit, and an id of its own when it had none."""
     kept = {name: properties[name] for name in KEPT_PROPERTIES if properties.get(name) is not None}
     return Message(
-        body,
+        body or b"",  # py-amqp has an empty text for none, and would encode it as the message calls itself
         delivery_mode=PERSISTENT,
         message_id=properties.get("message_id") or new_id(),
-        application_headers=dict(headers),
+        application_headers=_fitting(headers),
         **kept,
     )
+
+
+def _fitting(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """The first, until they fill :data:`MOST_HEADER_BYTES`, and none that cannot be written again."""
+    kept, room = {}, MOST_HEADER_BYTES
+    for name, value in headers.items():
+        try:
+            room -= len(dumps("F", [{name: value}]))
+        except Exception as fault:  # noqa: BLE001  # inside of the link's writing it would cost the connection
+            log.info("message.header_left_out", reason=type(fault).__name__)
+            continue
+        if room < 0:
+            break
+        kept[name] = value
+    return kept
 
 
 def _is_small(value: str | int) -> bool:

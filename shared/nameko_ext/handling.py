@@ -122,7 +122,7 @@ class Handling(Work):
                 reason = f"failed {attempt + 1} times, last with {_name(fault)}"
                 self._door.broker.park(self._delivery, reason=reason, origin=self._door.queue.name)
             else:
-                again = message_like(properties, self._delivery.body, {**_plain(headers), parked.ATTEMPT: attempt + 1})
+                again = message_like(properties, self._delivery.body, {parked.ATTEMPT: attempt + 1, **_plain(headers)})
                 self._door.broker.publisher.deliver(
                     again, exchange="", routing_key=self._door.queue.retry_name(delay_ms)
                 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import structlog
+
 from shared.contracts import frames
 from shared.nameko_ext.coalescer import Coalescer
 from shared.nameko_ext.failures import Blame, CallFailure, NobodyKnows, NotExecuted
@@ -14,6 +16,8 @@ from shared.nameko_ext.pending import Pending
 from shared.nameko_ext.publishing import CONFIRM_SECONDS
 from shared.resilience.coalescing import CoalescingPolicy, Errand, NeverLeft, Sending, Unanswered
 from shared.resilience.stock import Stock
+
+log = structlog.get_logger()
 
 POLICY = CoalescingPolicy(batches=2, batch_size=256, room=10_000)
 LONGEST_SEND = 120.0
@@ -100,6 +104,9 @@ class Lane:
             self._write(flight)
         except CallFailure as failure:
             flight.fail(failure)
+        except Exception:  # what is wrong with the calls in one message is no matter of those in others
+            log.exception("rpc.not_written")
+            flight.fail(NobodyKnows("it could not be written", blame=Blame.CALLER))
 
 
 def _wanted(errands: Iterable[Errand[Question]]) -> list[Errand[Question]]:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import random
-import struct
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
 from amqp import spec
-from amqp.exceptions import FrameSyntaxError
-from amqp.method_framing import frame_handler
 from eventlet import Timeout, sleep
 from eventlet.event import Event
 from eventlet.semaphore import Semaphore
 from eventlet.support.greenlets import GreenletExit
 from kombu.connection import Connection
+
+from shared.messaging.unreadable import forgiving_frame_handler
 
 log = structlog.get_logger()
 
@@ -29,11 +29,7 @@ LEAVING_SECONDS = 3
 LONGEST_PAUSE_SECONDS = 2.0  # the shop must be back within 10 s of the broker
 CLOSE_SIGNATURE = "BsBB"
 CLOSE_CODE = 200  # AMQP's "reply-success"
-HEADER_FRAME = 2
-PROPERTIES_START = 12  # after class, weight and body size
 NO_PROPERTIES = b"\x00\x00"
-
-UNREADABLE = (UnicodeDecodeError, FrameSyntaxError, ValueError, OverflowError, struct.error, IndexError)
 
 
 class LinkDown(Exception):
@@ -78,9 +74,9 @@ class Link:
         """Whether the broker is there and everything is declared."""
         return self._connection is not None
 
-    def wait_open(self, seconds: float) -> bool:
-        """Wait until it is open, so long at most."""
-        if self._connection is None:
+    def wait_for_first(self, seconds: float) -> bool:
+        """Wait until it has been open once, so long at most; gives whether it is open now."""
+        if not self._opened.ready():
             with Timeout(seconds, exception=False):
                 self._opened.wait()
         return self.is_open
@@ -161,7 +157,7 @@ class Link:
             heartbeat=HEARTBEAT_SECONDS,
             connect_timeout=CONNECT_SECONDS,
             transport_options={
-                "frame_handler": forgiving_frame_handler,
+                "frame_handler": partial(forgiving_frame_handler, instead=lambda _: NO_PROPERTIES),
                 "client_properties": {"connection_name": self.name},
             },
         )
@@ -172,12 +168,15 @@ class Link:
             except BaseException:
                 _abandon(connection)
                 raise
+        self._take(connection)
+        return connection
+
+    def _take(self, connection: Any) -> None:
         self._connection, self._writing = connection, Semaphore()  # who still writes to a lost one holds nobody up
         self._told = None
         log.info("broker.connected", link=self.name)
-        opened, self._opened = self._opened, Event()
-        opened.send(None)
-        return connection
+        if not self._opened.ready():
+            self._opened.send(None)
 
     def _read(self, connection: Any) -> None:
         beat_at = time.monotonic() + 1
@@ -200,25 +199,6 @@ def _write_together(transport: Any, frames: Callable[[], Any]) -> None:
         transport._write = write  # noqa: SLF001
     if gathered:
         transport.write(b"".join(gathered))
-
-
-def forgiving_frame_handler(connection: Any, callback: Any) -> Callable[[Any], Any]:
-    """Like py-amqp's, but a message whose properties cannot be read arrives without properties.
-
-    Otherwise one message with a broken header would cut the connection each time it is delivered, for ever.
-    """
-    on_frame = frame_handler(connection, callback)
-
-    def forgiving(frame: Any) -> Any:
-        kind, channel, payload = frame
-        if kind != HEADER_FRAME:
-            return on_frame(frame)
-        try:
-            return on_frame(frame)
-        except UNREADABLE:
-            return on_frame((kind, channel, bytes(payload[:PROPERTIES_START]) + NO_PROPERTIES))
-
-    return forgiving
 
 
 def _abandon(connection: Any) -> None:

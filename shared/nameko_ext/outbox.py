@@ -37,7 +37,12 @@ class Outbox(DependencyProvider):
 
     def start(self) -> None:
         """Begin to relay."""
-        self._relay = Relay(self.database.engine, self.database.committed, self._publisher.publish)
+        self._relay = Relay(
+            self.database.engine,
+            self.database.committed,
+            self._publisher.publish,
+            is_blocked=lambda: self._publisher.is_blocked,
+        )
         self.container.spawn_managed_thread(self._publisher.link.run, identifier=self._publisher.link.name)
         self._running = self.container.spawn_managed_thread(self._relay.run, identifier="outbox relay")
 

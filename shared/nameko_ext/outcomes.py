@@ -58,5 +58,15 @@ def malformed(reason: str) -> Outcome:
 
 
 def stock_fault(fault: Exception) -> Outcome:
-    """One of Nameko's own errors in Nameko's own layout."""
-    return failed(serialize(fault))
+    """One of Nameko's own errors in Nameko's own layout. It quotes its message, whose texts may be none in JSON."""
+    error = serialize(fault)
+    try:
+        return failed(error)
+    except TypeError:
+        return failed(
+            {**error, "exc_args": [_ascii(each) for each in error["exc_args"]], "value": _ascii(error["value"])}
+        )
+
+
+def _ascii(text: object) -> str:
+    return str(text).encode("ascii", "replace").decode()

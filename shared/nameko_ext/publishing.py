@@ -7,13 +7,15 @@ from typing import Any
 
 from amqp import spec
 from amqp.basic_message import Message
-from eventlet import Timeout
+from eventlet import Timeout, sleep
 from eventlet.event import Event
 from eventlet.semaphore import Semaphore
 
 from shared.nameko_ext.link import Link, LinkDown, WriteFailed
 
 CONFIRM_SECONDS = 3.0
+ALARM_SECONDS = 3.0
+LOOK_SECONDS = 0.1
 PUBLISH_SIGNATURE = "Bssbb"
 
 CONFIRMED = "confirmed"
@@ -24,6 +26,10 @@ LOST = "lost"
 
 class NotConfirmed(Exception):
     """The broker did not say that it has the message: it may have it nevertheless."""
+
+
+class Blocked(LinkDown):
+    """The broker has asked to be left alone: nothing was written."""
 
 
 class Confirmation:
@@ -122,16 +128,27 @@ class Publisher:
     def __init__(self, url: str, name: str, *, declare: Callable[[Any], None] = lambda _: None) -> None:
         self._declare = declare
         self._confirms = Confirms()
-        self.link = Link(url, name, on_open=self._open, on_lost=self._confirms.forget)
+        self.is_blocked = False
+        """Whether the broker has said that it is out of memory or disk: it reads nothing until that is over."""
+        self.link = Link(url, name, on_open=self._open, on_lost=self._lose)
 
     def publish(self, message: Message, *, exchange: str, routing_key: str) -> Confirmation:
-        """Write it; see :meth:`Confirms.publish`."""
+        """Write it; see :meth:`Confirms.publish`. Raises :class:`Blocked`: what is tried again would come again."""
+        if self.is_blocked:
+            raise Blocked("the broker is out of memory or disk")
         confirmation = Confirmation()
         self._confirms.publish(self.link, message, confirmation, exchange=exchange, routing_key=routing_key)
         return confirmation
 
     def deliver(self, message: Message, *, exchange: str, routing_key: str) -> None:
-        """Write it and wait until a queue has it. Raises :class:`NotConfirmed`."""
+        """Write it and wait until a queue has it. Raises :class:`NotConfirmed`.
+
+        In an alarm it waits as long as for a confirm: who is refused at once tries again at once, and what goes back
+        to its queue too often is parked by the broker.
+        """
+        with Timeout(ALARM_SECONDS, exception=False):
+            while self.is_blocked:
+                sleep(LOOK_SECONDS)
         try:
             fate = self.publish(message, exchange=exchange, routing_key=routing_key).wait()
         except (LinkDown, WriteFailed) as fault:
@@ -140,6 +157,15 @@ class Publisher:
             raise NotConfirmed(fate)
 
     def _open(self, connection: Any) -> None:
+        connection.on_blocked = lambda _reason: self._block(is_blocked=True)
+        connection.on_unblocked = lambda: self._block(is_blocked=False)
         channel = connection.channel()
         self._declare(channel)
         self._confirms.attach(channel)
+
+    def _lose(self) -> None:
+        self._block(is_blocked=False)
+        self._confirms.forget()
+
+    def _block(self, *, is_blocked: bool) -> None:
+        self.is_blocked = is_blocked

@@ -32,7 +32,7 @@ from shared.nameko_ext.bell import Bell
 from shared.nameko_ext.broker import PERSISTENT
 from shared.nameko_ext.holds import Holds
 from shared.nameko_ext.link import LinkDown, WriteFailed
-from shared.nameko_ext.publishing import CONFIRMED, NACKED, UNROUTABLE, Confirmation, NotConfirmed
+from shared.nameko_ext.publishing import CONFIRMED, LOST, NACKED, UNROUTABLE, Confirmation, NotConfirmed
 from shared.nameko_ext.tracing import Departure
 from shared.values.times import now, to_rfc3339
 
@@ -71,10 +71,20 @@ class Told:
 class Relay:
     """Runs in one greenlet of each replica; the one that holds the lock works, the others ask for it now and then."""
 
-    def __init__(self, engine: Engine, committed: Bell, publish: Publish, holds: Holds | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        committed: Bell,
+        publish: Publish,
+        holds: Holds | None = None,
+        *,
+        is_blocked: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``is_blocked`` says whether the broker is out of memory or disk."""
         self._engine = engine
         self._committed = committed
         self._publish = publish
+        self._is_blocked = is_blocked
         self._holds = holds or Holds()
         self._stopping = False
         self._leads = False  # as of the last attempt: who waits for the broker to come back tries again and again
@@ -161,9 +171,19 @@ class Relay:
                 sent.append((row, confirmation, departure))
         finally:
             for row, confirmation, departure in sent:
-                fate = fate_of(row, confirmation)
+                fate = fate_of(row, self._word_on(confirmation))
                 departure.arrived(well=fate == CONFIRMED)
                 told.add(row, fate)
+
+    def _word_on(self, confirmation: Confirmation) -> str:
+        """What the broker says of it. In an alarm it has read nothing yet: sent again, the event would come twice."""
+        is_excused = True
+        said = LOST
+        while is_excused and said == LOST:
+            is_excused = self._is_blocked()
+            said = confirmation.wait()
+            is_excused = (is_excused or self._is_blocked()) and not self._stopping
+        return said
 
     def _settle(self, connection: Connection, told: Told) -> None:
         refused = {row.type for row in told.refused}
@@ -218,11 +238,10 @@ def message_for(row: Any, trace: Mapping[str, str | None]) -> Message:
     )
 
 
-def fate_of(row: Any, confirmation: Confirmation) -> str:
+def fate_of(row: Any, said: str) -> str:
     """Confirmed when all who listen have it; that nobody does is fine unless the event must be heard."""
-    fate = confirmation.wait()
-    if fate != UNROUTABLE:
-        return fate
+    if said != UNROUTABLE:
+        return said
     is_awaited = (row.service, row.type) in MUST_BE_HEARD
     log.log(logging.WARNING if is_awaited else logging.DEBUG, "outbox.nobody_listens", type=row.type)
     return UNROUTABLE if is_awaited else CONFIRMED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import eventlet
@@ -25,6 +26,11 @@ from shared.nameko_ext.sources import Frame, Framed, Key, Lone, Source
 log = structlog.get_logger()
 
 LONGEST_NAME = 255
+UNSPEAKABLE = "unreadable, and so is what is wrong with it"
+
+PARKING_TRIES = 5
+PARKING_PAUSE_SECONDS = 1.0
+"""Before the second try; it doubles with each. A link is back in two seconds, a broker's alarm may last longer."""
 
 
 class Requests(SharedExtension):
@@ -35,6 +41,7 @@ class Requests(SharedExtension):
     def __init__(self) -> None:
         self._doors: dict[str, Any] = {}
         self._in_hand: dict[Key, Job] = {}
+        self.counts: Counter[str] = Counter()
 
     def setup(self) -> None:
         """Prepare the consumer."""
@@ -89,8 +96,7 @@ class Requests(SharedExtension):
             else:
                 self._receive_lone(name, delivery, address)
         except Exception as fault:  # noqa: BLE001  # nothing that comes over the wire may end the reading
-            reason, outcome = _meaning_of(fault)
-            _tell_unreadable(delivery.routing_key, reason, wire.headers_of(delivery.properties))
+            reason, outcome = _told_of(fault, delivery.routing_key, wire.headers_of(delivery.properties))
             eventlet.spawn_n(self._park_and_answer, delivery, address, reason, outcome)
 
     def finished(self, job: Job) -> None:
@@ -118,8 +124,7 @@ class Requests(SharedExtension):
             try:
                 job = self._read(call, source)
             except Exception as fault:  # noqa: BLE001  # a bad call harms none of those it came with
-                reason, outcome = _meaning_of(fault)
-                _tell_unreadable(f"{self._service}.{call.method}", reason, call.context)
+                reason, outcome = _told_of(fault, f"{self._service}.{call.method}", call.context)
                 bad.append((call, reason))
                 if len(bad) == 1:
                     frame.expect_one_more()
@@ -160,27 +165,42 @@ class Requests(SharedExtension):
         try:
             reason = bad[0][1] if len(bad) == 1 else f"{len(bad)} bad calls, the first: {bad[0][1]}"
             body = frames.write_calls([call for call, _ in bad])
-            self.broker.try_park(frame.delivery, reason=reason, origin=calls_queue(self._service), body=body)
+            if not self._park_in_the_end(frame.delivery, reason, body):
+                self.counts["given_up"] += len(bad)
+                log.error("message.given_up", reason=reason, calls=len(bad), in_all=self.counts["given_up"])
         except Exception:  # one bad message must not end anything
             log.exception("message.not_parked")
         finally:
             frame.done_with_one()
 
+    def _park_in_the_end(self, delivery: Delivery, reason: str, body: bytes) -> bool:
+        """Gives whether they are parked, or come again with the frame, as that is not acknowledged before.
+
+        It cannot be put back as a lone call is, for its mates run. Nor may it wait for ever: it takes a place from
+        other messages.
+        """
+        for attempt in range(PARKING_TRIES):
+            if attempt:
+                eventlet.sleep(PARKING_PAUSE_SECONDS * 2 ** (attempt - 1))
+            if delivery.is_lost:
+                return True
+            if self.broker.try_park(delivery, reason=reason, origin=calls_queue(self._service), body=body):
+                return True
+        return delivery.is_lost
+
     def _park_and_answer(
         self, delivery: Delivery, address: wire.ReplyAddress | None, reason: str, outcome: Outcome
     ) -> None:
         try:
-            parked = self.broker.try_park(delivery, reason=reason, origin=calls_queue(self._service))
-            if not parked:
-                eventlet.sleep(1)
-                delivery.requeue()
+            if self.broker.try_park(delivery, reason=reason, origin=calls_queue(self._service)):
+                if address is not None:
+                    self.replies.post(address, outcome)
+                self.replies.settle(delivery)
                 return
-            if address is not None:
-                self.replies.post(address, outcome)
-            self.replies.settle(delivery)
         except Exception:  # one bad message must not end anything
             log.exception("message.not_parked")
-            delivery.requeue()
+        eventlet.sleep(PARKING_PAUSE_SECONDS)
+        delivery.requeue()
 
 
 def _meaning_of(fault: Exception) -> tuple[str, Outcome]:
@@ -194,6 +214,15 @@ def _meaning_of(fault: Exception) -> tuple[str, Outcome]:
     return f"unreadable: {type(fault).__name__}", outcomes.malformed("unreadable")
 
 
-def _tell_unreadable(method: str, reason: str, table: Any) -> None:
-    """The line under which whoever sent it finds what became of it: no run will write one."""
-    log.warning("rpc.call_unreadable", method=method[:LONGEST_NAME], reason=reason, **wire.known_ids(table))
+def _told_of(fault: Exception, method: str, table: Any) -> tuple[str, Outcome]:
+    """As :func:`_meaning_of` has it; writes the line by which whoever sent it finds what became of it, as no run will.
+
+    Never raises: what a message holds stands in what is said of it, too.
+    """
+    try:
+        reason, outcome = _meaning_of(fault)
+        log.warning("rpc.call_unreadable", method=method[:LONGEST_NAME], reason=reason, **wire.known_ids(table))
+    except Exception:
+        log.exception("message.unreadable")
+        return UNSPEAKABLE, outcomes.malformed(UNSPEAKABLE)
+    return reason, outcome

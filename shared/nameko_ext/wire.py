@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -164,9 +164,20 @@ def _text(context: Mapping[str, Any], name: str) -> str | None:
     value = context.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > LONGEST_HEADER or "\x00" in value:
+    if not _is_short_text(value) or "\x00" in value:
         raise Poison(f"header {name} is no short text")
     return value
+
+
+def _is_short_text(value: Any) -> TypeGuard[str]:
+    """Whether it can go on to others: AMQP carries lone halves of surrogate pairs, which JSON and databases do not."""
+    if not isinstance(value, str) or len(value) > LONGEST_HEADER:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _operation_id(context: Mapping[str, Any]) -> str | None:
@@ -194,7 +205,6 @@ def _moment(value: Any) -> int | None:
 def _stack(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > LONGEST_STACK:
         raise Poison(f"header {headers.CALL_ID_STACK} is no list of short texts")
-    for part in value:
-        if not isinstance(part, str) or len(part) > LONGEST_HEADER:
-            raise Poison(f"header {headers.CALL_ID_STACK} is no list of short texts")
+    if not all(map(_is_short_text, value)):
+        raise Poison(f"header {headers.CALL_ID_STACK} is no list of short texts")
     return tuple(value)

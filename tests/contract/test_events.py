@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 
 import amqp
 import psycopg2
+import pytest
 
 from tests.builders.waiting import eventually
 
+pytestmark = pytest.mark.takes(40)
+
 QUEUE = "evt-demo-thing.added--demo.on_thing_added"
 PARKING = "parking.demo"
+
+IN_ALARM = 15
+"""Seconds in which an event that is sent again after each silence comes three times."""
 
 
 def _count(caller, name):
@@ -126,14 +133,44 @@ def test_two_relays_publish_everything_once_and_in_order(caller, start):
     assert second.end() == 0
 
 
-def test_an_event_that_nobody_binds_is_no_obstacle(caller, environment):
+def _write(environment: dict[str, str], name: str, data: object, event_type: str = "thing.added") -> None:
+    """Into the outbox, as a change would."""
     connection = psycopg2.connect(environment["KIRANA_DATABASE_URL"])
     with connection, connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO outbox (event_id, service, type, version, aggregate_id, sequence, request_id, data)"
-            " VALUES (%s, 'demo', 'thing.unheard', 1, 'x', 1, 'r', '{}')",
-            (str(uuid.uuid4()),),
+            " VALUES (%s, 'demo', %s, 1, %s, 1, 'r', %s)",
+            (str(uuid.uuid4()), event_type, name, json.dumps(data)),
         )
     connection.close()
 
+
+def test_an_event_that_nobody_binds_is_no_obstacle(caller, environment):
+    _write(environment, "x", {}, "thing.unheard")
+
     eventually(lambda: _count(caller, "x")["unpublished"] == 0, what="the unheard event")
+
+
+def test_an_alarm_of_the_broker_sends_no_event_twice(caller, rabbit, environment):
+    """The first event that is published in it tells the relay of it: those that are written later wait for its end."""
+    queue = caller.channel.queue_declare("", exclusive=True).queue
+    caller.channel.queue_bind(queue, "demo.events", "thing.added")
+    first, later = str(uuid.uuid4()), str(uuid.uuid4())
+    try:
+        rabbit.ctl("set_vm_memory_high_watermark", "0.000001")
+        eventually(lambda: _connections(rabbit) <= {"blocking", "blocked"}, what="the alarm")
+        _write(environment, first, {"name": first})
+        eventually(lambda: "blocked" in _connections(rabbit), what="a relay that was told of the alarm")
+        _write(environment, later, {"name": later})
+        time.sleep(IN_ALARM)
+    finally:
+        rabbit.ctl("set_vm_memory_high_watermark", "0.4")
+
+    eventually(lambda: _count(caller, later)["unpublished"] == 0, what="the relay's note that the broker has both")
+    sent = [json.loads(caller.take(queue).body)["aggregate_id"] for _ in range(caller.depth(queue))]
+    assert sent == [first, later]
+
+
+def _connections(rabbit) -> set[str]:
+    """In which states they are: ``blocking`` those which the alarm will stop, ``blocked`` those which it has."""
+    return set(rabbit.ctl("list_connections", "--no-table-headers", "state").split())

@@ -393,22 +393,36 @@ def test_an_operator_who_vanishes_leaves_everything_in_its_place(caller, events,
     assert len(_look(rabbit)) == 20
 
 
+def nested(depth):
+    fields = b""
+    for _ in range(depth):
+        fields = b"\x01aF" + pack(">I", len(fields)) + fields
+    return fields
+
+
 def test_messages_that_no_client_can_read_do_not_hide_the_others(caller, events, listed):
     park_by_hand(caller, 1)
+    caller.channel.queue_bind(PARKING, "amq.fanout")
     broken = [
         pack(">HB2s", 0x8000, 2, b"\xff\xfe"),  # a content type that is no text
         pack(">HIB1scQ", 0x2000, 11, 1, b"t", b"T", 2**63),  # a header with an impossible time
+        pack(">HIB1scQ", 0x2000, 11, 1, b"t", b"T", 10**18),  # one with a time that the operating system refuses
+        pack(">HI", 0x2000, len(nested(3000))) + nested(3000),  # tables in each other
     ]
-    for properties in broken:
+    barely = pack(">HI", 0x2000, len(nested(600))) + nested(600)
+    for properties in (*broken, barely):
         caller.channel.basic_publish(raw_message(b"\xff\x00{", properties), "", PARKING)
-    eventually(lambda: caller.depth(PARKING) == 3)
+    publish(caller, b"key", {}, key=b"\xff\xfe", exchange="amq.fanout")
+    eventually(lambda: caller.depth(PARKING) == 7)
 
     found = listed()
     shown = [events("parked", each["id"], "--service", "demo") for each in found]
+    replayed = events("replay", "--service", "demo", "--yes")
     dropped = events("drop", *(each["id"] for each in found), "--service", "demo", "--yes")
 
-    assert [each["reason"] for each in found].count("its properties cannot be read") == 2
-    assert [each.code for each in shown] == [0, 0, 0]
+    assert replayed.code == 1
+    assert [each["reason"] for each in found].count("its properties cannot be read") == len(broken)
+    assert [each.code for each in shown] == [0] * 7
     assert dropped.code == 0
     assert caller.depth(PARKING) == 0
 

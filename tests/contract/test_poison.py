@@ -17,6 +17,11 @@ from tests.contract.conftest import is_well
 
 PARKING = "parking.demo.calls"
 EVENTS_PARKING = "parking.demo"
+EVENTS = "evt-demo-thing.added--demo.on_thing_added"
+ASKING = "rpc.reply-demo-"
+LARGEST_HEADER_FRAME = 131_072 - 8 - 12
+"""Of properties as many bytes as RabbitMQ takes by default, in one frame with its own eight and the twelve before."""
+
 WITHOUT_CALLS_PARKING = r"^(?!parking\.demo\.calls$).*$"
 ROUNDS = 10
 CALLS_PER_ROUND = 5
@@ -45,6 +50,9 @@ POISONS = {
     "operation id number": (GOOD, {}, {"nameko.operation_id": 7}),
     "operation id with NUL": (GOOD, {}, {"nameko.operation_id": "a\x00b"}),
     "huge header": (GOOD, {}, {"nameko.request_id": "x" * 64_000}),
+    "user id with half a sign": (GOOD, {}, {"nameko.user_id": "\ud800"}),
+    "trace state with half a sign": (GOOD, {}, {"nameko.tracestate": "a=\udfff"}),
+    "call stack with half a sign": (GOOD, {}, {"nameko.call_id_stack": ["\ud800"]}),
     "impossible reply": (GOOD, {"reply_to": ""}, {}),
 }
 
@@ -64,23 +72,119 @@ def test_poison_is_parked_with_its_reason_and_the_process_lives(caller, demo, na
     assert caller.call("demo.echo", "alive").result["text"] == "alive"
 
 
-@pytest.mark.parametrize(
-    "properties",
-    [
-        pytest.param(pack(">HB2s", 0x8000, 2, b"\xff\xfe"), id="content type that is no text"),
-        pytest.param(pack(">HIB1scQ", 0x2000, 11, 1, b"t", b"T", 2**63), id="header with an impossible time"),
-    ],
-)
+def a_table(fields: bytes) -> bytes:
+    """Properties that are nothing but headers."""
+    return pack(">HI", 0x2000, len(fields)) + fields
+
+
+def nested(depth: int) -> bytes:
+    fields = b""
+    for _ in range(depth):
+        fields = b"\x01aF" + pack(">I", len(fields)) + fields
+    return fields
+
+
+UNREADABLE = [
+    pytest.param(pack(">HB2s", 0x8000, 2, b"\xff\xfe"), id="content type that is no text"),
+    pytest.param(a_table(b"\x01tT" + pack(">Q", 2**63)), id="header with an impossible time"),
+    pytest.param(a_table(b"\x01tT" + pack(">Q", 10**18)), id="header with a time that the system refuses"),
+    pytest.param(a_table(nested(3000)), id="tables in each other"),
+]
+
+
+@pytest.fixture
+def uncut(demo):
+    """Whatever comes, no connection of the service's is lost."""
+    said = len(demo.log.read_text())
+    yield
+    away = [line for line in demo.log.read_text()[said:].splitlines() if '"broker.away"' in line]
+    assert away == []
+
+
+@pytest.mark.usefixtures("uncut")
+@pytest.mark.parametrize("properties", UNREADABLE)
 def test_properties_that_cannot_be_read_do_not_cut_the_connection(caller, properties):
+    for queue, exchange, key in ((PARKING, "nameko-rpc", "demo.echo"), (EVENTS_PARKING, "demo.events", "thing.added")):
+        caller.channel.queue_purge(queue)
+        message = RawMessage(GOOD)
+        message.raw = properties
+
+        caller.channel.basic_publish(message, exchange, key)
+
+        parked = eventually(lambda queue=queue: caller.take(queue), what="parking")
+        assert _bytes(parked.body) == GOOD
+        assert parked.headers["x-parked-reason"] in {"no usable reply_to", "no content type"}
+
+
+@pytest.mark.usefixtures("uncut")
+@pytest.mark.parametrize(
+    ("key", "read"),
+    [(b"demo.\xff\xfe", "demo.??"), (b"demo.\xed\xa0\x80", "demo.???"), ("demo.größe".encode(), "demo.größe")],
+)
+def test_a_routing_key_that_is_no_text_is_that_of_no_method(caller, key, read):
     caller.channel.queue_purge(PARKING)
-    message = RawMessage(GOOD)
-    message.raw = properties
+
+    reply = caller.wait(caller.send(key, GOOD))
+
+    assert reply.body["error"]["exc_type"] == "MethodNotFound"
+    parked = eventually(lambda: caller.take(PARKING), what="parking")
+    assert parked.headers["x-parked-reason"] == f"MethodNotFound: {read.removeprefix('demo.')}"
+    assert parked.headers["x-parked-key"] == read
+
+
+@pytest.mark.usefixtures("uncut")
+@pytest.mark.parametrize("key", [b"\xff\xfe", b"\xed\xa0\x80"])
+def test_an_event_with_a_routing_key_that_is_no_text_is_read_like_any_other(caller, key):
+    caller.channel.queue_purge(EVENTS_PARKING)
+    caller.channel.queue_bind(EVENTS, "demo.events", "#")
+    try:
+        caller.channel.basic_publish(amqp.Message(b"{", content_type="application/json"), "demo.events", key)
+        parked = eventually(lambda: caller.take(EVENTS_PARKING), what="parking")
+    finally:
+        caller.channel.queue_unbind(EVENTS, "demo.events", "#")
+
+    assert "the body is no JSON" in parked.headers["x-parked-reason"]
+
+
+@pytest.mark.usefixtures("uncut")
+@pytest.mark.parametrize("key", [b"\xff\xfe", b"\xed\xa0\x80"])
+def test_a_message_with_such_a_key_among_the_answers_to_a_service_harms_no_answer(caller, rabbit, key):
+    itself = {"service": "demo", "calls": [{"method": "echo", "text": "well"}]}
+    eventually(lambda: caller.call("demo.ask_together", **itself).result[0]["answer"], what="the service asking itself")
+    (queue,) = [name for name in rabbit.ctl("list_queues", "-p", "kirana", "name").split() if ASKING in name]
+    headers = {"kirana-return-to": queue.partition(ASKING)[2]}
+
+    caller.channel.basic_publish(amqp.Message(b"{}", application_headers=headers), "dlx.rpc", key)
+
+    (told,) = caller.call("demo.ask_together", **itself).result
+    assert (told["code"], told["answer"]["text"]) == (None, "well")
+
+
+@pytest.mark.usefixtures("uncut")
+def test_headers_that_fill_a_frame_are_parked_in_part_and_the_connection_that_parks_is_not_cut(caller):
+    caller.channel.queue_purge(PARKING)
+    message = amqp.Message(GOOD, content_type="application/json", reply_to=caller.address, correlation_id="full")
+    headers = message.properties["application_headers"] = {f"h{number}": "x" * 4000 for number in range(32)}
+    headers["rest"] = ""
+    headers["rest"] = "x" * (LARGEST_HEADER_FRAME - len(message._serialize_properties()))
 
     caller.channel.basic_publish(message, "nameko-rpc", "demo.echo")
 
     parked = eventually(lambda: caller.take(PARKING), what="parking")
-    assert _bytes(parked.body) == GOOD
-    assert parked.headers["x-parked-reason"] == "no usable reply_to"
+    assert parked.headers["x-parked-reason"] == "the headers are too large"
+    assert parked.headers["h0"] == headers["h0"]
+    assert len(parked._serialize_properties()) < LARGEST_HEADER_FRAME
+    assert caller.depth("rpc-demo") == 0
+
+
+@pytest.mark.usefixtures("uncut")
+def test_nothing_in_an_encoding_that_nobody_knows_is_parked(caller):
+    caller.channel.queue_purge(PARKING)
+
+    caller.send("demo.echo", b"", content_encoding="no-such")
+
+    parked = eventually(lambda: caller.take(PARKING), what="parking")
+    assert parked.headers["x-parked-reason"] == "content encoding is not UTF-8"
 
 
 def test_a_strange_header_of_somebody_else_is_ignored(caller):

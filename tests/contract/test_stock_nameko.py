@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -44,6 +46,52 @@ def _python(code: str, rabbit) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+HEADERS = {
+    "nameko.request_id": "request-1",
+    "nameko.user_id": "user-1",
+    "nameko.call_id_stack": ["standalone_rpc_client.0.0"],
+}
+ASKED = {
+    "an answer": ("echo", b'{"args": [], "kwargs": {"text": "gr\xc3\xb6\xc3\x9fer", "times": 2}}'),
+    "positional arguments": ("echo", b'{"args": ["a", 3], "kwargs": {}}'),
+    "no such method": ("nothing", b'{"args": [], "kwargs": {}}'),
+    "no arguments": ("echo", b'{"args": []}'),
+}
+THEIRS = {"delivery_mode": 2, "priority": 0}
+OURS = {"delivery_mode": 1}
+"""A reply is of no use to anybody once its broker has gone: Nameko's are kept on a disk. No priority is the lowest."""
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_one_request_gets_one_reply_from_stock_nameko_and_from_us(caller, stocker, name):
+    method, body = ASKED[name]
+    sent = [caller.send(f"{service}.{method}", body, headers=HEADERS) for service in ("stocker", "demo")]
+
+    golden, ours = caller.wait_for_all(sent)
+
+    assert _told(ours, "demo", sent[1]) == _told(golden, "stocker", sent[0])
+    assert ours.properties.items() - OURS.items() == golden.properties.items() - THEIRS.items()
+
+
+def _told(reply, service, correlation_id):
+    """The body, without the names in it that nobody else can have."""
+    assert reply.properties.pop("correlation_id") == correlation_id
+    assert not reply.properties.pop("application_headers", None)
+    written = json.dumps(reply.body, sort_keys=True)
+    return re.sub(rf"{service}\.(\w+)\.[-0-9a-f]+", r"<service>.\1.<id>", written)
+
+
+def test_wrong_arguments_are_stock_namekos_fault_in_our_words(caller, stocker):
+    sent = [caller.send(f"{service}.echo", b'{"args": [], "kwargs": {}}') for service in ("stocker", "demo")]
+
+    golden, ours = (reply.body["error"] for reply in caller.wait_for_all(sent))
+
+    assert ours.keys() == golden.keys()
+    assert (ours["exc_type"], ours["exc_path"]) == (golden["exc_type"], golden["exc_path"])
+    assert ours["exc_args"] == [ours["value"]]
+    assert golden["exc_args"] == [golden["value"]]
 
 
 def test_a_stock_client_calls_us(rabbit, demo):

@@ -1,12 +1,26 @@
 """A service of stock Nameko, with nothing of ours, to be called by ours."""
 
 from nameko.events import event_handler
+from nameko.extensions import DependencyProvider
 from nameko.rpc import ServiceRpc, rpc
+
+
+class Context(DependencyProvider):
+    """What Nameko knows of the call."""
+
+    def get_dependency(self, worker_ctx):
+        return {**worker_ctx.context_data, "call_id_stack": worker_ctx.call_id_stack}
 
 
 class Stocker:
     name = "stocker"
     demo = ServiceRpc("demo")
+    context = Context()
+
+    @rpc
+    def echo(self, text, times=1):
+        known = {name: self.context.get(name) for name in ("user_id", "request_id", "call_id_stack")}
+        return {"text": text * times, **known}
 
     @rpc
     def shout(self, text, times=1):

@@ -16,7 +16,7 @@ def received(properties, body):
     """What arrives when the broker delivers these bytes."""
     got = []
     on_frame = forgiving_frame_handler(Connection(), lambda *arguments: got.append(arguments[3]))
-    on_frame((1, 1, pack(">HH", *amqp.spec.Basic.Deliver)))
+    on_frame((1, 1, pack(">HHsQ?ss", *amqp.spec.Basic.Deliver, b"\0", 1, False, b"\0", b"\0")))  # noqa: FBT003
     on_frame((2, 1, pack(">HxxQ", 60, len(body)) + properties))
     on_frame((3, 1, body))
     return got[0]

@@ -59,3 +59,14 @@ def test_a_reason_cannot_steer_the_terminal_nor_tell_an_address():
 
 def test_everything_becomes_something_that_json_has():
     assert plain({b"\xff": (1, b"text", {1.5})}) == {"base64:/w==": [1, "text", "{1.5}"]}
+
+
+def test_tables_in_each_other_are_shown_as_deep_as_anybody_looks():
+    table = {"all": "the way down"}
+    for _ in range(5000):
+        table = {"a": [table]}
+
+    shown = json.dumps(headers_of(Parked("demo", b"", {"application_headers": table})))
+
+    assert shown.count('{"a": ') > 1
+    assert "way down" not in shown

@@ -1,10 +1,14 @@
 """What arrives on the reply queue, whatever it is, never ends the link that everybody's answers come over."""
 
+import time
 from types import SimpleNamespace
 
+import eventlet
 import pytest
 
 from shared.nameko_ext.asking import Asking
+from shared.nameko_ext.failures import Blame, NotExecuted
+from shared.nameko_ext.link import Link
 from shared.nameko_ext.pending import Pending
 
 
@@ -46,3 +50,48 @@ def test_a_message_that_nobody_expected_is_survived(asking, heard):
     asking._on_message(SimpleNamespace(properties={}, body=b"{}"))
 
     assert heard == []
+
+
+@pytest.fixture
+def link(monkeypatch):
+    """One that a call would wait for as long as it has, if it waited."""
+    monkeypatch.setattr("shared.nameko_ext.asking.OPENING_SECONDS", 60.0)
+    return Link("amqp://nowhere", "asking", on_open=print)
+
+
+def ask(asking, link):
+    asking.link = link
+    return asking._ask(SimpleNamespace(call=lambda _: "answer"), SimpleNamespace(until=time.monotonic() + 60))
+
+
+def a_connection():
+    return SimpleNamespace(collect=lambda: None)
+
+
+def test_whoever_calls_before_the_first_link_waits_for_it(asking, link):
+    caller = eventlet.spawn(ask, asking, link)
+    eventlet.sleep(0)
+
+    link._take(a_connection())
+
+    assert caller.wait() == "answer"
+
+
+def test_whoever_calls_while_a_link_is_lost_is_refused_at_once_and_holds_no_worker(asking, link):
+    link._take(a_connection())
+    link.drop()
+    began = time.monotonic()
+
+    with pytest.raises(NotExecuted) as refused:
+        ask(asking, link)
+
+    assert refused.value.blame is Blame.BROKER
+    assert time.monotonic() - began < 30
+
+
+def test_a_link_that_is_back_is_used(asking, link):
+    link._take(a_connection())
+    link.drop()
+    link._take(a_connection())
+
+    assert ask(asking, link) == "answer"

@@ -7,6 +7,7 @@ from shared.contracts.events import ORDER_PLACED, Event
 from shared.messaging.call import Call
 from shared.metrics.counting import FATES, handled, registry
 from shared.nameko_ext import topology
+from shared.nameko_ext.broker import MOST_HEADER_BYTES
 from shared.nameko_ext.handling import MOST_OUTAGE_ATTEMPTS, Handling, next_delay_ms
 
 
@@ -26,16 +27,16 @@ def fates():
     }
 
 
-def handle(handler, *, attempts):
-    """One event through a door whose broker takes everything."""
-    taken = []
+def handle(handler, *, attempts, headers=(), sent=None):
+    """One event through a door whose broker takes everything; what is put off is appended to ``sent``."""
+    taken, sent = [], [] if sent is None else sent
     broker = SimpleNamespace(
         park=lambda *_, **__: taken.append("parked"),
-        publisher=SimpleNamespace(deliver=lambda *_, **__: taken.append("put_off")),
+        publisher=SimpleNamespace(deliver=lambda message, **__: sent.append(message) or taken.append("put_off")),
     )
     queue = topology.event_queue("order", "order.placed", "notification", "on_order_placed")
     door = SimpleNamespace(database=None, queue=queue, broker=broker, fates=handled(ORDER_PLACED.name))
-    properties = {"application_headers": {parked.ATTEMPT: attempts}}
+    properties = {"application_headers": {**dict(headers), parked.ATTEMPT: attempts}}
     delivery = SimpleNamespace(properties=properties, body=b"{}", ack=lambda: taken.append("acked"))
     event = Event(event_id="e", type="order.placed", version=1, occurred_at="", aggregate_id="o", sequence=1,
                   request_id="r", data={})  # fmt: skip
@@ -62,3 +63,11 @@ def test_an_event_counts_once_under_what_became_of_it(handler, attempts, fate, d
 
     after = fates()
     assert {each: after[each] - before[each] for each in FATES} == {each: each == fate for each in FATES}
+
+
+def test_an_event_that_is_put_off_knows_how_often_it_was_tried_however_much_travels_with_it():
+    sent = []
+
+    handle(fail, attempts=1, headers={"nameko.other": ["x" * MOST_HEADER_BYTES], "x-death": [{}]}, sent=sent)
+
+    assert [message.headers for message in sent] == [{parked.ATTEMPT: 2}]

@@ -507,3 +507,24 @@ def test_closing_tells_whoever_still_waits():
     assert known(thread.wait()) == (NobodyKnows, Blame.SERVICE)
     assert known(broker.call(CHANGE).wait()) == (NotExecuted, Blame.CALLER)
     assert broker.has_nothing_left()
+
+
+def test_a_message_that_cannot_be_written_harms_no_other_and_nobody_knows_of_it():
+    broker = FakeBroker()
+    write = broker.write
+
+    def write_frames(flight):
+        if isinstance(flight, LoneFlight):
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        write(flight)
+
+    broker.lane._write = write_frames
+    bad, good = broker.call(AUDIT), [broker.call(READ, f'{{"n":{n}}}') for n in range(3)]
+    turn()
+    for flight in broker.flights:
+        broker.answer(flight)
+
+    assert [call.wait() for call in good] == ['{"n":0}', '{"n":1}', '{"n":2}']
+    assert known(bad.wait()) == (NobodyKnows, Blame.CALLER)
+    turn()
+    assert broker.has_nothing_left()

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from nameko.exceptions import MethodNotFound
 
 from shared.contracts.refusals import Refusal, Unavailable
 from shared.nameko_ext import outcomes
@@ -29,6 +30,12 @@ def test_stock_errors_have_namekos_layout():
         "exc_args": ["why"],
         "value": "why",
     }
+
+
+def test_a_stock_error_that_quotes_what_is_no_text_is_told_in_ascii():
+    error = json.loads(outcomes.stock_fault(MethodNotFound("größer \ud800")).error)
+
+    assert (error["exc_type"], error["exc_args"], error["value"]) == ("MethodNotFound", ["gr??er ?"], "gr??er ?")
 
 
 @pytest.mark.parametrize("kind", [Unavailable])

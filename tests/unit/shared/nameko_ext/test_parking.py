@@ -7,7 +7,7 @@ from amqp.exceptions import AccessRefused
 
 from shared.contracts import parked
 from shared.nameko_ext import topology
-from shared.nameko_ext.broker import Broker
+from shared.nameko_ext.broker import MOST_HEADER_BYTES, Broker, message_like
 from shared.nameko_ext.publishing import LOST, NACKED, UNROUTABLE, NotConfirmed
 
 EVENTS = "evt-order-order.placed--shop.hear"
@@ -22,7 +22,7 @@ class FakePublisher:
         self.tried, self._fates = [], fates
 
     def deliver(self, message, *, exchange, routing_key):
-        del message
+        self.message = message
         self.tried.append((exchange, routing_key))
         if routing_key in self._fates:
             raise NotConfirmed(self._fates[routing_key])
@@ -80,3 +80,42 @@ def test_a_broker_that_refuses_the_queue_of_calls_stops_nothing():
     topology.declare_rpc(channel, "shop")
 
     assert channel.declared == [CALLS, parked.parking_queue("shop")]
+
+
+def parked_with(headers, body=b"{", **properties):
+    broker = Broker()
+    broker.service, broker.publisher = "shop", FakePublisher()
+    delivery = SimpleNamespace(properties={"application_headers": headers, **properties}, body=body, routing_key="k")
+    broker.park(delivery, reason="no sense", origin=CALLS)
+    return broker.publisher.message
+
+
+def test_of_many_headers_as_many_are_kept_as_fit_into_a_frame_and_ours_are_among_them():
+    headers = {f"h{number}": "ä" * 2000 for number in range(32)}
+
+    message = parked_with({"nameko.request_id": "r-1", **headers, parked.REASON: "x" * 4000})
+
+    kept = message.properties["application_headers"]
+    assert (kept["nameko.request_id"], kept[parked.REASON], kept[parked.FROM]) == ("r-1", "no sense", CALLS)
+    assert 0 < len([name for name in kept if name in headers]) < len(headers)
+    assert MOST_HEADER_BYTES - 4100 < len(message._serialize_properties()) < MOST_HEADER_BYTES + 1000
+
+
+def test_a_header_that_cannot_be_written_again_is_left_out_of_the_copy():
+    headers = {"first": 1, "too large": 2**64, "nested": nested(5000), "last": [1]}
+
+    message = message_like({}, b"x", headers)
+
+    assert message.properties["application_headers"] == {"first": 1, "last": [1]}
+    assert message._serialize_properties()
+
+
+def test_an_empty_message_in_an_encoding_that_nobody_knows_is_parked_as_bytes():
+    assert parked_with({}, "", content_encoding="no such").body == b""
+
+
+def nested(depth):
+    found = {}
+    for _ in range(depth):
+        found = {"a": found}
+    return found

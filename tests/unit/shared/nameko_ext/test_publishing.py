@@ -1,10 +1,20 @@
 from types import SimpleNamespace
 
 import amqp
+import eventlet
 import pytest
 
 from shared.nameko_ext.link import LinkDown
-from shared.nameko_ext.publishing import CONFIRMED, LOST, NACKED, UNROUTABLE, Confirmation, Confirms
+from shared.nameko_ext.publishing import (
+    CONFIRMED,
+    LOST,
+    NACKED,
+    UNROUTABLE,
+    Confirmation,
+    Confirms,
+    NotConfirmed,
+    Publisher,
+)
 
 
 class FakeChannel:
@@ -109,3 +119,60 @@ def test_with_the_channel_every_open_confirm_is_lost(confirms):
     assert confirmation.wait(0) == LOST
     with pytest.raises(LinkDown):
         publish(confirms)
+
+
+@pytest.fixture
+def connection(channel):
+    return SimpleNamespace(channel=lambda: channel)
+
+
+@pytest.fixture
+def publisher(connection):
+    publisher = Publisher("amqp://nowhere", "events")
+    publisher._open(connection)
+    publisher.link = FakeLink()
+    return publisher
+
+
+def send(publisher):
+    return publisher.publish(amqp.Message("x", message_id="m"), exchange="e", routing_key="k")
+
+
+def test_a_broker_that_asked_to_be_left_alone_is_sent_nothing_until_it_is_well(
+    publisher, connection, channel, monkeypatch
+):
+    monkeypatch.setattr("shared.nameko_ext.publishing.ALARM_SECONDS", 0.0)
+    connection.on_blocked("low on memory")
+    with pytest.raises(LinkDown):
+        send(publisher)
+    with pytest.raises(NotConfirmed):
+        publisher.deliver(amqp.Message("x"), exchange="e", routing_key="k")
+    assert channel.sent == []
+
+    connection.on_unblocked()
+    send(publisher)
+
+    assert len(channel.sent) == 1
+
+
+def test_what_must_arrive_waits_for_the_end_of_an_alarm(publisher, connection, channel, monkeypatch):
+    monkeypatch.setattr("shared.nameko_ext.publishing.ALARM_SECONDS", 60.0)
+    connection.on_blocked("low on memory")
+    delivering = eventlet.spawn(publisher.deliver, amqp.Message("x"), exchange="e", routing_key="k")
+    eventlet.sleep(0)
+    assert channel.sent == []
+
+    connection.on_unblocked()
+    while not channel.sent:
+        eventlet.sleep(0.01)
+    channel.tell("basic_ack", 1)
+
+    assert delivering.wait() is None
+
+
+def test_what_one_connection_was_told_says_nothing_of_the_next(publisher, connection):
+    connection.on_blocked("low on memory")
+
+    publisher._lose()
+
+    assert not publisher.is_blocked

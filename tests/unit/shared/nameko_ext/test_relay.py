@@ -18,9 +18,7 @@ from shared.values.times import now
 
 
 def fate(event_type, said):
-    confirmation = Confirmation()
-    confirmation.settle(said)
-    return fate_of(SimpleNamespace(service=event_type.service, type=event_type.name), confirmation)
+    return fate_of(SimpleNamespace(service=event_type.service, type=event_type.name), said)
 
 
 @pytest.mark.parametrize("event_type", [ORDER_PLACED, PRODUCT_CHANGED])
@@ -212,6 +210,61 @@ def test_silence_is_no_refusal_and_nothing_is_sent_after_it(outbox):
 
     assert broker.sent == [1, 2, 1, 3]
     assert (written.marked, relay._holds.current) == ([2], [])
+
+
+class Alarmed(Broker):
+    """Reads nothing while :attr:`is_out_of_memory`, and says so in the middle of it; then it has all that was sent."""
+
+    def __init__(self, alarm):
+        super().__init__()
+        self.windows = iter(alarm)
+        self.is_out_of_memory = False
+
+    def publish(self, message, **where):
+        super().publish(message, **where)
+        broker = self
+
+        class Slow(Confirmation):
+            def wait(self, seconds=0):
+                del seconds
+                broker.is_out_of_memory = next(broker.windows)
+                return LOST if broker.is_out_of_memory else CONFIRMED
+
+        return Slow()
+
+
+@pytest.mark.parametrize("alarm", [[True, True, False], [True] * 30 + [False]])
+def test_an_event_that_waits_for_the_end_of_an_alarm_is_sent_once(outbox, alarm):
+    written = outbox(a_row(1, "o-1", 1))
+    broker = Alarmed(alarm)
+    relay = Relay(None, Bell(), broker.publish, is_blocked=lambda: broker.is_out_of_memory)
+
+    relay._relay_batch(None)
+
+    assert (broker.sent, written.marked) == ([1], [1])
+
+
+def test_an_alarm_that_ends_as_the_waiting_does_leaves_time_for_the_confirm(outbox):
+    written = outbox(a_row(1, "o-1", 1))
+    said, told = iter([LOST, CONFIRMED]), iter([True, False, False, False])
+    confirmation = SimpleNamespace(wait=lambda: next(said))
+    relay = Relay(None, Bell(), lambda *_, **__: confirmation, is_blocked=lambda: next(told))
+
+    relay._relay_batch(None)
+
+    assert written.marked == [1]
+
+
+def test_a_relay_that_is_told_to_stop_in_an_alarm_stops(outbox):
+    written = outbox(a_row(1, "o-1", 1))
+    broker = Alarmed([True] * 3)
+    relay = Relay(None, Bell(), broker.publish, is_blocked=lambda: broker.is_out_of_memory)
+    relay.stop()
+
+    with pytest.raises(NotConfirmed):
+        relay._relay_batch(None)
+
+    assert (broker.sent, written.marked) == ([1], [])
 
 
 def test_a_link_that_breaks_on_the_way_forgets_nothing_that_was_confirmed(outbox):

@@ -1,5 +1,6 @@
 """How a service sorts the requests the broker brings, also twice, and what becomes of them when it is told to go."""
 
+from itertools import chain
 from types import SimpleNamespace
 
 import eventlet
@@ -10,7 +11,7 @@ from msgspec import Raw
 from shared.contracts.frames import FramedCall, read_calls, write_calls
 from shared.contracts.method import Method, Nothing, Request
 from shared.nameko_ext.publishing import CONFIRMED, LOST, Confirmation
-from shared.nameko_ext.requests import Requests
+from shared.nameko_ext.requests import PARKING_TRIES, UNSPEAKABLE, Requests
 from shared.nameko_ext.rpc import Rpc
 
 PROPERTIES = {"content_type": "application/json", "reply_to": "somebody", "correlation_id": "1"}
@@ -285,3 +286,84 @@ def test_all_bad_calls_of_a_frame_are_parked_in_one_message_before_it_is_acknowl
     assert reason.startswith("2 bad calls, the first: MethodNotFound")
     assert [call.id for call in read_calls(body)] == ["0", "2"]
     assert delivery.settled == "ack"
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    monkeypatch.setattr("shared.nameko_ext.requests.PARKING_PAUSE_SECONDS", 0)
+
+
+def parking(requests, *, refused=0):
+    """A broker that takes what is parked after so many tries."""
+    said, tried = chain([False] * refused, [True]), []
+    requests.broker = SimpleNamespace(try_park=lambda *_, **kept: tried.append(kept) or next(said))
+    return tried
+
+
+def turns():
+    for _ in range(2 * PARKING_TRIES):
+        eventlet.sleep(0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_bad_calls_of_a_frame_are_parked_as_soon_as_the_broker_takes_them_and_it_is_not_acknowledged_before(requests):
+    tried = parking(requests, refused=2)
+    delivery = FakeDelivery.of_frame("nothing", "look")
+    requests.receive(delivery)
+    run(requests.container.admitted[0])
+    assert delivery.settled is None
+
+    turns()
+
+    assert len(tried) == 3
+    assert (delivery.settled, requests.counts["given_up"]) == ("ack", 0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_bad_calls_that_the_broker_never_takes_are_given_up_and_counted(requests):
+    tried = parking(requests, refused=PARKING_TRIES)
+    delivery = FakeDelivery.of_frame("nothing", "nothing")
+
+    requests.receive(delivery)
+    turns()
+
+    assert len(tried) == PARKING_TRIES
+    assert (delivery.settled, requests.counts["given_up"]) == ("ack", 2)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("last_try", [1, PARKING_TRIES])
+def test_bad_calls_whose_frame_the_broker_took_back_come_again_with_it(requests, last_try):
+    delivery, tried = FakeDelivery.of_frame("nothing"), []
+
+    def fail(*_, reason, **__):
+        tried.append(reason)
+        delivery.is_lost = len(tried) == last_try
+        return False
+
+    requests.broker = SimpleNamespace(try_park=fail)
+
+    requests.receive(delivery)
+    turns()
+
+    assert (len(tried), requests.counts["given_up"]) == (last_try, 0)
+
+
+def unspeakable(*_):
+    raise RuntimeError("told by somebody who cannot speak either")
+
+
+@pytest.mark.parametrize("methods", [(), ("look",)])
+def test_a_fault_that_cannot_even_be_told_ends_no_reading(requests, monkeypatch, methods):
+    monkeypatch.setattr("shared.nameko_ext.requests._meaning_of", unspeakable)
+    tried = parking(requests)
+    requests.replies.post = lambda address, outcome: requests.replies.framed.update({address.correlation_id: outcome})
+    delivery = FakeDelivery.of_frame("nothing", *methods)
+    if not methods:
+        delivery.body = b"[]"
+
+    requests.receive(delivery)
+    eventlet.sleep(0)
+
+    assert [kept["reason"] for kept in tried] == [UNSPEAKABLE]
+    assert "MalformedRequest" in {outcome.code for outcome in requests.replies.framed.values()}

@@ -97,3 +97,17 @@ def test_an_operation_id_that_names_nothing_is_poison(name, blank):
 
 def test_a_change_may_come_without_an_operation_id():
     assert wire.read_call({}, method="demo.add_thing").operation_id is None
+
+
+TEXTS = ("user_id", "operation_id", "operation_fingerprint", "traceparent", "tracestate", "request_id")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_header_that_no_json_can_hold_is_poison_and_goes_on_to_nobody(name):
+    with pytest.raises(wire.Poison, match=name):
+        wire.read_call({f"nameko.{name}": "a\ud800"}, method="demo.echo")
+
+
+def test_a_call_stack_that_no_json_can_hold_is_poison():
+    with pytest.raises(wire.Poison, match="call_id_stack"):
+        wire.read_call({"nameko.call_id_stack": ["a.b.c", "\udfff"]}, method="demo.echo")
