@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import orjson
 import redis
 
-from rpc_services.cart.domain import Owner
+from rpc_services.cart.domain import KeysUsedUp, Owner
+from rpc_services.cart.records import MEMORY, MOST_BYTES, Places, places_of, script
 from rpc_services.cart.shards import Shards, reaching
 from shared.contracts import known_refusals
 from shared.contracts.refusals import NOT_ANSWERS, KeyReused, OutcomeUnknown, Refusal, StillRunning, Unavailable
 from shared.messaging.call import Call
 from shared.values.times import Clock
 
-MEMORY = timedelta(hours=24)
-MOST_KEPT = 100
-"""Per cart, as many as the cart remembers operations: what a client can make us keep is bounded."""
-
 LONGEST_RUN = timedelta(seconds=10)
 """Longer than any deadline of a cart's route (5 s): a mark that is older was left by a process that died."""
 
+MEMORY_SECONDS = int(MEMORY.total_seconds())
 PATIENCE = timedelta(seconds=1)
 LOOK_AGAIN_SECONDS = 0.05
-
-
-@dataclass(frozen=True)
-class _Places:
-    answers: str
-    order: str
-    running: str
-    operation: str
 
 
 class Answers:
@@ -54,26 +42,27 @@ class Answers:
     def __init__(self, shards: Shards, *, clock: Clock) -> None:
         self._shards = shards
         self._clock = clock
-        script = (Path(__file__).parent / "scripts" / "keep_answer.lua").read_text(encoding="utf-8")
-        self._keep_answer = redis.Redis().register_script(script)
+        self._claim = script("claim.lua")
+        self._keep_answer = script("keep_answer.lua")
 
     def once(self, owner: Owner | None, call: Call, work: Callable[[], Any]) -> Any:
         """Run ``work``, unless this operation was answered before: then give that answer, or raise that refusal.
 
         Only what carries a fingerprint can come again from a client; everything else just runs. Raises also
-        :class:`KeyReused`, :class:`StillRunning` and, when the answer could not be kept, :class:`OutcomeUnknown`.
+        :class:`KeyReused`, :class:`StillRunning`, :class:`KeysUsedUp` and, when the answer could not be kept,
+        :class:`OutcomeUnknown`.
         """
         if owner is None or call.operation_id is None or call.fingerprint is None:
             return work()
-        places = _places(owner, call.operation_id)
-        client = self._shards.client_for(f"cart:{owner.key}")
+        places = places_of(owner, call.operation_id)
+        client = self._shards.client_for(owner.key)
         earlier = self._earlier(client, places, call)
         if earlier is not None:
             call.marks.replayed = True
             return _given(earlier)
         return self._run(client, places, call.fingerprint, work)
 
-    def _earlier(self, client: redis.Redis, places: _Places, call: Call) -> dict[str, Any] | None:
+    def _earlier(self, client: redis.Redis, places: Places, call: Call) -> dict[str, Any] | None:
         """How it ended; ``None`` when it is ours to run now."""
         give_up_at = time.monotonic() + PATIENCE.total_seconds()
         while True:
@@ -88,20 +77,29 @@ class Answers:
                 raise StillRunning(retry_after=1)
             time.sleep(LOOK_AGAIN_SECONDS)
 
-    def _look(self, client: redis.Redis, places: _Places, fingerprint: str) -> tuple[dict[str, Any] | None, str | None]:
-        """The answer, and whose mark was there before ours; where there is an answer, ours is taken away again."""
-        with _nothing_done(), reaching(client), client.pipeline() as pipeline:
-            pipeline.set(places.running, fingerprint, nx=True, get=True, ex=LONGEST_RUN)
-            pipeline.hget(places.answers, places.operation)
-            claim, packed = pipeline.execute()
-        kept = _unpacked(packed) if packed else None
-        if kept is not None and kept["at"] < (self._clock() - MEMORY).timestamp():
-            kept = None
-        if kept is not None and claim is None:
-            self._unmark(client, places)
-        return kept, claim
+    def _look(self, client: redis.Redis, places: Places, fingerprint: str) -> tuple[dict[str, Any] | None, str | None]:
+        """The answer, if there is one; else whose mark is there. ``None`` twice: the mark is ours.
 
-    def _run(self, client: redis.Redis, places: _Places, fingerprint: str, work: Callable[[], Any]) -> Any:
+        Raises :class:`KeysUsedUp` when there is no room for one more.
+        """
+        with _nothing_done(), reaching(client):
+            packed, running, full_for = self._claim(
+                keys=[places.records, places.order, places.running],
+                args=[
+                    places.operation,
+                    fingerprint,
+                    self._clock().timestamp(),
+                    MEMORY_SECONDS,
+                    math.ceil(LONGEST_RUN.total_seconds()),
+                    MOST_BYTES,
+                ],
+                client=client,
+            )
+        if full_for:
+            raise KeysUsedUp(retry_after=int(full_for))
+        return _unpacked(packed) if packed else None, running or None
+
+    def _run(self, client: redis.Redis, places: Places, fingerprint: str, work: Callable[[], Any]) -> Any:
         try:
             answer = work()
         except (*NOT_ANSWERS, KeyReused):
@@ -117,21 +115,19 @@ class Answers:
         self._keep(client, places, {"fingerprint": fingerprint, "answer": msgspec.to_builtins(answer)})
         return answer
 
-    def _keep(self, client: redis.Redis, places: _Places, outcome: dict[str, Any]) -> None:
+    def _keep(self, client: redis.Redis, places: Places, outcome: dict[str, Any]) -> None:
         """Raises :class:`OutcomeUnknown` when it is not kept: a repetition then finds out."""
-        packed = _packed(outcome | {"at": self._clock().timestamp()})
-        seconds = int(MEMORY.total_seconds())
         try:
             with reaching(client):
                 self._keep_answer(
-                    keys=[places.answers, places.order, places.running],
-                    args=[places.operation, packed, MOST_KEPT, seconds],
+                    keys=[places.records, places.order, places.running],
+                    args=[places.operation, _packed(outcome), self._clock().timestamp(), MEMORY_SECONDS],
                     client=client,
                 )
         except Unavailable as fault:
             raise OutcomeUnknown from fault
 
-    def _unmark(self, client: redis.Redis, places: _Places) -> None:
+    def _unmark(self, client: redis.Redis, places: Places) -> None:
         """If this fails, the mark ends by itself."""
         with suppress(redis.RedisError, OSError):
             client.delete(places.running)
@@ -146,16 +142,6 @@ class _nothing_done:  # noqa: N801  # reads like the function it is used as
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: object) -> None:
         if isinstance(fault, OutcomeUnknown):
             raise Unavailable(retry_after=1) from fault
-
-
-def _places(owner: Owner, operation_id: str) -> _Places:
-    operation = sha256(operation_id.encode()).hexdigest()[:32]
-    return _Places(
-        answers=f"cart-answers:{owner.key}",
-        order=f"cart-answers-order:{owner.key}",
-        running=f"cart-running:{owner.key}:{operation}",
-        operation=operation,
-    )
 
 
 def _given(kept: dict[str, Any]) -> Any:

@@ -72,6 +72,19 @@ class CartState:
         return [line.product_id for line in self.lines]
 
 
+class KeysUsedUp(Refusal):
+    """No more can be remembered of this cart for now, so what carries a new key is not done.
+
+    ``details['retry_after']`` is in seconds: then the oldest of what is remembered has been so for a day. The code is
+    that of asking too often.
+    """
+
+    code = "quota.exceeded"
+    sentence = (
+        "So much was asked of this cart with Idempotency-Keys that no more can be remembered. Nothing was changed."
+    )
+
+
 class Verb(StrEnum):
     """What can be done to a cart."""
 
@@ -89,12 +102,17 @@ class Operation:
     """One intended effect: the cart remembers it, so that a repetition changes nothing.
 
     What ``settles`` something with another cart or an order is remembered apart, where no crowd of small
-    changes can push it out.
+    changes can push it out. What carries a ``fingerprint`` came with a client's key, and is remembered for a day.
     """
 
     id: str
     fingerprint: str = ""
     settles: bool = False
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether a client may repeat it."""
+        return self.fingerprint != "" and not self.settles
 
 
 @dataclass(frozen=True, kw_only=True)

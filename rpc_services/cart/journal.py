@@ -20,12 +20,22 @@ CREATE TABLE IF NOT EXISTS carts (
     owner TEXT PRIMARY KEY, version INTEGER NOT NULL, expires_at INTEGER NOT NULL, fields TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS carts_expiring ON carts (expires_at);
+CREATE TABLE IF NOT EXISTS effects (
+    id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS effects_expiring ON effects (expires_at);
 """
 UPSERT = """
 INSERT INTO carts (owner, version, expires_at, fields) VALUES (?, ?, ?, ?)
 ON CONFLICT (owner) DO UPDATE
 SET version = excluded.version, expires_at = excluded.expires_at, fields = excluded.fields
 WHERE excluded.version > carts.version OR carts.expires_at <= ?
+"""
+REMEMBER = """
+INSERT INTO effects (id, fingerprint, expires_at) VALUES (?, ?, ?)
+ON CONFLICT (id) DO UPDATE
+SET fingerprint = excluded.fingerprint, expires_at = excluded.expires_at
+WHERE effects.expires_at <= ?
 """
 OPEN = """
 SELECT COUNT(*) FROM carts WHERE expires_at > ? AND instr(fields, '"q:') AND instr(fields, '"closed_by":""')
@@ -44,9 +54,19 @@ class Stored:
     fields: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """An operation has had its effect in a cart. ``expires_at`` is in milliseconds since the epoch."""
+
+    id: str
+    fingerprint: str
+    expires_at: int
+
+
 @dataclass
 class _Entry:
     stored: Stored
+    effect: Effect | None
     now: int
     done: bool = False
     fault: Exception | None = field(default=None)
@@ -86,9 +106,21 @@ class Journal:
             raise Unavailable(retry_after=1) from fault
         return Stored(owner=owner, version=row[0], expires_at=row[1], fields=row[2]) if row else None
 
-    def keep(self, stored: Stored, *, now: int) -> None:
-        """Make a state durable, unless a newer one of the same cart already is."""
-        entry = _Entry(stored, now)
+    def find_effect(self, id_: str, *, now: int) -> str | None:
+        """The fingerprint of an operation that has had its effect and is still remembered."""
+        try:
+            self._reader = self._reader or self._open()
+            row = self._reader.execute(
+                "SELECT fingerprint FROM effects WHERE id = ? AND expires_at > ?", (id_, now)
+            ).fetchone()
+        except (sqlite3.Error, OSError) as fault:
+            self._reader = None
+            raise Unavailable(retry_after=1) from fault
+        return str(row[0]) if row else None
+
+    def keep(self, stored: Stored, *, now: int, effect: Effect | None = None) -> None:
+        """Make a state durable, unless a newer one of the same cart already is, and what it is the effect of."""
+        entry = _Entry(stored, effect, now)
         self._waiting.append(entry)
         with self._committing:
             if not entry.done:
@@ -99,7 +131,7 @@ class Journal:
             raise Unavailable(retry_after=1) from entry.fault
 
     def forget_expired(self, *, now: int) -> int:
-        """Drop the carts whose time is over. Gives how many."""
+        """Drop the carts and operations whose time is over. Gives how many carts."""
         with self._committing:
             try:
                 return int(self._run(self._delete_expired, now))
@@ -143,10 +175,12 @@ class Journal:
             (each.stored.owner, each.stored.version, each.stored.expires_at, each.stored.fields, each.now)
             for each in batch
         ]
+        effects = [(one.id, one.fingerprint, one.expires_at, each.now) for each in batch if (one := each.effect)]
         try:
             writer = self._writer = self._writer or self._open()
             with writer:
                 writer.executemany(UPSERT, rows)
+                writer.executemany(REMEMBER, effects)
         except (sqlite3.Error, OSError):
             self._writer = None
             raise
@@ -155,6 +189,7 @@ class Journal:
     def _delete_expired(self, now: int) -> int:
         self._writer = self._writer or self._open()
         with self._writer:
+            self._writer.execute("DELETE FROM effects WHERE expires_at <= ?", (now,))
             return self._writer.execute("DELETE FROM carts WHERE expires_at <= ?", (now,)).rowcount
 
     def _count_open(self, now: int) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,7 +14,8 @@ import redis
 
 from rpc_services.cart.domain import CartLine, CartState, Change, Changed, Operation, Outcome, Owner, Snapshot
 from rpc_services.cart.domain import refusal_for as _refusal_for
-from rpc_services.cart.journal import Journal, Stored
+from rpc_services.cart.journal import Effect, Journal, Stored
+from rpc_services.cart.records import MEMORY, places_of, script
 from rpc_services.cart.shards import AWAY, NOT_TAKING_WRITES, Shards, reaching
 from shared.contracts.cart import MAX_LINES, MAX_QUANTITY
 from shared.contracts.refusals import DeadlinePassed, OutcomeUnknown, Refusal, Unavailable
@@ -24,10 +24,8 @@ from shared.metrics import trade
 from shared.values.identifiers import NewId
 from shared.values.times import Clock
 
-SCRIPTS = Path(__file__).parent / "scripts"
 REMEMBERED_OPERATIONS = 100
-TOKEN_MEMORY = timedelta(hours=24)
-"""As long as the edge keeps answers: within it a repeated first write finds the same cart."""
+"""Of those without a key, which only the broker can bring again, and of orders and merges."""
 
 LOOK = "look"
 SETTLED = frozenset({Outcome.DONE, Outcome.REPLAYED})
@@ -63,9 +61,8 @@ class RedisCarts:
         self._journal = journal
         self._clock = clock
         self._new_id = new_id
-        client = redis.Redis()  # registers nothing and connects nowhere: a script only needs one for its encoding
-        self._change = client.register_script((SCRIPTS / "change.lua").read_text(encoding="utf-8"))
-        self._discard = client.register_script((SCRIPTS / "discard.lua").read_text(encoding="utf-8"))
+        self._change = script("change.lua")
+        self._discard = script("discard.lua")
 
     def look(self, owner: Owner) -> CartState | None:
         """The cart, brought back from the journal if need be."""
@@ -74,10 +71,10 @@ class RedisCarts:
 
     def change(self, owner: Owner, change: Change) -> Changed:
         """Run the script, then make its result durable, also when it is only repeated."""
-        outcome, details, fields = self._run(owner, _ask(change))
+        outcome, details, fields = self._run(owner, _ask(change), change.operation)
         if outcome not in SETTLED:
             raise _refusal_for(outcome, details)
-        self._keep(owner, fields)
+        self._keep(owner, fields, change.operation, _fingerprint(change))
         if outcome is Outcome.DONE:
             trade.cart_changed(change.verb.value)
         return Changed(state=_state(fields), refused=tuple(details))
@@ -87,7 +84,7 @@ class RedisCarts:
         key = f"cart-token:{_digest(operation.id, 32)}"
         client = self._shards.client_for(key)
         with _looking(), reaching(client):
-            earlier = client.set(key, token, nx=True, get=True, ex=TOKEN_MEMORY)
+            earlier = client.set(key, token, nx=True, get=True, ex=MEMORY)
         return str(earlier or token)
 
     def forget_expired(self) -> int:
@@ -120,9 +117,13 @@ class RedisCarts:
             return fault
         return brought_back
 
-    def _run(self, owner: Owner, ask: dict[str, Any]) -> tuple[Outcome, list[int], Fields]:
+    def _run(
+        self, owner: Owner, ask: dict[str, Any], operation: Operation | None = None
+    ) -> tuple[Outcome, list[int], Fields]:
         now = self._now()
         stored = self._journal.read(owner.key, now=now)
+        if operation is not None and operation.is_keyed:
+            ask["known"] = self._journal.find_effect(_effect(owner, operation), now=now) or ""
         if stored is not None:
             ask |= {
                 "stored": [part for pair in orjson.loads(stored.fields).items() for part in pair],
@@ -138,27 +139,32 @@ class RedisCarts:
         if (deadline := current().deadline) is not None and deadline.has_passed():
             raise DeadlinePassed
         with reaching(client):
-            outcome, details, flat = self._change(keys=[_key(owner)], args=[orjson.dumps(ask)], client=client)
+            outcome, details, flat = self._change(keys=_keys(owner, operation), args=[orjson.dumps(ask)], client=client)
         return Outcome(outcome), [int(each) for each in details], dict(zip(flat[::2], flat[1::2], strict=True))
 
-    def _keep(self, owner: Owner, fields: Fields) -> None:
-        version = int(fields["version"])
+    def _keep(self, owner: Owner, fields: Fields, operation: Operation | None, fingerprint: str) -> None:
+        now, version = self._now(), int(fields["version"])
         stored = Stored(
             owner=owner.key,
             version=version,
             expires_at=int(fields["expires_at"]),
             fields=orjson.dumps(fields).decode(),
         )
+        effect = None
+        if operation is not None and operation.is_keyed:
+            until = now + int(MEMORY.total_seconds() * 1000)
+            effect = Effect(id=_effect(owner, operation), fingerprint=fingerprint, expires_at=until)
         try:
-            self._journal.keep(stored, now=self._now())
+            self._journal.keep(stored, now=now, effect=effect)
         except Unavailable as fault:
-            raise self._undone(owner, version, fault) from fault
+            raise self._undone(owner, version, operation, fault) from fault
 
-    def _undone(self, owner: Owner, version: int, fault: Unavailable) -> Refusal:
+    def _undone(self, owner: Owner, version: int, operation: Operation | None, fault: Unavailable) -> Refusal:
         """Take back what could not be journalled. When others built on it already, nobody can say it did not happen."""
         client = self._shards.client_for(owner.key)
+        keys = _keys(owner, operation)
         try:
-            discarded = self._discard(keys=[_key(owner)], args=[str(version)], client=client)
+            discarded = self._discard(keys=keys, args=[str(version), _name(operation)], client=client)
         except (redis.RedisError, *AWAY):
             return OutcomeUnknown()
         return fault if discarded else OutcomeUnknown()
@@ -182,9 +188,11 @@ def _ask(change: Change) -> dict[str, Any]:
     return {
         "verb": change.verb.value,
         "lines": [_line_for_script(line) for line in change.lines],
-        "operation": _digest(operation.id, 32) if operation else "",
-        "fingerprint": _digest(f"{change.verb} {operation.fingerprint}", 16) if operation else "",
+        "operation": _name(operation),
+        "fingerprint": _fingerprint(change),
         "settles": operation is not None and operation.settles,
+        "keyed": operation is not None and operation.is_keyed,
+        "memory": int(MEMORY.total_seconds()),
         "expected_version": "" if expected is None else str(expected),
         "opens": change.opens,
         "closed_by": change.closed_by,
@@ -219,6 +227,25 @@ def _state(fields: Fields) -> CartState:
 
 def _key(owner: Owner) -> str:
     return f"cart:{owner.key}"
+
+
+def _keys(owner: Owner, operation: Operation | None) -> list[str]:
+    places = places_of(owner, operation.id if operation else "")
+    return [_key(owner), places.records, places.order]
+
+
+def _name(operation: Operation | None) -> str:
+    """How a cart in Redis calls an operation."""
+    return _digest(operation.id, 32) if operation else ""
+
+
+def _fingerprint(change: Change) -> str:
+    return _digest(f"{change.verb} {change.operation.fingerprint}", 16) if change.operation else ""
+
+
+def _effect(owner: Owner, operation: Operation) -> str:
+    """How the journal, which keeps those of all carts together, calls it."""
+    return _digest(f"{owner.key} {operation.id}", 32)
 
 
 def _digest(text: str, length: int) -> str:

@@ -1,4 +1,5 @@
--- Changes one cart in one step. KEYS[1] is its hash; ARGV[1] a JSON object that says what is wanted.
+-- Changes one cart in one step. KEYS[1] is its hash, KEYS[2] and KEYS[3] are records of operations and their order;
+-- ARGV[1] is a JSON object that says what is wanted.
 -- Gives {outcome, details, the whole hash as it is now}. Ids travel as strings: a Lua number is a double.
 -- The hash holds id, version, closed_by, operations, settled, expires_at, and for each product q:<id> (how many)
 -- and s:<id> (when it was first added, a bar, and the snapshot).
@@ -33,8 +34,11 @@ end
 
 local memory = ask.settles and 'settled' or 'operations'
 local remembered = field(memory) or ''
-if ask.operation ~= '' then
-  local seen = string.match(' ' .. remembered .. ' ', ' ' .. ask.operation .. ':(%x*) ')
+if ask.operation ~= '' and exists then
+  local record = ask.keyed and redis.call('HGET', KEYS[2], ask.operation)
+  local seen = record and string.match(record, '^(%x+)|')
+    or ask.keyed and string.match(ask.known, '%x+')
+    or string.match(' ' .. remembered .. ' ', ' ' .. ask.operation .. ':(%x*) ')
   if seen then
     return answer(seen == ask.fingerprint and 'replayed' or 'key_reused')
   end
@@ -143,7 +147,9 @@ else
   end
 end
 
-if ask.operation ~= '' then
+if ask.keyed then
+  write_record(KEYS[2], KEYS[3], ask.operation, ask.fingerprint .. '|', tonumber(ask.now) / 1000000, ask.memory)
+elseif ask.operation ~= '' then
   remembered = remembered .. ' ' .. ask.operation .. ':' .. ask.fingerprint
   local _, size = string.gsub(remembered, '%S+', '')
   if size > ask.max_remembered then
@@ -157,7 +163,7 @@ if changed or ask.settles then
   redis.call('HSET', key, 'id', exists and field('id') or ask.new_id, 'version', version + 1, 'closed_by', closed_by,
     memory, remembered, other, field(other) or '', 'expires_at', ask.expires_at)
   redis.call('PEXPIREAT', key, ask.expires_at)
-elseif exists then
+elseif exists and not ask.keyed then
   redis.call('HSET', key, memory, remembered)
 end
 return answer('done', unpack(refused))

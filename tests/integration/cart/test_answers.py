@@ -1,19 +1,23 @@
-"""What was said of a change is said again, until a day has passed, whatever became of the cart, the caller or Redis."""
+"""What was said of a change is said again, until a day has passed, whatever became of the cart or the caller."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
+from edge.problems import PROBLEMS
 from rpc_services.cart import answers as module
-from rpc_services.cart.answers import LONGEST_RUN, MEMORY, MOST_KEPT, Answers
-from rpc_services.cart.domain import Owner
+from rpc_services.cart.answers import LONGEST_RUN, Answers
+from rpc_services.cart.domain import KeysUsedUp, Operation, Owner, Verb
+from rpc_services.cart.records import MEMORY, places_of
 from rpc_services.cart.shards import Shards
 from shared.contracts.cart import CartEmpty, LimitExceeded
-from shared.contracts.refusals import KeyReused, OutcomeUnknown, StillRunning, Unavailable
+from shared.contracts.refusals import NOT_ANSWERS, KeyReused, OutcomeUnknown, StillRunning, Unavailable
 from shared.messaging.call import Call
 from shared.values.identifiers import new_id
 from tests.fakes.clock import FakeClock
+from tests.unit.rpc_services.cart.carts_behaviour import adding, editing
 
 
 class Work:
@@ -126,9 +130,10 @@ def test_thirty_at_once_are_run_once_and_answered_the_same(answers, owner, monke
 
 def test_the_mark_of_a_process_that_died_ends_by_itself(answers, owner, shards):
     call = a_call()
-    answers._look(shards.client_for(f"cart:{owner.key}"), module._places(owner, call.operation_id), "f")
+    client, places = shards.client_for(owner.key), places_of(owner, call.operation_id)
+    answers._look(client, places, "f")
 
-    left = shards.client_for(f"cart:{owner.key}").pttl(module._places(owner, call.operation_id).running)
+    left = client.pttl(places.running)
 
     assert 0 < left <= LONGEST_RUN.total_seconds() * 1000
 
@@ -152,19 +157,128 @@ def test_answers_are_kept_for_a_day_and_no_longer(answers, owner, clock, shards)
     clock.advance(timedelta(minutes=2))
     assert answers.once(owner, call, work)["run"] == 2
 
-    client = shards.client_for(f"cart:{owner.key}")
-    for name in (f"cart-answers:{owner.key}", f"cart-answers-order:{owner.key}"):
-        assert 0 < client.ttl(name) <= MEMORY.total_seconds()
+    places = places_of(owner, call.operation_id)
+    for name in (places.records, places.order):
+        assert 0 < shards.client_for(owner.key).ttl(name) <= MEMORY.total_seconds()
 
 
-def test_of_one_cart_so_many_are_kept_and_the_oldest_go_first(answers, owner, shards):
-    calls, work = [a_call() for _ in range(MOST_KEPT + 1)], Work()
+def test_an_answer_is_known_after_any_number_of_others(answers, owner):
+    calls, work = [a_call() for _ in range(300)], Work()
     for call in calls:
         answers.once(owner, call, work)
 
-    assert shards.client_for(f"cart:{owner.key}").hlen(f"cart-answers:{owner.key}") == MOST_KEPT
-    assert answers.once(owner, calls[1], work)["run"] == 2
-    assert answers.once(owner, calls[0], work)["run"] == MOST_KEPT + 2
+    assert answers.once(owner, calls[0], work)["run"] == 1
+
+
+def test_each_answer_goes_when_its_own_day_has_passed_and_its_room_is_free_again(answers, owner, clock, shards):
+    first, second, third = (a_call() for _ in range(3))
+    work, records = Work(), places_of(owner, first.operation_id).records
+    client = shards.client_for(owner.key)
+    answers.once(owner, first, work)
+    of_one = int(client.hget(records, "bytes"))
+
+    clock.advance(timedelta(hours=20))
+    answers.once(owner, second, work)
+    clock.advance(timedelta(hours=5))
+    answers.once(owner, third, work)
+
+    assert client.hlen(records) == 1 + 2
+    assert int(client.hget(records, "bytes")) == 2 * of_one
+    assert answers.once(owner, second, work)["run"] == 2
+    assert answers.once(owner, first, work)["run"] == 4
+
+
+class TestWithoutRoom:
+    """As much is remembered of a cart as may be."""
+
+    @pytest.fixture(autouse=True)
+    def earlier(self, answers, owner, clock, monkeypatch):
+        calls = [a_call(), a_call()]
+        for call in calls:
+            answers.once(owner, call, Work())
+            clock.advance(timedelta(hours=1))
+        monkeypatch.setattr(module, "MOST_BYTES", 2 * 250)
+        return calls
+
+    def test_a_new_key_is_refused_until_the_oldest_has_had_its_day(self, answers, owner, clock):
+        work, call = Work(), a_call()
+
+        with pytest.raises(KeysUsedUp) as refused:
+            answers.once(owner, call, work)
+        assert (work.runs, refused.value.details) == (0, {"retry_after": 22 * 3600})
+
+        clock.advance(timedelta(seconds=refused.value.details["retry_after"]))
+        assert answers.once(owner, call, work)["run"] == 1
+
+    def test_what_was_said_is_said_again(self, answers, owner, earlier):
+        for call in earlier:
+            assert answers.once(owner, call, Work())["run"] == 1
+
+    def test_what_has_no_key_and_what_concerns_another_cart_is_done(self, answers, owner):
+        assert answers.once(owner, a_call(fingerprint=None), Work())["run"] == 1
+        assert answers.once(Owner.user(new_id()), a_call(), Work())["run"] == 1
+
+    def test_what_changed_the_cart_but_was_not_answered_is_answered(self, answers, owner, carts):
+        call = a_call()
+        carts.change(owner, adding(operation=Operation(id=call.operation_id, fingerprint="f")))
+
+        assert answers.once(owner, call, Work())["run"] == 1
+
+    def test_it_is_told_as_asking_too_often_which_says_that_nothing_was_changed_and_when_to_come_back(self):
+        problem = PROBLEMS[KeysUsedUp.code]
+
+        assert (problem.status, problem.retryable) == (429, True)
+        assert KeysUsedUp not in NOT_ANSWERS
+
+
+def test_the_effect_and_the_answer_are_one_record_on_the_server_of_the_cart(answers, carts, shards):
+    for owner in (Owner.user(new_id()) for _ in range(10)):
+        call = a_call()
+        operation = Operation(id=call.operation_id, fingerprint="f")
+
+        answers.once(owner, call, partial(version_after, carts, owner, operation))
+
+        client, places = shards.client_for(owner.key), places_of(owner, call.operation_id)
+        record = client.hget(places.records, places.operation)
+        assert record.index("|") == 16
+        assert len(record) > 16 + 1
+        assert client.hget(places.records, "bytes") == str(len(record) + 250)
+        assert client.hget(f"cart:{owner.key}", "operations") == ""
+
+
+def version_after(carts, owner, operation):
+    return carts.change(owner, adding(operation=operation)).state.version
+
+
+def test_a_process_that_died_before_it_answered_leaves_the_effect_known(answers, owner, carts):
+    call = a_call()
+    operation = Operation(id=call.operation_id, fingerprint="f")
+    carts.change(owner, adding(operation=operation))
+    carts.change(owner, editing(Verb.SET, quantity=7))
+
+    def change():
+        return [line.quantity for line in carts.change(owner, adding(operation=operation)).state.lines]
+
+    assert answers.once(owner, call, change) == [7]
+
+
+@pytest.mark.parametrize("redelivered", [False, True], ids=["repeated", "redelivered"])
+def test_after_a_loss_of_all_answers_the_cart_is_told_as_it_is_and_changed_no_more(
+    answers, owner, carts, servers, redelivered
+):
+    call = a_call()
+    change = partial(version_after, carts, owner, Operation(id=call.operation_id, fingerprint="f"))
+    answers.once(owner, call, change)
+    carts.change(owner, editing(Verb.SET, quantity=7))
+    for server in servers:
+        with server.client as client:
+            client.flushall()
+
+    for _ in range(2):
+        again = a_call(call.operation_id, redelivered=redelivered)
+        assert answers.once(owner, again, change) == 2
+
+    assert [line.quantity for line in carts.look(owner).lines] == [7]
 
 
 def test_two_carts_may_have_the_same_key(answers, owner):

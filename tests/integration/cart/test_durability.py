@@ -9,11 +9,12 @@ import pytest
 import redis
 
 from rpc_services.cart import domain
-from rpc_services.cart.domain import CartLine, Owner, Verb
+from rpc_services.cart.domain import CartLine, Operation, Owner, Verb
 from rpc_services.cart.journal import Journal, directly
+from rpc_services.cart.records import places_of
 from rpc_services.cart.shards import Shards, reaching
 from rpc_services.cart.storage import RedisCarts
-from shared.contracts.refusals import DeadlinePassed, OutcomeUnknown, StaleVersion, Unavailable
+from shared.contracts.refusals import DeadlinePassed, KeyReused, OutcomeUnknown, StaleVersion, Unavailable
 from shared.messaging.call import Call, serving
 from shared.resilience.deadline import Deadline
 from shared.values.identifiers import new_id
@@ -118,6 +119,41 @@ def test_what_an_operation_did_is_remembered_across_the_loss(carts, servers):
     assert contents(carts.change(owner, adding(operation=operation)).state) == {APPLE: 1}
 
 
+def test_what_came_with_a_key_is_remembered_across_the_loss_however_much_followed(carts, servers):
+    owner, operation = a_user(), an_operation(fingerprint="f")
+    carts.change(owner, adding(operation=operation))
+    for number in range(120):
+        carts.change(owner, editing(Verb.SET, quantity=2 + number % 2, operation=an_operation(fingerprint="f")))
+    flush(servers)
+
+    assert contents(carts.change(owner, adding(operation=operation)).state) == {APPLE: 3}
+    with pytest.raises(KeyReused):
+        carts.change(owner, adding(operation=Operation(id=operation.id, fingerprint="another")))
+
+
+def test_what_came_with_a_key_and_changed_nothing_is_remembered_across_the_loss(carts, servers):
+    owner, operation = a_user(), an_operation(fingerprint="f")
+    carts.change(owner, adding(quantity=2))
+    carts.change(owner, editing(Verb.SET, quantity=2, operation=operation))
+    carts.change(owner, editing(Verb.SET, quantity=5))
+    flush(servers)
+
+    assert contents(carts.change(owner, editing(Verb.SET, quantity=2, operation=operation)).state) == {APPLE: 5}
+
+
+def test_a_key_that_the_last_version_remembered_in_the_cart_itself_is_known(carts, shards, tmp_path):
+    owner, operation = a_user(), an_operation(fingerprint="f")
+    carts.change(owner, adding(operation=operation))
+    client, places = shards.client_for(owner.key), places_of(owner, operation.id)
+    fingerprint = client.hget(places.records, places.operation).removesuffix("|")
+    client.delete(places.records, places.order)
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as journal, journal:
+        journal.execute("DELETE FROM effects")
+    client.hset(f"cart:{owner.key}", "operations", f" {places.operation}:{fingerprint}")
+
+    assert contents(carts.change(owner, adding(operation=operation)).state) == {APPLE: 1}
+
+
 def test_a_redis_that_fell_behind_is_brought_forward(carts, shards):
     owner = a_user()
     key = f"cart:{owner.key}"
@@ -169,8 +205,10 @@ def test_what_cannot_be_journalled_but_was_built_upon_has_an_unknown_outcome(sha
             slow.change(owner, adding(APPLE, 1))
 
 
-def test_a_repetition_after_a_failed_journal_adds_once(on_that_disk, disk):
-    owner, operation = a_user(), an_operation()
+@pytest.mark.parametrize("fingerprint", ["", "f"], ids=["without a key", "with a key"])
+def test_a_repetition_after_a_failed_journal_adds_once(on_that_disk, disk, fingerprint):
+    owner, operation = a_user(), an_operation(fingerprint=fingerprint)
+    on_that_disk.change(owner, adding(APPLE, 1))
     disk.broken = True
     with pytest.raises(Unavailable):
         on_that_disk.change(owner, adding(APPLE, 5, operation))
@@ -178,7 +216,7 @@ def test_a_repetition_after_a_failed_journal_adds_once(on_that_disk, disk):
 
     state = on_that_disk.change(owner, adding(APPLE, 5, operation)).state
 
-    assert contents(state) == {APPLE: 5}
+    assert contents(state) == {APPLE: 6}
 
 
 def test_looking_does_not_prolong_a_cart_and_changing_does(carts, shards):

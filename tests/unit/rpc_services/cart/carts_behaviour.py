@@ -92,6 +92,18 @@ class CartsBehaviour:
         with pytest.raises(KeyReused):
             carts.change(owner, adding(operation=Operation(id=operation.id, fingerprint="two")))
 
+    def test_a_change_with_a_key_is_known_after_any_number_of_others(self, carts):
+        owner, first = a_user(), an_operation(fingerprint="first")
+        carts.change(owner, adding(operation=first))
+        for number in range(1, 151):
+            quantity = 1 + number % 2
+            carts.change(owner, editing(Verb.SET, quantity=quantity, operation=an_operation(fingerprint="other")))
+            carts.change(owner, editing(Verb.SET, quantity=quantity, operation=an_operation()))
+
+        state = carts.change(owner, adding(operation=first)).state
+
+        assert contents(state) == {APPLE: 1}
+
     def test_a_late_repetition_of_a_change_that_changed_nothing_still_changes_nothing(self, carts):
         owner, operation = a_user(), an_operation()
         carts.change(owner, adding(quantity=2))

@@ -1,9 +1,10 @@
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
-from rpc_services.cart.journal import Journal, Stored, directly
+from rpc_services.cart.journal import Effect, Journal, Stored, directly
 from shared.contracts.refusals import OutcomeUnknown, Unavailable
 from tests.builders.waiting import eventually
 
@@ -33,6 +34,59 @@ def test_what_was_kept_is_read_by_another_process(journal, path):
 
     assert other.read("user:1", now=NOW) == a_state(version=3)
     other.close()
+
+
+def an_effect(id_="op", fingerprint="one", expires_at=2_000):
+    return Effect(id=id_, fingerprint=fingerprint, expires_at=expires_at)
+
+
+def test_an_effect_is_kept_with_the_state_until_its_time_is_over(journal, path):
+    journal.keep(a_state(), now=NOW, effect=an_effect())
+
+    other = Journal(path)
+
+    assert [other.find_effect("op", now=now) for now in (NOW, 1_999, 2_000)] == ["one", "one", None]
+    assert other.find_effect("another", now=NOW) is None
+    other.close()
+
+
+def test_an_effect_is_kept_even_where_the_state_is_no_newer(journal):
+    journal.keep(a_state(version=3), now=NOW)
+
+    journal.keep(a_state(version=3), now=NOW, effect=an_effect())
+
+    assert journal.find_effect("op", now=NOW) == "one"
+
+
+def test_an_effect_that_is_told_again_is_as_old_as_it_was_unless_it_was_over(journal):
+    journal.keep(a_state(), now=NOW, effect=an_effect(expires_at=2_000))
+
+    journal.keep(a_state(), now=1_500, effect=an_effect(expires_at=2_500))
+    assert journal.find_effect("op", now=2_000) is None
+
+    journal.keep(a_state(), now=2_000, effect=an_effect(fingerprint="two", expires_at=3_000))
+    assert journal.find_effect("op", now=2_000) == "two"
+
+
+def test_effects_whose_time_is_over_are_forgotten_and_others_are_not(journal, path):
+    journal.keep(a_state(), now=1, effect=an_effect("old", expires_at=NOW))
+    journal.keep(a_state(), now=1, effect=an_effect("young", expires_at=NOW + 1))
+
+    journal.forget_expired(now=NOW)
+
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT id FROM effects").fetchall() == [("young",)]
+
+
+def test_a_file_from_before_effects_were_kept_is_taken_over(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("CREATE TABLE carts (owner TEXT PRIMARY KEY, version INTEGER, expires_at INTEGER, fields TEXT)")
+        file.execute("INSERT INTO carts VALUES ('user:1', 3, 2000, '{}')")
+
+    with closing(Journal(path)) as journal:
+        assert journal.read("user:1", now=NOW) == a_state(version=3)
+        assert journal.find_effect("op", now=NOW) is None
 
 
 def test_an_older_state_never_replaces_a_newer_one(journal):
