@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
+import msgspec
 import orjson
+import structlog
 from sanic import HTTPResponse
 
 from edge.conditions import entity_tag, is_unchanged
 from edge.exchange import Exchange
 from edge.queries import page_scope, parsed_query
 
+log = structlog.get_logger()
+
 JSON = "application/json"
 OK = 200
 NO_CONTENT = 204
 NOT_MODIFIED = 304
 
+_NAME = re.compile(r"\{([a-z_]+)\}")
+_TOLD = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+
 
 def respond(exchange: Exchange, result: Any) -> HTTPResponse:
-    """``result`` is the service's answer as plain JSON values; it is not changed."""
+    """``result`` is the service's answer as plain JSON values; it is not changed.
+
+    A header that it cannot fill is left out: what was done is not undone by failing now.
+    """
     answer = exchange.matched.policy.answer
     headers = {"cache-control": answer.cache_control}
     if answer.status == NO_CONTENT:
@@ -28,13 +39,14 @@ def respond(exchange: Exchange, result: Any) -> HTTPResponse:
         headers |= _link(exchange, result["next_cursor"])
         result = result["items"]
     if answer.location is not None:
-        headers["location"] = answer.location.format_map(result)
-    headers |= {name.lower(): str(result[member]) for name, member in answer.headers.items() if result.get(member)}
+        headers |= _location(exchange, answer.location, result)
+    for name, member in answer.headers.items():
+        headers |= _header(exchange, name, member, result)
     body = orjson.dumps(_shown(result, {*answer.hide, *answer.headers.values()}))
     if answer.etag != "none":
-        headers["etag"] = entity_tag(body, version=result["version"] if answer.etag == "version" else None)
+        headers |= _tag(exchange, body, result)
         reads = exchange.request.method in {"GET", "HEAD"}
-        if reads and is_unchanged(headers["etag"], exchange.header("if-none-match")):
+        if reads and "etag" in headers and is_unchanged(headers["etag"], exchange.header("if-none-match")):
             return HTTPResponse(status=NOT_MODIFIED, headers=headers)
     return HTTPResponse(body, status=answer.status, headers=headers, content_type=JSON)
 
@@ -50,7 +62,66 @@ def _shown(result: Any, hidden: set[str]) -> Any:
         return result
     if isinstance(result, list):
         return [_shown(part, hidden) for part in result]
+    if not isinstance(result, dict):
+        return result
     return {name: value for name, value in result.items() if name not in hidden}
+
+
+def _location(exchange: Exchange, template: str, result: Any) -> dict[str, str]:
+    known = {**exchange.variables, **_members(result)}
+    filled: dict[str, str] = {}
+    for name in _NAME.findall(template):
+        text = _text(known.get(name))
+        if not text:
+            return _left_out(exchange, "location", name)
+        filled[name] = quote(text, safe="")
+    return {"location": template.format_map(filled)}
+
+
+def _header(exchange: Exchange, name: str, member: str, result: Any) -> dict[str, str]:
+    """One that is null or empty says nothing, nor does one that the contract lets be absent."""
+    own = _members(result)
+    if member not in own and not _is_promised(exchange.matched.answer, member):
+        return {}
+    text = _text(own[member]) if member in own else None
+    if text is None or (text and not _TOLD.fullmatch(text)):
+        return _left_out(exchange, name.lower(), member)
+    return {name.lower(): text} if text else {}
+
+
+def _tag(exchange: Exchange, body: bytes, result: Any) -> dict[str, str]:
+    if exchange.matched.policy.answer.etag == "content":
+        return {"etag": entity_tag(body, version=None)}
+    version = _members(result).get("version")
+    if not isinstance(version, int):
+        return _left_out(exchange, "etag", "version")
+    return {"etag": entity_tag(body, version=version)}
+
+
+def _members(result: Any) -> dict[str, Any]:
+    return result if isinstance(result, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    """As it stands in a header; empty for null, ``None`` for what no header can tell."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def _is_promised(kind: Any, member: str) -> bool:
+    fields = msgspec.structs.fields(kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else ()
+    return any(field.name == member and field.required for field in fields)
+
+
+def _left_out(exchange: Exchange, header: str, member: str) -> dict[str, str]:
+    route = exchange.matched
+    if header not in route.lacking:
+        route.lacking.add(header)
+        log.error("edge.header_left_out", route=route.policy.name, header=header, member=member)
+    return {}
 
 
 def _link(exchange: Exchange, cursor: str | None) -> dict[str, str]:

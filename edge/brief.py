@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import structlog
 
+from edge.heads import date_now
 from edge.problems import MEDIA_TYPE, PROBLEMS, problem_document
 from shared.values.identifiers import new_id
 
@@ -25,7 +26,8 @@ def brief(code: str, detail: str) -> bytes:
         **{"http.request.id": request_id, "http.response.status_code": problem.status},
     )
     head = (
-        f"HTTP/1.1 {problem.status} {REASONS[problem.status]}\r\ncontent-type: {MEDIA_TYPE}\r\n"
+        f"HTTP/1.1 {problem.status} {REASONS[problem.status]}\r\ndate: {date_now()}\r\n"
+        f"content-type: {MEDIA_TYPE}\r\n"
         f"content-length: {len(body)}\r\nconnection: close\r\nretry-after: 1\r\ncache-control: no-store\r\n"
         f"x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\n\r\n"
     )

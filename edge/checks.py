@@ -5,28 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 from edge.access import access_faults
 from edge.admission.priorities import priority_faults
 from edge.aggregate.faults import aggregate_faults
-from edge.aggregate.policy import AggregatePolicy
-from edge.aggregate.shapes import answer_of, request_of, with_arguments
+from edge.aggregate.shapes import with_arguments
+from edge.answer_faults import answer_faults
 from edge.arguments import Binding, bind
 from edge.cache.policy import cache_faults
-from edge.callables import method_named
-from edge.document import Document, escaped
+from edge.document import Document
 from edge.faults import BadRoutes, Fault
+from edge.goals import Goal, goal_faults, goal_of
+from edge.mending import Mended, mended
 from edge.plugins.installed import plugins_faults
 from edge.policies import RateClass, RoutePolicy, Table
-from edge.targets.declared import DECLARED, NoArguments
+from edge.targets.declared import DECLARED
 from edge.transforms.faults import transforms_faults
+from edge.unheard import unheard_faults
 from edge.upstreams.faults import http_faults
 from shared.contracts.checking import read
 from shared.contracts.identity import ADMIN_SCOPES
-from shared.contracts.method import Method, Request
+from shared.contracts.method import Method
 from shared.contracts.refusals import InvalidRequest
 
 MOST_FAULTS = 500
@@ -86,6 +86,7 @@ PARTS: tuple[Part, ...] = (
     cache_faults,
     http_faults,
     aggregate_faults,
+    answer_faults,
     transforms_faults,
     plugins_faults,
 )
@@ -105,14 +106,12 @@ class Checked:
     rates: Mapping[str, RateClass]
 
 
-@dataclass(frozen=True)
-class _Goal:
-    """What a route leads to, RPC or hand-written."""
+class _Seen(NamedTuple):
+    """A route at its place in the file, as far as it can be read."""
 
-    request: type[Request]
-    answer: Any
-    mutating: bool
-    method: Method | None = None
+    pointer: str
+    policy: RoutePolicy
+    unread: frozenset[str] = frozenset()
 
 
 def check_table(document: Document) -> list[Checked]:
@@ -121,18 +120,19 @@ def check_table(document: Document) -> list[Checked]:
     table = _outer(document, faults)
     faults += _unrouted_faults(document, table)
     checked: list[Checked] = []
-    seen: list[tuple[str, RoutePolicy]] = []
+    seen: list[_Seen] = []
     for pointer, raw in ((f"/routes/{position}", raw) for position, raw in enumerate(table.routes)):
         if raw is _NO_ROUTE:
             continue
         try:
             policy = with_arguments(read(RoutePolicy, raw))
         except InvalidRequest as invalid:
-            reasons = [f"{one['pointer']}: {one['detail']}" for one in _errors(invalid)]
-            faults += _located(document, pointer, raw, reasons)
+            readings = mended(raw, [one["pointer"] for one in _errors(invalid)]) if len(faults) < MOST_FAULTS else None
+            faults += _located(document, pointer, raw, _unread_faults(invalid, readings, raw, table))
+            seen += [_Seen(pointer, readings.policies[0], readings.unread)] if readings else []
             continue
-        seen.append((pointer, policy))
-        reasons, goal = _faults(policy, table)
+        seen.append(_Seen(pointer, policy))
+        reasons, goal = _faults(policy, raw, table)
         faults += _located(document, pointer, raw, reasons)
         if goal is not None and not reasons:
             binding = bind(goal.request, policy.arguments, name=policy.name)
@@ -162,8 +162,11 @@ def _outer(document: Document, faults: list[Fault]) -> Table:
         ]
     named = data.get("rates") if isinstance(data, dict) else None
     routes = data.get("routes") if isinstance(data, dict) else None
+    unrouted = data.get("unrouted") if isinstance(data, dict) else None
+    is_told = any(fault.pointer == "/unrouted" for fault in faults)
     return Table(
         rates=dict.fromkeys(named, RateClass(quota=1, window=1)) if isinstance(named, dict) else _AnyName(),
+        unrouted=None if is_told else unrouted,
         routes=[one if isinstance(one, dict) else _NO_ROUTE for one in routes] if isinstance(routes, list) else [],
     )
 
@@ -190,88 +193,35 @@ def _located(document: Document, pointer: str, raw: Mapping[str, Any], reasons: 
     return faults
 
 
-def _faults(policy: RoutePolicy, table: Table) -> tuple[list[str], _Goal | None]:
+def _faults(policy: RoutePolicy, raw: Mapping[str, Any], table: Table) -> tuple[list[str], Goal | None]:
     parts = [reason for faults in PARTS for reason in faults(policy, table)]
+    parts += unheard_faults(policy, raw)
     try:
-        goal = _goal(policy)
+        goal = goal_of(policy)
     except LookupError as unknown:
-        return [str(unknown.args[0]), *parts], None
-    if policy.http is not None:
-        return parts, goal
-    if policy.aggregate is not None:
-        return [*_path_faults(policy), *_method_faults(policy, goal), *parts], goal
-    return [*_argument_faults(policy, goal), *_path_faults(policy), *_method_faults(policy, goal), *parts], goal
+        return [str(unknown.args[0]), *goal_faults(policy, None), *parts], None
+    return [*goal_faults(policy, goal), *parts], goal
 
 
-def _goal(policy: RoutePolicy) -> _Goal:
-    """Raises ``LookupError`` with the sentence that says what is wrong."""
-    if sum(target is not None for target in (policy.call, policy.local, policy.http, policy.aggregate)) != 1:
-        raise LookupError("exactly one of 'call', 'local', 'http' and 'aggregate' is needed")
-    if policy.aggregate is not None:
-        return _aggregate_goal(policy, policy.aggregate)
-    if policy.http is not None:
-        return _Goal(NoArguments, None, mutating=policy.method != "GET")
-    if policy.local is not None:
-        declared = DECLARED[policy.local]
-        return _Goal(declared.request, declared.answer, declared.mutating)
-    method = method_named(str(policy.call))
-    return _Goal(method.request, method.answer, method.mutating, method)
+def _unread_faults(invalid: InvalidRequest, readings: Mended | None, raw: Mapping[str, Any], table: Table) -> list[str]:
+    """The words of a route that cannot be read, and what is wrong with the rest of it."""
+    told = [f"{one['pointer']}: {one['detail']}" for one in _errors(invalid)]
+    if readings is None:
+        return told
+    return told + readings.common([_faults(with_arguments(policy), raw, table)[0] for policy in readings.policies])
 
 
-def _aggregate_goal(policy: RoutePolicy, aggregate: AggregatePolicy) -> _Goal:
-    """Parts that contradict the contracts have no types; what is wrong with them, their own faults say."""
-    if any(aggregate_faults(policy, Table(rates={}, routes=[]))):
-        return _Goal(NoArguments, None, mutating=False)
-    return _Goal(request_of(policy, aggregate), answer_of(policy, aggregate), mutating=False)
-
-
-def _argument_faults(policy: RoutePolicy, goal: _Goal) -> Iterator[str]:
-    fields = {field.name: field for field in msgspec.structs.fields(goal.request)}
-    for name, source in policy.arguments.items():
-        at = f"/arguments/{escaped(name)}"
-        if name not in fields:
-            yield f"{at}: argument '{name}' is not a field of {goal.request.__name__}"
-        elif _may_be_absent(policy, source) and fields[name].required:
-            yield f"{at}: argument '{name}' needs a caller, but auth is '{policy.auth}'"
-    for name, field in fields.items():
-        if field.required and name not in policy.arguments:
-            yield f"/arguments: required field '{name}' of {goal.request.__name__} is not supplied"
-
-
-def _path_faults(policy: RoutePolicy) -> Iterator[str]:
-    variables = _VARIABLE.findall(policy.path)
-    for variable in variables:
-        if policy.arguments.get(variable) != "path":
-            yield f"/path: path variable '{variable}' leads nowhere"
-    for name, source in policy.arguments.items():
-        if source == "path" and name not in variables:
-            yield f"/arguments/{escaped(name)}: argument '{name}' is not in the path"
-
-
-def _may_be_absent(policy: RoutePolicy, source: str) -> bool:
-    return source in {"caller.user_id", "caller.session_id"} and policy.auth != "required"
-
-
-def _method_faults(policy: RoutePolicy, goal: _Goal) -> Iterator[str]:
-    if goal.mutating and policy.method == "GET":
-        yield "/method: GET must not lead to a method that changes something"
-    if goal.mutating == (policy.idempotency == "none"):
-        yield "/idempotency: idempotency must be 'accepted' or 'required' exactly when the target changes something"
-    if policy.method == "GET" and "body" in policy.arguments.values():
-        yield "/arguments: GET takes no body"
-    if policy.answer.page != ("cursor" in policy.arguments):
-        yield "/answer/page: a page needs the argument 'cursor', and only a page"
-
-
-def _repeated(document: Document, seen: list[tuple[str, RoutePolicy]]) -> Iterator[Fault]:
+def _repeated(document: Document, seen: list[_Seen]) -> Iterator[Fault]:
     names: set[str] = set()
     places: set[tuple[str, str]] = set()
-    for pointer, policy in seen:
+    for pointer, policy, unread in seen:
         place = (policy.method, _VARIABLE.sub("{}", policy.path.rstrip("/")))
-        if policy.name in names:
-            yield from _located(document, pointer, {"name": policy.name}, ["/name: the name stands twice"])
-        if place in places:
-            reason = f"/path: another route has {policy.method} {policy.path}"
-            yield from _located(document, pointer, {"name": policy.name}, [reason])
-        names.add(policy.name)
-        places.add(place)
+        if "/name" not in unread:
+            if policy.name in names:
+                yield from _located(document, pointer, {"name": policy.name}, ["/name: the name stands twice"])
+            names.add(policy.name)
+        if "/method" not in unread and "/path" not in unread:
+            if place in places:
+                reason = f"/path: another route has {policy.method} {policy.path}"
+                yield from _located(document, pointer, {"name": policy.name}, [reason])
+            places.add(place)

@@ -8,7 +8,7 @@ from typing import Any
 from sanic.http import Http, Stage
 
 from edge.framing import LONGEST_LINE, FramingViolation
-from edge.heads import head_of
+from edge.heads import date_line, date_now, head_of
 
 HEAD_END = b"\r\n\r\n"
 BODILESS = frozenset({204, 304})
@@ -77,7 +77,10 @@ class StrictHttp(Http):
         return super().respond(response)
 
     async def http1_response_header(self, data: bytes, end_stream: bool) -> None:  # noqa: FBT001 - Sanic's signature
-        """Send a whole answer with its body at once; whatever is not that is left to Sanic."""
+        """Send a whole answer with its body at once; whatever is not that is left to Sanic.
+
+        Every answer has a ``Date``: one that is passed on, or was kept, that of its origin.
+        """
         response: Any = self.response
         if self.expecting_continue:  # the answer needs no body: none is asked for, and whether one comes nobody knows
             self.expecting_continue = self.keep_alive = False
@@ -86,6 +89,7 @@ class StrictHttp(Http):
         body: bytes = data or getattr(response, "body", None) or b""
         is_whole = bool(body) and (end_stream or not data)
         if not is_whole or self.head_only or response.status in BODILESS:
+            response.headers.setdefault("date", date_now())
             await super().http1_response_header(data, end_stream)
             return
         headers = response.headers
@@ -95,7 +99,8 @@ class StrictHttp(Http):
             headers.setdefault("content-type", response.content_type)
         self.response_func = None  # type: ignore[assignment]  # as Sanic says that nothing more may be sent
         self.response_size = len(body)
-        await self._send(head_of(response.status, headers.items()) + body)
+        date = b"" if "date" in headers else date_line()
+        await self._send(head_of(response.status, headers.items(), date=date) + body)
         self.stage = IDLE
 
     async def _whole_head(self) -> bytes:

@@ -235,7 +235,13 @@ def _headers(policy: RoutePolicy) -> Json:
     names += ["Idempotency-Replayed"] if policy.idempotency != "none" else []
     names += ["X-Cart-Merged"] if policy.local == "log_in" else []
     names += ["Pragma"] if policy.body == "form" else []
-    return _told([*names, *policy.answer.headers])
+    own = {name: _moved(member) for name, member in policy.answer.headers.items() if name not in HEADERS}
+    return _told([*names, *(name for name in policy.answer.headers if name in HEADERS)]) | own
+
+
+def _moved(member: str) -> Json:
+    """A header that only this route's table knows."""
+    return {"description": f"The answer's `{member}`.", "schema": {"type": "string"}}
 
 
 def _told(names: Iterable[str]) -> Json:

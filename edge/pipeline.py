@@ -85,8 +85,9 @@ def snapshot_of(table: RouteTable, origin: Origin) -> Snapshot:
 def install(app: Application, table: RouteTable, collaborators: Collaborators) -> LiveRoutes:
     """Make ``app`` serve the table, until another is swapped in through what this gives back."""
     live = LiveRoutes(snapshot_of(table, "file"), compiling=snapshot_of)
-    edge = Edge(equip(live, collaborators))
-    reception_of(app).doorkeeper = Doorstep(live, collaborators)
+    equipment = equip(live, collaborators)
+    edge = Edge(equipment)
+    reception_of(app).doorkeeper = Doorstep(equipment)
 
     async def serve(request: Request) -> HTTPResponse | None:
         response = await edge.serve(request)

@@ -9,13 +9,15 @@ from msgspec import Meta, field
 from edge.aggregate.policy import AggregatePolicy
 from edge.cache.policy import CachePolicy
 from edge.plugins.policy import MOST_PLUGINS, PluginPolicy
-from edge.transforms.policy import Transforms
+from edge.transforms.policy import FieldName, Transforms
 from edge.upstreams.policy import HttpPolicy
 from edge.vocabulary import Count, Label, Seconds, Word
 
 Verb = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 BodyKind = Literal["json", "form", "text"]
+
+CacheControl = Annotated[str, Meta(max_length=200, pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?(?!\n)$")]
 
 Source = Literal[
     "path",
@@ -83,18 +85,19 @@ class Access(Word, frozen=True, kw_only=True):
 class Answer(Word, frozen=True, kw_only=True):
     """How a service's answer becomes an HTTP response.
 
-    ``location`` is a template over the answer's members; ``headers`` moves members into headers; ``hide`` drops
-    members; ``page`` turns ``{items, next_cursor}`` into a plain array and a ``Link``; ``etag`` says whether the tag
-    carries the resource's version (which ``If-Match`` can then name) or only tells contents apart.
+    ``location`` is a template over the path's variables and the answer's members; ``headers`` moves members into
+    headers; ``hide`` drops members; ``page`` turns ``{items, next_cursor}`` into a plain array and a ``Link``;
+    ``etag`` says whether the tag carries the resource's version (which ``If-Match`` can then name) or only tells
+    contents apart.
     """
 
     status: Literal[200, 201, 204] = 200
-    location: str | None = None
+    location: Annotated[str, Meta(max_length=200, pattern=r"^/[\x21-\x7e]*(?!\n)$")] | None = None
     etag: Literal["none", "version", "content"] = "none"
     page: bool = False
     hide: list[str] = field(default_factory=list)
-    headers: dict[str, str] = field(default_factory=dict)
-    cache_control: str = "no-store"
+    headers: dict[FieldName, str] = field(default_factory=dict)
+    cache_control: CacheControl = "no-store"
 
 
 class RoutePolicy(Word, frozen=True, kw_only=True):

@@ -39,6 +39,8 @@ class Route:
     by_caller: Limit | None
     access: AccessList | None
     transforms: RouteChanges | None = None
+    lacking: set[str] = field(default_factory=set, compare=False)
+    """Headers that an answer could not fill, so that this is logged once."""
 
     @property
     def upload_limit(self) -> int | None:

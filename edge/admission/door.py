@@ -61,6 +61,11 @@ class Admission:
         """Somebody was refused: for a while it is worth looking before anything is made of a request."""
         self.crowded_until = monotonic() + CROWDED_SECONDS
 
+    @property
+    def is_lagging(self) -> bool:
+        """Whether this worker itself has more to do than it can."""
+        return self.lag > LAG_SECONDS
+
     def start(self) -> None:
         """Begin to adjust."""
         if self._timer is None:
@@ -76,7 +81,7 @@ class Admission:
         """End a window that ended ``late`` seconds after its time."""
         self.lag += LAG_WEIGHT * (late - self.lag)
         for upstream, limit in self._limits.items():
-            limit.adjust(is_lagging=self.lag > LAG_SECONDS)
+            limit.adjust(is_lagging=self.is_lagging)
             self._tell(upstream, limit)
 
     def state(self) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,8 @@ DETAIL = "Too many requests are under way right now. Nothing was changed; try ag
 SHED = "shed at the door: as many requests for {upstream} are under way as can be served well"
 """Why, for the log."""
 
+STOOD_IN = "a kept page stands in: as many requests for {upstream} are under way as can be served well"
+
 _SLOT = "\0"
 _seconds = cycle(("1", "2", "3"))
 """Those who are refused together are not to come back together."""

@@ -9,9 +9,9 @@ import orjson
 
 from edge.aggregate.parts import Declined
 from edge.rpc.failures import NotExecuted
-from edge.targets.http import key_of, path_of, sender_of
+from edge.targets.http import Steering, path_of, sender_of
 from edge.upstreams.failures import Unusable
-from edge.upstreams.forwarding import Ask, forward
+from edge.upstreams.forwarding import forward
 from edge.upstreams.headers import to_service
 from edge.upstreams.pool import Outgoing
 from edge.upstreams.streaming import streamed
@@ -38,17 +38,13 @@ class HttpFetch:
         self._name = f"{route.policy.name}.{part.name}"
         self._policy = policy
         self._template = (policy.path or route.policy.path).split("/")
-        self._hash, _, self._hash_header = (policy.hash or "").partition(" ")
+        self._steering = Steering(policy)
         self._passed_on = PASSED_ON | set(policy.credentials)
 
     async def __call__(self, exchange: Exchange, arguments: dict[str, Any]) -> Any:
         """The JSON it answers. Raises :class:`Declined` for a 4xx, else what targets raise."""
         upstreams = exchange.equipment.collaborators.upstreams
-        ask = Ask(
-            outgoing=self._outgoing(exchange, arguments),
-            deadline=exchange.deadline,
-            key=key_of(exchange, self._hash, self._hash_header),
-        )
+        ask = self._steering.ask(exchange, self._outgoing(exchange, arguments))
         lease, answer = await forward(upstreams.way(self._name, self._policy), ask, upstreams.connections.ask)
         whole = await streamed(answer, lease, self._policy).gathered(MOST_BYTES)
         if whole.status in CLIENT_FAULTS:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from sanic import HTTPResponse
 
+    from edge.cache.plan import Plan
+    from edge.exchange import Exchange
     from shared.resilience.backoff import Dice
 
 STALE_PATIENCE = 1.0
@@ -68,12 +70,28 @@ class ResponseCache:
         held = self.local.get(asked.key)
         if held is not None:
             if now < held.fresh_until:
-                return self._hit(asked, held, now)
+                return self._hit(asked.exchange, asked.plan, held, now)
             if now < held.revalidate_until:
                 return self._stale_while_refreshing(asked, held, now)
             if now < min(held.retry_at, held.error_until):
-                return self._stale(asked, held, now)
+                return self._stale(asked.exchange, asked.plan, held, now)
         return await self._fetched(asked)
+
+    def backup(self, key: str) -> Held | None:
+        """What this worker has under this key, fresh, or stale and still better than an error."""
+        held = self.local.get(key)
+        return held if held is not None and self.monotonic() < held.error_until else None
+
+    def at_hand(self, exchange: Exchange, plan: Plan) -> HTTPResponse | None:
+        """What there is without asking anybody, and without beginning to, for a request that nobody has a place for."""
+        key = plan.key_of(exchange)
+        held = None if key is None else self.backup(key)
+        if held is None:
+            return None
+        now = self.monotonic()
+        return (
+            self._hit(exchange, plan, held, now) if now < held.fresh_until else self._stale(exchange, plan, held, now)
+        )
 
     async def purge(self, tags: Collection[str], *, by: str) -> None:
         """Forget, here and in Redis, all that has one of these tags; what is being fetched will not be kept."""
@@ -96,13 +114,13 @@ class ResponseCache:
         """Stop what is being fetched."""
         await self.fetching.close()
 
-    def _hit(self, asked: Asked, held: Held, now: float) -> HTTPResponse:
-        self.tallies[asked.plan.route].hit += 1
-        return held.response(asked.exchange, now, FRESH)
+    def _hit(self, exchange: Exchange, plan: Plan, held: Held, now: float) -> HTTPResponse:
+        self.tallies[plan.route].hit += 1
+        return held.response(exchange, now, FRESH)
 
-    def _stale(self, asked: Asked, held: Held, now: float) -> HTTPResponse:
-        self.tallies[asked.plan.route].stale += 1
-        return held.response(asked.exchange, now, held.stale_status(now))
+    def _stale(self, exchange: Exchange, plan: Plan, held: Held, now: float) -> HTTPResponse:
+        self.tallies[plan.route].stale += 1
+        return held.response(exchange, now, held.stale_status(now))
 
     def _stale_while_refreshing(self, asked: Asked, held: Held, now: float) -> HTTPResponse:
         if now >= held.retry_at and self.fetching.joinable(asked.key) is None and self._refreshes < MOST_REFRESHES:
@@ -110,7 +128,7 @@ class ResponseCache:
             task = self.fetching.start(asked, in_background=True).task
             if task is not None:
                 task.add_done_callback(self._refreshed)
-        return self._stale(asked, held, now)
+        return self._stale(asked.exchange, asked.plan, held, now)
 
     def _refreshed(self, _: asyncio.Task[None]) -> None:
         self._refreshes -= 1
@@ -120,10 +138,10 @@ class ResponseCache:
             flight = self.fetching.joinable(asked.key)
             leads = flight is None
             flight = flight or self.fetching.start(asked, in_background=False)
-            outcome = await flight.wait(flight.patience(STALE_PATIENCE) if self._backup(asked.key) else None)
-            backup = self._backup(asked.key)  # a flight may have found one in Redis; a purge may have taken it
+            outcome = await flight.wait(flight.patience(STALE_PATIENCE) if self.backup(asked.key) else None)
+            backup = self.backup(asked.key)  # a flight may have found one in Redis; a purge may have taken it
             if backup is not None and (outcome is None or outcome.is_failure):
-                return self._stale(asked, backup, self.monotonic())
+                return self._stale(asked.exchange, asked.plan, backup, self.monotonic())
             if outcome is None or (outcome.fault is not None and flight.ran_out_before(asked.exchange)):
                 continue
             return await self._given(asked, outcome, leads=leads)
@@ -135,7 +153,7 @@ class ResponseCache:
         now = self.monotonic()
         if outcome.held is not None and outcome.was_shared:
             if now < outcome.held.fresh_until:
-                return self._hit(asked, outcome.held, now)
+                return self._hit(asked.exchange, asked.plan, outcome.held, now)
             return self._stale_while_refreshing(asked, outcome.held, now)
         tally = self.tallies[asked.plan.route]
         tally.miss += leads
@@ -151,7 +169,3 @@ class ResponseCache:
             response = await asked.proceed(for_nobody(asked, asked.exchange.deadline))
         response.headers["cache-status"] = NOT_STORED
         return response
-
-    def _backup(self, key: str) -> Held | None:
-        held = self.local.get(key)
-        return held if held is not None and self.monotonic() < held.error_until else None

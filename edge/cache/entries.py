@@ -10,6 +10,7 @@ from sanic.compat import Header
 
 from edge.cache.policy import directives
 from edge.conditions import is_unchanged
+from edge.heads import date_of
 
 if TYPE_CHECKING:
     from edge.exchange import Exchange
@@ -21,7 +22,7 @@ OVERHEAD = 2_500
 
 HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "transfer-encoding",
-    "upgrade", "content-length", "date", "server", "age", "cache-status",
+    "upgrade", "content-length", "server", "age", "cache-status",
 }  # fmt: skip
 FRESH = "kirana; hit"
 
@@ -57,6 +58,7 @@ class Held:
         self.retry_at = 0.0
         """Until then nobody tries again to fetch a new one: the last attempt has just failed."""
         self._headers = Header(entry.headers)
+        self._headers.setdefault("date", date_of(entry.fetched_at))  # of its origin: its age counts from there
         self._etag = self._headers.get("etag") if entry.status == OK else None  # who has an old one is not told "same"
         self.size = OVERHEAD + len(entry.body) + 2 * len(entry.key) + sum(map(len, entry.tags))
         self.size += sum(len(name) + len(value) for name, value in entry.headers)

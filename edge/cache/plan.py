@@ -63,17 +63,19 @@ class Plan:
         """
         if exchange.body:
             return None  # a GET with a body is refused by the contract, not answered
-        variables = exchange.variables
+        return self.key_for(exchange.variables, exchange.request.query_string, exchange.caller)
+
+    def key_for(self, variables: Mapping[str, str], query: str, caller: Caller | None) -> str | None:
+        """As :meth:`key_of`, of a request without a body that nothing has been made of yet."""
         key = self._prefix + "\n".join(variables.values()) if variables else self._prefix
-        query = exchange.request.query_string
         if query:
             known = self._query(query)
             if known is None:
                 return None
             key = f"{key}\n?{known}"
         if self.policy.private:
-            return None if exchange.caller is None else f"{key}\n{self._whose(exchange.caller)}"
-        return f"{key}\n{class_of(exchange.caller)}" if self._by_class else key
+            return None if caller is None else f"{key}\n{self._whose(caller)}"
+        return f"{key}\n{class_of(caller)}" if self._by_class else key
 
     def _whose(self, caller: Caller) -> str:
         scopes = f" scopes={' '.join(sorted(caller.scopes))}" if self._by_scopes else ""

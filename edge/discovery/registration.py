@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from edge.discovery.agent import AGENT_ERRORS
+from shared.metrics.counting import consul
+from shared.release import VERSION
 
 if TYPE_CHECKING:
     from edge.discovery.agent import Agent
@@ -60,10 +62,12 @@ class Registration:
                 if not self.is_held:
                     await self._register()
                 self.is_held = await self._agent.renew(self._check_id, status_of(dependencies), note)
+            consul.hears = True
         except AGENT_ERRORS as fault:
             if self.is_held:
                 log.warning("discovery.registration.lost", reason=type(fault).__name__)
             self.is_held = False
+            consul.hears = False
 
     async def leave(self) -> None:
         """Take this worker out before it stops; an agent that is away will find out by itself."""
@@ -76,5 +80,6 @@ class Registration:
 
     async def _register(self) -> None:
         instance = self._instance
-        await self._agent.register(instance, check_id=self._check_id, ttl_seconds=TTL_SECONDS, meta=instance.meta)
+        meta = {**instance.meta, "version": VERSION}
+        await self._agent.register(instance, check_id=self._check_id, ttl_seconds=TTL_SECONDS, meta=meta)
         log.info("discovery.registration.made", instance_id=instance.id)

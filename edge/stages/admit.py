@@ -1,4 +1,4 @@
-"""Lets in as many as can be served well; the others are told so at once, before anything was done for them."""
+"""Lets in as many as can be served well; the others are given a kept page, or told so at once."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 from sanic import HTTPResponse, Request
 
+from edge.admission.kept import KeptPages, may_stand_in
 from edge.admission.priorities import priority_of, upstream_of
-from edge.admission.refusal import SHED, refusal
+from edge.admission.refusal import SHED, STOOD_IN, refusal
 from edge.composing import for_each
 from edge.exchange import Exchange, Stage, Target
 from edge.routes import Route
@@ -18,7 +19,8 @@ from shared.contracts.refusals import Unavailable
 def admit(route: Route) -> Stage:
     """A place is held from here to the answer, except while a body is awaited: slow senders take nobody's place."""
     kind, upstream, priority = route.policy.name, upstream_of(route.policy), priority_of(route.policy)
-    shed = SHED.format(upstream=upstream)
+    shed, stood_in = SHED.format(upstream=upstream), STOOD_IN.format(upstream=upstream)
+    kept = KeptPages(route) if may_stand_in(route.policy) else None
 
     async def admit(exchange: Exchange, proceed: Target) -> HTTPResponse:
         admission = exchange.equipment.collaborators.admission
@@ -26,6 +28,9 @@ def admit(route: Route) -> Stage:
         is_late = _lacks_body(exchange.request)
         if not limit.admits(priority):
             admission.crowd()
+            if kept is not None and not is_late and not admission.is_lagging and kept.has_one_for(exchange):
+                exchange.reason = stood_in
+                return await kept.give(exchange)
             exchange.problem, exchange.reason = Unavailable.code, shed
             return refusal(exchange.request.path, exchange.request_id, closing=is_late)
         if is_late:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from sanic import HTTPResponse
 
 from edge.composing import only_for
 from edge.exchange import Exchange, Target
 from edge.problems import Rejected
-from edge.tokens import BadToken, Caller
+from edge.tokens import BadToken, Caller, Verifier
 from shared.logs.context import add_to_request
 
 log = structlog.get_logger()
@@ -33,11 +35,15 @@ def recognized(exchange: Exchange) -> Caller | None:
     """
     if exchange.caller is not None or exchange.matched.policy.auth == "none":
         return exchange.caller
-    headers = exchange.request.headers.getall("authorization", ())
+    return known_by(exchange.request.headers.getall("authorization", ()), exchange.equipment.verifier)
+
+
+def known_by(headers: Sequence[str], verifier: Verifier) -> Caller | None:
+    """Who these ``Authorization`` headers speak for, if there is but one, and its token was verified before."""
     if len(headers) != 1:
         return None
     scheme, token = _parts(headers[0])
-    return exchange.equipment.verifier.known(token) if scheme == "bearer" else None
+    return verifier.known(token) if scheme == "bearer" else None
 
 
 async def _verified(exchange: Exchange) -> Caller | None:

@@ -41,27 +41,38 @@ DOTS = {".", ".."}
 _SLASHES = re.compile("%2F|%5C")
 
 
-class HttpTarget:
-    """Serves one route, with everything prepared that the table alone decides."""
+class Steering:
+    """What of a request decides which instance, of which version, it goes to."""
 
-    def __init__(self, route: Route, policy: HttpPolicy) -> None:
+    def __init__(self, policy: HttpPolicy) -> None:
         versions = policy.versions
-        self._name = route.policy.name
-        self._policy = policy
-        self._template = (policy.path or route.policy.path).split("/")
         self._hash, _, self._hash_header = (policy.hash or "").partition(" ")
         self._version_header = versions.header.name if versions and versions.header else None
         self._sticky = (versions.sticky if versions else None) or ""
 
+    def ask(self, exchange: Exchange, outgoing: Outgoing) -> Ask:
+        """What goes out for this request, with all that the balancing goes by."""
+        return Ask(
+            outgoing=outgoing,
+            deadline=exchange.deadline,
+            key=_key_of(exchange, self._hash, self._hash_header),
+            named=exchange.header(self._version_header) if self._version_header else None,
+            stays=_key_of(exchange, self._sticky, ""),
+        )
+
+
+class HttpTarget:
+    """Serves one route, with everything prepared that the table alone decides."""
+
+    def __init__(self, route: Route, policy: HttpPolicy) -> None:
+        self._name = route.policy.name
+        self._policy = policy
+        self._template = (policy.path or route.policy.path).split("/")
+        self._steering = Steering(policy)
+
     async def __call__(self, exchange: Exchange) -> HTTPResponse:
         """Send the request on. The answer's body is delivered after the stages."""
-        ask = Ask(
-            outgoing=_outgoing(exchange, self._policy, self._template),
-            deadline=exchange.deadline,
-            key=key_of(exchange, self._hash, self._hash_header),
-            named=exchange.header(self._version_header) if self._version_header else None,
-            stays=key_of(exchange, self._sticky, ""),
-        )
+        ask = self._steering.ask(exchange, _outgoing(exchange, self._policy, self._template))
         began = time.perf_counter()
         try:
             if self._policy.websocket and asks_for_websocket(exchange.request):
@@ -182,7 +193,7 @@ def sender_of(exchange: Exchange) -> Sender:
     )
 
 
-def key_of(exchange: Exchange, kind: str, header: str) -> bytes:
+def _key_of(exchange: Exchange, kind: str, header: str) -> bytes:
     """What stays together by this rule; a guest is known by address."""
     if not kind:
         return b""

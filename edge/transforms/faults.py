@@ -22,7 +22,7 @@ OF_THE_ANSWER = frozenset(
         "cross-origin-opener-policy", "cross-origin-embedder-policy", "cross-origin-resource-policy",
         "content-security-policy-report-only", "x-request-id", "server-timing", "server", "alt-svc", "set-cookie",
         "www-authenticate", "retry-after", "allow", "ratelimit", "ratelimit-policy", "idempotency-replayed",
-        "cache-control", "cache-status", "age", "vary", "etag", "x-cart-token", "clear-site-data",
+        "cache-control", "cache-status", "age", "date", "vary", "etag", "x-cart-token", "clear-site-data",
     }
 )  # fmt: skip
 ACROSS_ORIGINS = "access-control-"

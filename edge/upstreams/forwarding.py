@@ -32,6 +32,9 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 NOT_WELL = frozenset({502, 503, 504})
 """An instance that answers so cannot do its work. Any other status is about the request, be it a fault of the code."""
 
+RETRY_PAUSE = (0.05, 0.2)
+"""Seconds, by lot: of many whose instance failed at once, not all are to reach the next one at once, too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
@@ -117,13 +120,15 @@ async def _twice_at_most(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, 
         other = _another(way, ask, fault, lease.member)
         if other is None:
             raise
-        way.service.retries += 1
-        return other, await _ask(way, other, ask, asking)
+    way.service.retries += 1
+    await asyncio.sleep(way.dice.uniform(*RETRY_PAUSE))  # who is stopped here gives the place back by forgetting it
+    return other, await _ask(way, other, ask, asking)
 
 
 def _another(way: Way, ask: Ask, fault: CallFailure | Unusable, but: Member) -> Lease | None:
     """A place at another instance for a second try, if there may be one."""
-    if not way.policy.retries or not ask.may_repeat(fault):
+    has_time = ask.deadline.remaining() - ANSWER_MARGIN > RETRY_PAUSE[1]
+    if not way.policy.retries or not has_time or not ask.may_repeat(fault):
         return None
     try:
         lease = way.pick(key=ask.key, named=ask.named, stays=ask.stays, but=but)

@@ -59,6 +59,7 @@ class Way:
         self.route = route
         self.policy = policy
         self.service = service
+        self.dice = dice
         self.outcomes: Counter[str] = Counter()
         self.divider = Divider(policy.versions, dice) if policy.versions else None
         self.breaker = Breaker(_opening(policy.breaker), dice=dice, on_move=self._tell)

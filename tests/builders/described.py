@@ -24,7 +24,7 @@ PAUSE_SECONDS = 0.3
 
 EVERYWHERE = {
     "connection", "content-length", "content-type", "x-content-type-options", "x-frame-options", "referrer-policy",
-    "content-security-policy", "vary", "allow", "transfer-encoding",
+    "content-security-policy", "vary", "allow", "transfer-encoding", "date",
 }  # fmt: skip
 """Headers that say nothing of one operation alone, so the document does not repeat them."""
 

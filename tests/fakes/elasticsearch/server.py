@@ -109,6 +109,7 @@ class StandIn:
         self.dice = random.Random(wish.get("seed", 0))
         self.slow_seconds = wish.get("slow_seconds", 0.0)
         self.most_bytes = wish.get("most_bytes", self.most_bytes)
+        self.streams.is_mended = wish.get("mended", False)
         assert set(self.faults) <= set(FAULTS), self.faults
         return web.json_response({})
 

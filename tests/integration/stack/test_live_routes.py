@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -30,6 +32,13 @@ from tests.stack_fixture import kirana
 pytestmark = pytest.mark.anyio
 
 SWAPS = 100
+WARM = 10
+"""Swaps after which every part has been used, so that what grows from then on grows with each."""
+
+MORE_BYTES, MORE_FILES, MORE_CHANNELS = 30_000_000, 20, 20
+"""By so much the edge may be larger after all the swaps: whatever leaks with each of them leaks on two workers."""
+
+INSTANCE = "edge-9"
 WITHIN_SECONDS = 2
 CLIENTS = 4
 FILE = table_text(a_page("openapi", path="/openapi.json", limits=None))
@@ -55,12 +64,38 @@ def in_force(stack):
     return {sample.labels["version"] for sample in samples if sample.name == "kirana_edge_routes_in_force"}
 
 
+class Footprint(NamedTuple):
+    """What the edge's processes hold together: resident bytes, open files, channels at the broker."""
+
+    rss: int
+    files: int
+    channels: int
+
+
 class Edge:
     """An edge of two workers beside the stack's own, on the same Consul."""
 
-    def __init__(self, port, metrics_port):
+    def __init__(self, process, port, metrics_port, management):
+        self._process = psutil.Process(process.pid)
+        self._management = management
         self.url = f"http://127.0.0.1:{port}"
         self._metrics = f"http://127.0.0.1:{metrics_port}/metrics"
+
+    async def footprint(self):
+        """As it is now, once the broker has counted channels of both workers, which it does every five seconds."""
+        channels = await eventually_async(self._channels, what="the broker's count of channels")
+        family = [self._process, *self._process.children(recursive=True)]
+        return Footprint(
+            rss=sum(one.memory_info().rss for one in family),
+            files=sum(one.num_fds() for one in family),
+            channels=channels,
+        )
+
+    async def _channels(self):
+        async with httpx.AsyncClient(timeout=10) as client:
+            links = (await client.get(f"{self._management}/api/connections")).json()
+        each = [link.get("channels", 0) for link in links if link.get("user_provided_name") == INSTANCE]
+        return sum(each) if len(each) == 2 and all(each) else None
 
     async def series(self, name, label):
         """Per worker: the values of this label in the series, or the figure where there is no such label."""
@@ -86,7 +121,7 @@ def edge(stack, tmp_path_factory):
     (tmp_path / "routes.yaml").write_text(FILE)
     port, metrics_port = free_port(), free_port()
     environment = edge_environment(stack, passwords(stack.home), port=port, workers=2) | {
-        "KIRANA_INSTANCE": "edge-9",
+        "KIRANA_INSTANCE": INSTANCE,
         "KIRANA_LOG_SPOOL": str(tmp_path / "spool"),
         "KIRANA_METRICS_PORT": str(metrics_port),
         "KIRANA_ROUTES": str(tmp_path / "routes.yaml"),
@@ -99,7 +134,7 @@ def edge(stack, tmp_path_factory):
         stderr=subprocess.DEVNULL,
     )
     try:
-        running = Edge(port, metrics_port)
+        running = Edge(process, port, metrics_port, stack.management)
         eventually(lambda: httpx.get(f"{running.url}/openapi.json").is_success, despite=(httpx.TransportError,))
         yield running
     finally:
@@ -179,6 +214,8 @@ async def test_a_hundred_swaps_and_a_hundred_bad_tables_under_load_fail_no_reque
                 if number:
                     await put(shared, numbered(number))
                 await eventually_async(lambda number=number: load.seen[number], what=f"table {number}")
+                if number == WARM:
+                    at_first = await edge.footprint()
             last = hash_of(numbered(SWAPS))
             await eventually_async(lambda: edge.serves(last), within=WITHIN_SECONDS * 4, what="the last one everywhere")
             before = sum(load.seen.values())
@@ -189,9 +226,19 @@ async def test_a_hundred_swaps_and_a_hundred_bad_tables_under_load_fail_no_reque
             await eventually_async(lambda: sum(load.seen.values()) > before + 100, what="answers meanwhile")
 
             assert await edge.serves(last)
+            await eventually_async(lambda: is_no_larger(edge, at_first), what=f"no more than {at_first}")
         assert load.failed == []
         assert set(load.seen) == set(range(SWAPS + 1))
         assert [each for each in load.seen if each > SWAPS] == []
+
+
+async def is_no_larger(edge, before):
+    now = await edge.footprint()
+    return (
+        now.rss <= before.rss + MORE_BYTES
+        and now.files <= before.files + MORE_FILES
+        and now.channels <= before.channels + MORE_CHANNELS
+    )
 
 
 async def all_refuse(edge):

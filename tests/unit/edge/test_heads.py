@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 from sanic.headers import format_http1_response
 from sanic.response import HTTPResponse
 
-from edge.heads import head_of
+from edge.heads import Dates, head_of
 
 
 def test_it_is_what_sanic_writes():
@@ -39,3 +39,24 @@ def test_there_are_as_many_lines_as_fields(fields):
 
     assert head.count(b"\n") == head.count(b"\r") == len(fields) + 2
     assert b"\0" not in head
+
+
+def test_the_date_is_written_once_a_second_and_is_always_that_of_the_second():
+    class Wall:
+        at = 784_111_777.0
+
+        def __call__(self):
+            return self.at
+
+    wall = Wall()
+    dates = Dates(wall)
+    first = dates.now()
+    wall.at += 0.9
+    same = dates.now()
+    wall.at += 0.2
+    later = dates.now()
+
+    assert first == "Sun, 06 Nov 1994 08:49:37 GMT"  # the RFC's own example
+    assert same is first
+    assert dates.line() == f"date: {later}\r\n".encode()
+    assert later == "Sun, 06 Nov 1994 08:49:38 GMT"

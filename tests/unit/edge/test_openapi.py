@@ -5,8 +5,9 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from edge.openapi import describe
-from edge.routes import load
+from edge.routes import compiled, load
 from edge.settings import PACKAGED_ROUTES
+from tests.builders.tables import a_route, table_text
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +122,30 @@ def test_the_headers_of_problems_are_described(document, status, headers):
 
     assert headers | {"X-Request-ID", "RateLimit", "RateLimit-Policy"} <= described.keys()
     assert {one["$ref"].rpartition("/")[2] for one in described.values()} <= document["components"]["headers"].keys()
+
+
+def test_a_header_that_only_this_table_has_is_described_where_it_stands(document):
+    words = {"headers": {"X-Product-Sku": "sku", "X-Cart-Token": "name"}}
+    made = json.loads(describe(compiled(table_text(a_route(answer=words)))))
+    headers = made["paths"]["/api/products/{product_id}"]["get"]["responses"]["200"]["headers"]
+
+    assert headers["X-Product-Sku"] == {"description": "The answer's `sku`.", "schema": {"type": "string"}}
+    assert headers["X-Cart-Token"] == {"$ref": "#/components/headers/X-Cart-Token"}
+    for one in (made, document):
+        assert {ref for ref in references(one) if not leads_somewhere(one, ref)} == set()
+
+
+def references(part):
+    if isinstance(part, dict):
+        yield from ([part["$ref"]] if isinstance(part.get("$ref"), str) else [])
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from references(inner)
+
+
+def leads_somewhere(document, reference):
+    place = document
+    for step in reference.removeprefix("#/").split("/"):
+        place = place.get(step.replace("~1", "/").replace("~0", "~"))
+        if place is None:
+            return False
+    return True

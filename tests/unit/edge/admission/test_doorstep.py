@@ -9,13 +9,14 @@ from structlog.testing import capture_logs
 from edge.admission.door import Admission
 from edge.admission.doorstep import Doorstep
 from edge.framing import read_header
+from edge.pipeline import equip
 from shared.resilience.adaptive import LimitPolicy
 from tests.fakes.edge import FakeRpc, collaborators, serving
 
 pytestmark = pytest.mark.anyio
 
 CATEGORIES = "/api/categories"
-OF_ONE_REQUEST = {"x-request-id", "server-timing", "retry-after"}
+OF_ONE_REQUEST = {"x-request-id", "server-timing", "retry-after", "date"}
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ async def test_the_first_is_refused_inside_and_those_after_it_are_told_the_same_
 
 async def test_those_of_one_turn_share_a_line_that_has_all_their_ids(parts):
     async with serving(parts) as client:
-        door = Doorstep(client.live, parts)
+        door = Doorstep(equip(client.live, parts))
         with capture_logs() as logs:
             for number in range(3):
                 assert door.turn_away(
@@ -124,7 +125,7 @@ async def test_who_may_not_come_at_all_is_told_so_and_takes_no_part_in_the_crowd
     object.__setattr__(parts, "settings", replace(parts.settings, denied=["127.0.0.1/32"]))
     async with serving(parts) as client:
         parts.admission.crowd()
-        door = Doorstep(client.live, parts)
+        door = Doorstep(equip(client.live, parts))
 
         assert door.turn_away("GET", CATEGORIES, read_header("1.1", b"Host: a")) is None
 

@@ -1,4 +1,5 @@
 import json
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -92,3 +93,41 @@ async def test_nobody_there_is_down(tmp_path):
         described = json.loads((await edge.client.get("/page/7")).content)
 
     assert response.json() == described == {"things": None, "unavailable": ["things"]}
+
+
+VERSIONS = {"split": {"stable": 1, "canary": 0}, "header": {"name": "X-Canary", "values": {"1": "canary"}}}
+
+
+@pytest.mark.parametrize(("headers", "version"), [({"X-Canary": "1"}, "canary"), ({}, "stable")], ids=["named", "else"])
+async def test_a_part_comes_from_the_version_that_the_header_names(tmp_path, headers, version):
+    route = a_page(http={"service": "things", "path": "/v1/{id}", "versions": VERSIONS})
+    async with each_version() as both, a_gateway(tmp_path, route) as edge:
+        edge.there_are(*both)
+        answers = [await edge.client.get("/page/7", headers=headers) for _ in range(5)]
+
+    assert [answer.json()["things"] for answer in answers] == [{"v": version}] * 5
+
+
+async def test_whoever_stays_with_a_version_gets_each_part_from_it(tmp_path):
+    versions = {"split": {"stable": 1, "canary": 1}, "sticky": "caller"}
+    route = a_page(http={"service": "things", "path": "/v1/{id}", "versions": versions})
+    seen = {}
+    async with each_version() as both, a_gateway(tmp_path, route) as edge:
+        edge.there_are(*both)
+        for user in (f"user-{number}" for number in range(12)):
+            headers = {"authorization": f"Bearer {a_token(sub=user)}"}
+            answers = [await edge.client.get("/page/7", headers=headers) for _ in range(4)]
+            seen[user] = {answer.json()["things"]["v"] for answer in answers}
+
+    assert {len(versions) for versions in seen.values()} == {1}
+    assert set().union(*seen.values()) == {"stable", "canary"}
+
+
+@asynccontextmanager
+async def each_version():
+    def told(version):
+        return saying(answer(b'{"v":"%s"}' % version.encode(), JSON))
+
+    async with AsyncExitStack() as stack:
+        ups = [Upstream(name, told(name), meta={"version": name}) for name in ("stable", "canary")]
+        yield [await stack.enter_async_context(one) for one in ups]

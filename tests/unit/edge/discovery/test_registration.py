@@ -5,6 +5,8 @@ import pytest
 
 from edge.discovery.registration import Registration, status_of
 from edge.discovery.table import Instance
+from shared.metrics.counting import consul
+from shared.release import VERSION
 
 
 class FakeAgent:
@@ -12,11 +14,13 @@ class FakeAgent:
 
     def __init__(self) -> None:
         self.checks: dict[str, str] = {}
+        self.meta: dict[str, str] = {}
         self.is_away = False
 
     async def register(self, instance, *, check_id, ttl_seconds, meta):
         self._answer()
         self.checks[check_id] = "critical"
+        self.meta = meta
 
     async def renew(self, check_id, status, note):
         self._answer()
@@ -45,7 +49,9 @@ class Scene:
     def __init__(self) -> None:
         self.agent = FakeAgent()
         self.pulse = Pulse()
-        self.registration = Registration(self.agent, Instance("edge-1", "edge", "127.0.0.1", 8000), self.pulse)
+        self.registration = Registration(
+            self.agent, Instance("edge-1", "edge", "127.0.0.1", 8000, meta={"pid": "7"}), self.pulse
+        )
 
     def beat(self) -> None:
         asyncio.run(self.registration.beat())
@@ -74,11 +80,21 @@ def test_an_agent_that_is_away_is_no_reason_to_fail_and_is_found_again():
     scene = Scene()
     scene.agent.is_away = True
     scene.beat()
+    assert consul.hears is False
     scene.agent.is_away = False
 
     scene.beat()
 
     assert scene.registration.is_held
+    assert consul.hears is True
+
+
+def test_whoever_looks_into_consul_sees_which_release_runs():
+    scene = Scene()
+
+    scene.beat()
+
+    assert scene.agent.meta == {"pid": "7", "version": VERSION}
 
 
 def test_leaving_takes_the_instance_out_even_if_the_agent_is_away():

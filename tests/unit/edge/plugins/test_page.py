@@ -1,7 +1,8 @@
 """The code on the page about plugins, run as it stands there."""
 
-import asyncio
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -15,7 +16,8 @@ from tests.builders.tables import a_route
 
 pytestmark = pytest.mark.anyio
 
-PAGE = (Path(__file__).parents[4] / "docs" / "plugins.md").read_text()
+ROOT = Path(__file__).parents[4]
+PAGE = (ROOT / "docs" / "plugins.md").read_text()
 
 
 def blocks(language):
@@ -39,9 +41,23 @@ async def test_the_tiny_plugin_works_as_the_page_says(greeting, packages, an_edg
     assert answered.headers["x-greeting"] == "welcome Ann"
 
 
-def test_its_test_is_one(greeting):
-    names = {}
-    exec(blocks("python")[1], names)
-    (test,) = (value for name, value in names.items() if name.startswith("test_"))
+def test_its_test_passes_as_a_file_of_its_own_in_a_pytest_of_its_own(tmp_path):
+    package, test = blocks("python")
+    (tmp_path / "shop_greeting").mkdir()
+    (tmp_path / "shop_greeting" / "__init__.py").write_text(package)
+    (tmp_path / "test_shop_greeting.py").write_text(test)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
-    asyncio.run(test())
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q"],
+        cwd=tmp_path,
+        env=outside | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout

@@ -10,7 +10,7 @@ from edge.admission.door import Admission
 from edge.admission.doorstep import Doorstep
 from edge.discovery.table import Instance, InstanceTable
 from edge.live.current import LiveRoutes
-from edge.pipeline import snapshot_of
+from edge.pipeline import equip, snapshot_of
 from edge.routes import compiled
 from edge.settings import Settings
 from edge.upstreams.policy import Ejection, HttpPolicy
@@ -89,7 +89,7 @@ async def test_it_is_let_go_of_by_itself():
 async def test_the_door_that_looks_at_heads_holds_no_table():
     live = LiveRoutes(snapshot_of(compiled(table_text(a_route())), "file"), compiling=snapshot_of)
     await live.follow(table_text(a_route("another")))
-    doorstep, table = Doorstep(live, collaborators()), weakref.ref(live.snapshot.table)
+    doorstep, table = Doorstep(equip(live, collaborators())), weakref.ref(live.snapshot.table)
 
     doorstep._door(live.snapshot, "another")
     await live.follow(table_text(a_route("third")))
