@@ -19,15 +19,16 @@ check: $(VENV)/.installed-dev lint ## Format, lint, types, layers and unit tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest --quiet --numprocesses 2 tests/architecture tests/unit tests/deploy
 
-# Whole files to each worker, in the order that tests/conftest.py gives them.
-BY_FILE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Whole files to each worker, in the order that tests/conftest.py gives them. Where they mostly wait for something to
+# happen there are more workers than two cores could keep busy.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 test: check ## Everything, on private servers beside whatever runs; those that need a whole shop share two of them
 	$(BIN)/kirana install --tests
 	$(MAKE) --no-print-directory lowest OLDEST='$(HANGS_ON_VERSIONS)'
-	$(BIN)/pytest $(BY_FILE) tests/contract
-	$(BIN)/pytest $(BY_FILE) tests/integration --ignore=tests/integration/stack
-	$(BIN)/pytest $(BY_FILE) tests/e2e tests/integration/stack tests/chaos
+	$(BIN)/pytest $(BY_FILE) --numprocesses 4 tests/contract
+	$(BIN)/pytest $(BY_FILE) --numprocesses 4 tests/integration --ignore=tests/integration/stack
+	$(BIN)/pytest $(BY_FILE) --numprocesses 2 tests/e2e tests/integration/stack tests/chaos
 
 bench: $(VENV)/.installed-dev ## Requests per second through the edge, beside bare Sanic
 	$(BIN)/python benchmarks/first.py $(ARGS)
@@ -41,7 +42,12 @@ bench-rpc: $(VENV)/.installed-dev ## What frames are worth: with and without the
 	PYTHONPATH=. $(BIN)/python -m benchmarks.rpc $(ARGS)
 
 release-archive: ## Keep the code of the newest tag, which tests run on the schema of the next version
-	git archive --format=tar "$$(git describe --tags --abbrev=0)" edge rpc_services shared | xz -9e > tests/releases/last.tar.xz
+	@tag=$$(git describe --tags --abbrev=0) || { echo 'No release is tagged here. Next: git tag v0.1.0' >&2; exit 1; }; \
+	cd tests/releases && trap 'rm -f draft.tar draft.tar.xz draft.commit' EXIT \
+	&& git -C ../.. archive --format=tar --output="$$PWD/draft.tar" "$$tag" edge rpc_services shared \
+	&& xz -9e --force draft.tar && git rev-parse "$$tag^{commit}" > draft.commit \
+	&& mv draft.tar.xz last.tar.xz && mv draft.commit last.commit \
+	&& echo "tests/releases/last.tar.xz is $$tag, commit $$(cat last.commit)"
 
 REDOC := 2.5.4
 

@@ -47,6 +47,9 @@ kirana logs ID                 what became of one request, and why
 kirana events parked           what the services could not handle, and why
 kirana status --json           addresses and credentials for scripts
 kirana down                    stop everything
+
+Of a shop that runs elsewhere, in containers, the broker is named by
+KIRANA_AMQP_URL for users, clients, keys, token, audit, events, seed, shell.
 """
 
 

@@ -17,7 +17,9 @@ from requests import RequestException
 from rpc_services.attendance import Attendance
 from shared.contracts.maintenance import WAIT_SECONDS, key_of, read_maintenance
 from shared.contracts.method import Health
+from shared.metrics import counting
 from shared.nameko_ext.health import BROKER, OK, HealthReport, report_on
+from shared.release import VERSION
 
 log = structlog.get_logger()
 
@@ -79,6 +81,7 @@ class Registration:
                 with eventlet.Timeout(2 * ANSWER_SECONDS, TimeoutError("Consul does not answer")):
                     self._beat()
                 self._away = False
+                counting.consul.hears = True
             except GreenletExit:
                 raise
             except Exception as fault:  # noqa: BLE001  # Consul is advice: whatever is wrong with it, go on
@@ -86,6 +89,7 @@ class Registration:
                 if not self._away:
                     log.warning("consul.away", reason=f"{type(fault).__name__}: {fault}"[:200])
                 self._away = True
+                counting.consul.hears = False
             eventlet.sleep(BEAT_SECONDS)
 
     def _beat_now(self) -> None:
@@ -124,6 +128,7 @@ class Registration:
                 self._service,
                 service_id=self._id,
                 tags=["rpc"],
+                meta={"version": VERSION},
                 check={
                     **Check.ttl(TTL),
                     "CheckID": f"service:{self._id}",

@@ -8,6 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
+from shared.metrics.facts import Build
 from shared.metrics.families import Family
 from shared.metrics.rendering import rendered
 from shipper.places import DEAD
@@ -51,6 +52,7 @@ class Meters:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # as everywhere: a scraper knows
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
+        self._registry.register(Build())
         self._records = self._counter(RECORDS, ("delivered", "repeated", DEAD))
         self._dropped = self._counter(DROPPED_LINES, REASONS)
         self._again = self._counter(AGAIN, WORDS)

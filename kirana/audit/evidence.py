@@ -27,14 +27,17 @@ class Acknowledged:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Everything an audit compares. ``confirmations`` are delivery states by order id."""
+    """Everything an audit compares. ``confirmations`` are delivery states by order id.
+
+    ``mails`` is ``None`` where there is no mailbox to look into.
+    """
 
     orders: Sequence[order.AuditedOrder]
     duplicates: Sequence[str]
     stock: catalog.StockAudit
     reservations: Mapping[str, str]
     confirmations: Mapping[str, Sequence[str]]
-    mails: Sequence[Mapping[str, Any]]
+    mails: Sequence[Mapping[str, Any]] | None
     outboxes: Mapping[str, float]
     acknowledged: Sequence[Acknowledged] | None = None
 
@@ -43,7 +46,7 @@ class BadHistory(Exception):
     """The file of acknowledged orders cannot be read."""
 
 
-def gather(calls: Calls, mailbox: Mailbox, acknowledged: Sequence[Acknowledged] | None) -> Evidence:
+def gather(calls: Calls, mailbox: Mailbox | None, acknowledged: Sequence[Acknowledged] | None) -> Evidence:
     """Ask everybody. Raises the services' refusals."""
     orders, last = _orders(calls)
     stock, reservations = _stock(calls)
@@ -59,7 +62,7 @@ def gather(calls: Calls, mailbox: Mailbox, acknowledged: Sequence[Acknowledged] 
         stock=stock,
         reservations=reservations,
         confirmations=confirmations,
-        mails=mailbox.mails(),
+        mails=None if mailbox is None else mailbox.mails(),
         outboxes={"order": last.oldest_outbox_seconds, "catalog": stock.oldest_outbox_seconds},
         acknowledged=acknowledged,
     )

@@ -25,6 +25,7 @@ kirana config set routes my-routes.yaml         checked as an edge would, then p
 kirana config history                           who changed what, when and why
 kirana config history 7                         what change 7 did
 kirana config rollback 6                        back to the table of change 6
+kirana config rollback 0                        back to every edge's own file
 kirana config access --into docker/secrets      least rights and a token for every process
 
 \b
@@ -118,7 +119,7 @@ def history(
         book = kept.read(store)
     console = Console(highlight=False)
     if as_json:
-        typer.echo(json.dumps([showing.as_json(one) for one in book.changes], indent=2))
+        typer.echo(json.dumps([showing.as_json(one) for one in (kept.BEGINNING, *book.changes)], indent=2))
     elif number is not None:
         showing.show_change(console, book, number)
     else:
@@ -133,6 +134,9 @@ def rollback(
 ) -> None:
     """Put the table of an earlier change in force again; that is a change of its own.
 
+    Change 0 is what was before the first: no table in Consul, and each
+    edge serves by the file that it brings along.
+
     Example: kirana config rollback 6 --reason "too strict"
     """
     from kirana.configuration import history, keys
@@ -140,6 +144,9 @@ def rollback(
     with keys.connect(consul) as store:
         book = history.read(store)
         earlier = book.change(number)
+        if earlier.text is None and book.current is None:
+            Console(highlight=False).print("No table is there: each edge serves by its own file. Nothing was changed.")
+            return
         said = f"back to {number}" + (f": {reason}" if reason else "")
         _put(lambda author: history.put(store, earlier.text, author, if_version=book.version), said)
 

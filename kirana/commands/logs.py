@@ -15,6 +15,7 @@ from kirana.commands.logs_about_many import show_failures, show_slowest
 from kirana.commands.logs_about_one import show_request
 from kirana.commands.logs_output import console_of, say, write_json
 from kirana.commands.logs_spool import VARIABLE, again, spool_of
+from kirana.commands.logs_window import in_order, nothing, within
 from kirana.logbook.entry import LEVELS
 from kirana.logbook.following import follow
 from kirana.logbook.query import Query
@@ -26,6 +27,7 @@ from shared.values.times import now
 
 DEFAULT_SINCE = "10m"
 SINCE_OF_SUMMARIES = "1h"
+_TRACE = re.compile(r"[0-9a-f]{32}")
 _STATUS = re.compile(r"[1-5](\d\d|xx)", re.IGNORECASE)
 
 
@@ -90,17 +92,25 @@ def logs(  # noqa: PLR0913 - one parameter per option of the command line
     """Read the options, and show what they ask for."""
     where = spool_of(spool)
     found = _read(since, until, slower)
-    query = replace(found, trace=trace, service=service, level=_level(level), route=route, user=user, text=text)
+    query = replace(found, trace=_trace(trace), service=service, level=_level(level), route=route, user=user, text=text)
     query = replace(query, status=_status(status))
     wanted = request or what
     if wanted is not None and not tail:
-        show_request(where, wanted, query, _style(lines=lines, as_json=as_json, traces=traces), command=again(spool))
-    elif errors:
-        show_failures(where, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json, command=again(spool))
+        show_request(
+            where, wanted, in_order(query), _style(lines=lines, as_json=as_json, traces=traces), command=again(spool)
+        )
+        return
+    default = SINCE_OF_SUMMARIES if errors or slow else DEFAULT_SINCE
+    query = within(query, default)
+    if errors:
+        what, are_any = "Nothing has failed", show_failures(where, query, most, as_json=as_json, command=again(spool))
     elif slow:
-        show_slowest(where, _within(query, SINCE_OF_SUMMARIES), most, as_json=as_json)
+        what, are_any = "No work has ended", show_slowest(where, query, most, as_json=as_json)
     else:
-        _show_lines(where, replace(_within(query, DEFAULT_SINCE), request=wanted), is_followed=tail, as_json=as_json)
+        query = replace(query, request=wanted)
+        what, are_any = "No such line", _show_lines(where, query, is_followed=tail, as_json=as_json)
+    if not are_any:
+        say(nothing(what, where, query, default=default if since is None else ""))
 
 
 def _style(*, lines: bool, as_json: bool, traces: bool) -> str:
@@ -109,16 +119,15 @@ def _style(*, lines: bool, as_json: bool, traces: bool) -> str:
     return "lines" if lines else "traces" if traces else "tree"
 
 
-def _show_lines(spool: Spool, query: Query, *, is_followed: bool, as_json: bool) -> None:
+def _show_lines(spool: Spool, query: Query, *, is_followed: bool, as_json: bool) -> bool:
+    """Whether there were any, or more may come."""
     show = write_json if as_json else partial(show_line, to=console_of())
     shown = 0
     for shown, entry in enumerate(entries(spool, query), start=1):  # noqa: B007 - the count is used below
         show(entry)
     if is_followed:
         _follow(spool, query, show)
-    elif not shown:
-        since = f"{query.since:%Y-%m-%d %H:%M:%S} UTC"
-        say(f"No such line since {since} ({DEFAULT_SINCE} unless told otherwise). To look further back: --since 1d")
+    return is_followed or shown > 0
 
 
 def _follow(spool: Spool, query: Query, show: Any) -> None:
@@ -132,14 +141,18 @@ def _follow(spool: Spool, query: Query, show: Any) -> None:
         return
 
 
-def _within(query: Query, default: str) -> Query:
-    return query if query.since is not None else replace(query, since=now() - parse_ago(default))
-
-
 def _level(level: str | None) -> str | None:
     if level is not None and level.lower() not in LEVELS:
         raise typer.BadParameter(f"one of {', '.join(LEVELS)} is expected.", param_hint="--level")
     return level.lower() if level else None
+
+
+def _trace(trace: str | None) -> str | None:
+    """As it stands in the lines."""
+    plain = trace.replace("-", "").lower() if trace is not None else None
+    if plain is not None and not _TRACE.fullmatch(plain):
+        raise typer.BadParameter("32 hexadecimal digits are expected.", param_hint="--trace")
+    return plain
 
 
 def _status(status: str | None) -> str | None:

@@ -20,16 +20,14 @@ from kirana.logbook.times import shown
 _TIME = slice(11, 19)
 
 
-def show_failures(spool: Spool, query: Query, most: int, *, as_json: bool, command: str) -> None:
-    """By cause, the most frequent first; ``command`` is what tells more of one, but for its id."""
+def show_failures(spool: Spool, query: Query, most: int, *, as_json: bool, command: str) -> bool:
+    """By cause, the most frequent first; ``command`` is what tells more of one, but for its id. Whether any has."""
     found = failures(spool, query, most)
     if as_json:
         for each in found:
             write_json(_document_of(each))
-        return
-    if not found:
-        say(f"Nothing has failed since {query.since:%Y-%m-%d %H:%M:%S} UTC. To look further back: --since 1d")
-        return
+    if as_json or not found:
+        return bool(found)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("times", "last", "what", "told", "why", "where", "newest request"):
         table.add_column(name, justify="right" if name == "times" else "left", no_wrap=name == "newest request")
@@ -47,18 +45,17 @@ def show_failures(spool: Spool, query: Query, most: int, *, as_json: bool, comma
     console_of(is_table=True).print(table)
     if any(row.story for row in found):
         say("", as_typed(f"More of one: {command} ID"))
+    return True
 
 
-def show_slowest(spool: Spool, query: Query, most: int, *, as_json: bool) -> None:
-    """The slowest requests first; runs and events of a service where ``--service`` names one."""
+def show_slowest(spool: Spool, query: Query, most: int, *, as_json: bool) -> bool:
+    """The slowest requests first; runs and events of a service where ``--service`` names one. Whether there are any."""
     found = slowest(spool, query if query.service else replace(query, actions=of.OF_REQUESTS), most)
     if as_json:
         for each in found:
             write_json({**_slow_document_of(each), "took_ms": _milliseconds(each.line)})
-        return
-    if not found:
-        say(f"No work has ended since {query.since:%Y-%m-%d %H:%M:%S} UTC. To look further back: --since 1d")
-        return
+    if as_json or not found:
+        return bool(found)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("took", "ended", "what", "told", "most of it", "request"):
         table.add_column(name, justify="right" if name == "took" else "left", no_wrap=name == "request")
@@ -74,6 +71,7 @@ def show_slowest(spool: Spool, query: Query, most: int, *, as_json: bool) -> Non
             row["request"] or "",
         )
     console_of(is_table=True).print(table)
+    return True
 
 
 def _document_of(each: Failures) -> dict[str, Any]:

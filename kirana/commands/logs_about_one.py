@@ -22,6 +22,9 @@ from kirana.logbook.story_showing import show_story
 def show_request(spool: Spool, given: str, query: Query, style: str, *, command: str) -> None:
     """Raises :class:`typer.Exit` where the id is that of no request, or not clear: whoever gave it expects lines."""
     wanted = id_in(text_of(given, sys.stdin.read() if given == "-" else None))
+    if not wanted:
+        say("No id was given: " + ("standard input was empty." if given == "-" else "there is none in what was given."))
+        raise typer.Exit(1)
     found = sought(spool, wanted)
     if found.id is None:
         _say_that_it_is_not_clear(spool, wanted, found, command)

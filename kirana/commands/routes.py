@@ -9,6 +9,8 @@ import msgspec
 import typer
 from rich.console import Console
 
+from kirana.commands.typed import as_typed
+
 if TYPE_CHECKING:
     from edge.routes import RouteTable
 
@@ -17,7 +19,9 @@ HELP = """Check, show, compare and replace the route table.
 \b
 A table is a FILE, or the URL of an edge that serves by it; left out, it is
 the one in force at the local stack. An edge elsewhere wants a token with
-the scope edge:admin in KIRANA_TOKEN.
+the scope edge:admin in KIRANA_TOKEN. What is withdrawn is taken out of the
+local stack's Consul, or of the one that KIRANA_CONSUL_URL names, and may be
+put back by kirana config.
 
 \b
 kirana routes check my-routes.yaml        every fault, with its line
@@ -127,16 +131,26 @@ def push(
     console.print(f"[green]✓[/] Version [bold]{taken['version']}[/] {said} {taken['replaces']}.")
 
 
-def withdraw() -> None:
-    """Take the pushed table back: the edges of the local stack serve by their own file again.
+def withdraw(
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for those who read the history.")] = "",
+    consul: Annotated[str | None, typer.Option("--consul", help="A Consul other than the local stack's.")] = None,
+) -> None:
+    """Take the pushed table out of Consul: each edge serves by its own file again. The history keeps it.
 
-    Example: kirana routes withdraw
+    Example: kirana routes withdraw --reason "holidays are over"
     """
-    from kirana.routing import sources
+    from kirana.configuration import history, keys
 
-    was_there = sources.withdraw()
-    said = "Each edge serves by its own file again." if was_there else "No table was pushed: nothing to take back."
-    Console(highlight=False).print(said)
+    with keys.connect(consul) as store:
+        done = history.withdraw(store, history.author_here("withdrawn" + (f": {reason}" if reason else "")))
+    said = (
+        f"Change {done.number}: each edge serves by its own file again. The way back: "
+        + as_typed(f"kirana config rollback {done.number - 1}")
+        if done
+        else "No table was pushed: nothing to take back."
+    )
+    Console(highlight=False, soft_wrap=True).print(said)
 
 
 def schema() -> None:

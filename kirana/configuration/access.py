@@ -30,6 +30,16 @@ def names() -> list[str]:
     return sorted(path.stem for path in POLICIES.glob("*.hcl"))
 
 
+def policy_of(name: str) -> str:
+    """What the policy of a process kind is called in Consul."""
+    return f"kirana-{name}"
+
+
+def file_of(name: str) -> str:
+    """What the file with its token is called, in a folder and in the store of a cluster's secrets."""
+    return f"{name}_consul_token"
+
+
 def take_first(keys: Keys, into: Path) -> Path:
     """Lay the first token of a new Consul, which may do everything, away, readable by its owner only.
 
@@ -61,14 +71,14 @@ def grant(keys: Keys, into: Path) -> list[Granted]:
     A token that is there already and known to Consul stays; delete its file and run this again to replace it.
     """
     into.mkdir(parents=True, exist_ok=True)
-    paths = {name: into / f"consul_{name}_token" for name in names()}
+    paths = {name: into / file_of(name) for name in names()}
     alive = {name for name, path in paths.items() if path.exists() and _is_known(keys, path.read_text("utf-8").strip())}
     return [Granted(name, path, is_new=_grant(keys, name, path, alive)) for name, path in paths.items()]
 
 
 def _grant(keys: Keys, name: str, path: Path, alive: set[str]) -> bool:
     """Whether a new token was given. Only where others lie that are in use is a missing one known to be lost."""
-    policy = f"kirana-{name}"
+    policy = policy_of(name)
     rules = {"Name": policy, "Rules": (POLICIES / f"{name}.hcl").read_text(encoding="utf-8")}
     listed = {one["Name"]: one["ID"] for one in _read(keys.ask("GET", "/v1/acl/policies"))}
     where = f"/v1/acl/policy/{listed[policy]}" if policy in listed else "/v1/acl/policy"

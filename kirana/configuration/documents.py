@@ -43,18 +43,21 @@ def checked(table: str) -> str:
 
 
 def limits_of(table: str) -> str:
-    """The limits alone, one a line."""
+    """The limits alone, one a line, each with all that the table says of it."""
     rates = yaml.safe_load(table)["rates"]
-    return "".join(f"{name}: {{quota: {rate['quota']}, window: {rate['window']}}}\n" for name, rate in rates.items())
+    return "".join(f"{name}: {_flow(rate)}\n" for name, rate in rates.items())
 
 
 def with_limits(table: str, wanted: Mapping[str, Any]) -> str:
-    """The table with these limits in the place of its own; those not named stay. Raises :class:`Refused`."""
+    """The table with these limits in the place of its own; what is not named stays, limits and words of a limit.
+
+    Raises :class:`Refused`.
+    """
     rates = yaml.safe_load(table)["rates"]
     unknown = sorted(set(wanted) - set(rates))
     if unknown:
         raise Refused(f"No limit is called {', '.join(unknown)}.", cause=f"There are: {', '.join(rates)}.")
-    lines = [f"  {name}: {_flow({**rates, **wanted}[name])}\n" for name in rates]
+    lines = [f"  {name}: {_flow(_merged(rate, wanted.get(name, {})))}\n" for name, rate in rates.items()]
     changed, places = _RATES.subn(lambda _: "rates:\n" + "".join(lines) + "\n", table, count=1)
     if not places:
         raise Refused("This table is not written in blocks of lines.", mend="kirana config set routes FILE")
@@ -76,6 +79,11 @@ def read_limits(text: str) -> dict[str, Any]:
             "Limits are written as name=quota/seconds, or as a document of them.", mend="kirana config get limits"
         )
     return document
+
+
+def _merged(rate: dict[str, Any], wanted: Any) -> Any:
+    """What is no mapping is left for the check of the table to refuse."""
+    return {**rate, **wanted} if isinstance(wanted, dict) else wanted
 
 
 def _flow(rate: Any) -> str:

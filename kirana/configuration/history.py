@@ -36,6 +36,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.packed is None else zlib.decompress(self.packed).decode()
 
 
+BEGINNING = Change(number=0, at="", by="", reason="before the first change", version="", packed=None)
+"""Kept nowhere, since it is always the same: no table in Consul, and each edge serves by its own file."""
+
+
 @dataclass(frozen=True)
 class Author:
     """Who changes something, and why."""
@@ -83,11 +87,13 @@ class Book:
 
     def change(self, number: int) -> Change:
         """The one of this number. Raises :class:`StackFault`."""
-        for one in self.changes:
+        for one in (BEGINNING, *self.changes):
             if one.number == number:
                 return one
         known = (
-            f"There are {self.changes[0].number} to {self.changes[-1].number}." if self.changes else "There is none."
+            f"There are 0, and {self.changes[0].number} to {self.changes[-1].number}."
+            if self.changes
+            else "There is 0."
         )
         raise StackFault(f"No change has the number {number}. {known}", mend="kirana config history")
 
@@ -118,6 +124,15 @@ def put(keys: Keys, text: str | None, author: Author, *, if_version: str | None 
     if not keys.write([*table, *remembered, *forgotten]):
         raise Stale("Somebody else has written meanwhile; nothing was changed.", mend="kirana config history")
     return change
+
+
+def withdraw(keys: Keys, author: Author) -> Change | None:
+    """Take the table away, so that edges serve by their own file, and remember it; ``None`` if there was none.
+
+    Raises :class:`Stale` when somebody writes at the same time.
+    """
+    book = read(keys)
+    return put(keys, None, author, if_version=book.version) if book.current else None
 
 
 def _over(current: Entry | None, text: str | None) -> Write:

@@ -11,7 +11,7 @@ from rich.table import Table
 from edge.live.differing import differences
 from edge.routes import compiled
 from kirana.configuration.documents import packaged
-from kirana.configuration.history import Book, Change
+from kirana.configuration.history import BEGINNING, Book, Change
 from kirana.routing.showing import show_differences
 
 
@@ -22,7 +22,7 @@ def show_history(console: Console, book: Book) -> None:
         table.add_column(title, overflow="fold", justify="right" if title == "number" else "left")
     if not book.is_recorded:
         table.add_row("-", "now", "elsewhere", book.version or "none", "[yellow]not recorded yet[/]")
-    for one in reversed(book.changes):
+    for one in (*reversed(book.changes), BEGINNING):
         table.add_row(str(one.number), one.at, escape(one.by), one.version or "none", escape(one.reason))
     console.print(table)
 
@@ -30,6 +30,9 @@ def show_history(console: Console, book: Book) -> None:
 def show_change(console: Console, book: Book, number: int) -> None:
     """What one change did to the table."""
     one = book.change(number)
+    if one is BEGINNING:
+        console.print(f"{one.number}: {one.reason}. Each edge served by its own file.")
+        return
     console.print(f"{one.number}: {one.at} by [bold]{escape(one.by)}[/]: {escape(one.reason or 'no reason given')}")
     show_differences(console, differences(compiled(text_before(book, one)), compiled(one.text or packaged())))
 

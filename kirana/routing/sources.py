@@ -69,19 +69,6 @@ def offer(text: str, *, dry_run: bool, if_version: str | None = None, url: str |
     return taken
 
 
-def withdraw() -> bool:
-    """Delete the shared table of the local stack; ``False`` if there was none."""
-    from edge.live.shared import KEY
-
-    consul = load_running().consul
-    if not consul:
-        raise StackFault("The local stack has no Consul.", mend="kirana doctor")
-    with httpx.Client(base_url=consul, timeout=ANSWER_SECONDS) as client:
-        was_there = client.get(f"/v1/kv/{KEY}").status_code == _OK
-        client.delete(f"/v1/kv/{KEY}").raise_for_status()
-    return was_there
-
-
 @contextmanager
 def _edge(url: str | None) -> Iterator[httpx.Client]:
     """A client with the right to administer: the local stack's own, elsewhere the token in ``KIRANA_TOKEN``."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from kirana.calls import Calls
+from kirana.calls import Calls, HasBroker
 from kirana.seeding.loading import LoadReport, OnProgress, Row, load_rows
 from kirana.seeding.shelves import BRANDS, SHELVES, Shelf
-from kirana.stack.state import StackState
 
 DEFAULT_COUNT = 2000
 _SOLD_OUT_IN = 50
@@ -16,9 +15,9 @@ _RICHEST_STOCK = 400
 _GOODS_IN_ENDS = (9, 49, 79, 99, 99, 99)
 
 
-def seed_demo(state: StackState, count: int = DEFAULT_COUNT, on_progress: OnProgress = lambda _: None) -> LoadReport:
+def seed_demo(shop: HasBroker, count: int = DEFAULT_COUNT, on_progress: OnProgress = lambda _: None) -> LoadReport:
     """Load ``count`` made-up products; of those that are there already the stock is left alone."""
-    with Calls(state) as calls:
+    with Calls(shop) as calls:
         return load_rows(demo_rows(count), calls, on_progress)
 
 

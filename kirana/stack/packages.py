@@ -93,6 +93,7 @@ FOR_TESTS = (
     Server("prometheus-alertmanager", _program("amtool")),
     Server("prometheus-postgres-exporter", _program("prometheus-postgres-exporter")),
     Server("prometheus-redis-exporter", _program("prometheus-redis-exporter")),
+    Server("prometheus-blackbox-exporter", _program("prometheus-blackbox-exporter")),
     Server("nginx-light", _program("nginx")),
     Server("podman", _program("podman")),
     Server("debootstrap", _program("debootstrap")),

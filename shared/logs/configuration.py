@@ -14,6 +14,7 @@ from shared.logs.context import add_bound_fields
 from shared.logs.logger import LineLogger, direct_logger
 from shared.logs.rendering import Renderer
 from shared.logs.spool import STDOUT, Spool
+from shared.release import VERSION
 
 
 def configure(  # noqa: PLR0913 - each is a fact of the process; keywords keep them apart
@@ -36,6 +37,7 @@ def configure(  # noqa: PLR0913 - each is a fact of the process; keywords keep t
             "service.name": service,
             "service.node.name": instance,
             "service.environment": environment,
+            "service.version": VERSION,
             "event.dataset": f"kirana.{service}",
             "process.pid": os.getpid(),
         }

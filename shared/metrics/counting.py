@@ -10,9 +10,13 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from shared.contracts.events import EVENT_TYPES
 from shared.metrics import families
+from shared.metrics.facts import Build, ConsulLink
 from shared.metrics.families import Family
 from shared.metrics.instruments import Counter, Histogram
 from shared.metrics.outcomes import OUTCOMES
+
+NONE: Final = "none"
+"""The label of what there may be none of, so that the metric is there all the same."""
 
 OTHER: Final = "other"
 """The label of what no contract knows."""
@@ -29,6 +33,12 @@ FATES: Final = ("handled", "put_off", "parked", "requeued")
 
 registry: Final = CollectorRegistry()
 ProcessCollector(registry=registry)
+registry.register(Build())
+
+consul: Final = ConsulLink()
+"""``consul.hears = True`` after each sign of life that it took."""
+
+registry.register(consul)
 
 
 def _counter(family: Family) -> Counter:
@@ -52,6 +62,7 @@ _token_verdicts = _counter(families.TOKEN_VERDICTS)
 _key_fetches = _counter(families.KEY_FETCHES)
 _parts = _counter(families.PARTS)
 _plugin_failures = _counter(families.PLUGIN_FAILURES)
+_plugin_failures.labels(NONE)
 
 _logins = _counter(families.LOGINS)
 _spans = _counter(families.SPANS)

@@ -147,6 +147,8 @@ HTTP_IN_FLIGHT = _gauge("kirana_http_in_flight", "Requests that HTTP services ha
 HTTP_INSTANCES = _gauge("kirana_http_instances", "Instances of HTTP services, by how they are.", "service", "kind")
 HTTP_BREAKER_STATE = _gauge("kirana_http_breaker_state", "0 closed, 1 half-open, 2 open.", "route")
 SPANS = _counter("kirana_trace_spans_total", "Spans of traces, by what became of them.", "outcome")
+BUILD = _gauge("kirana_build_info", "1 for the release that this process runs.", "version")
+CONSUL_CONNECTED = _gauge("kirana_consul_connected", "1 while Consul takes this process's signs of life.")
 CONNECTIONS = _gauge("kirana_edge_connections", "Connections that clients hold open now.")
 CONNECTIONS_CUT = _counter("kirana_edge_connections_cut_total", "Connections ended for slowness or for room.", "reason")
 
@@ -221,4 +223,6 @@ FAMILIES = (
     HTTP_IN_FLIGHT,
     HTTP_INSTANCES,
     HTTP_BREAKER_STATE,
+    BUILD,
+    CONSUL_CONNECTED,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from threading import Timer
 from typing import Final
 
@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from shared.metrics.counting import spans_told
+from shared.release import VERSION
 from shared.tracing import recording
 from shared.tracing.recording import ERROR, Recorded, Recorder
 from shared.tracing.settings import TracingSettings
@@ -74,7 +75,7 @@ class Tracing:
             shutdown_on_exit=False,
         )
         self._provider.add_span_processor(processor)
-        self._tracer = self._provider.get_tracer(SCOPE, _version())
+        self._tracer = self._provider.get_tracer(SCOPE, VERSION)
         self._recorder = Recorder(self.record, ratio)
         recording.use(self._recorder)
 
@@ -123,7 +124,7 @@ def resource_of(*, service: str, instance: str, environment: str) -> dict[str, s
     return {
         "service.name": service,
         "service.namespace": SCOPE,
-        "service.version": _version(),
+        "service.version": VERSION,
         "service.instance.id": instance,
         "deployment.environment.name": environment,
         "telemetry.sdk.name": "opentelemetry",
@@ -177,10 +178,3 @@ def _under(parent: str | None, *, is_remote: bool) -> Context:
 
 def _nothing() -> None:
     """What is held needs no giving up."""
-
-
-def _version() -> str:
-    try:
-        return version("kirana")
-    except PackageNotFoundError:
-        return "unknown"

@@ -27,6 +27,9 @@ ELSEWHERE = {
 """What CloudNativePG's own exporter calls what postgres_exporter tells; tests/integration/kubernetes/operators.yml says
 by whom. RabbitMQ's operator starts the same plugin as the containers, Redis's the same exporter."""
 
+ONLY_IN_CONTAINERS = frozenset({"FrontDown", "CertificateExpires", "AlarmsUndelivered"})
+"""What nobody in the namespace tells: there the gateway, its certificate and Alertmanager are the cluster's own."""
+
 HEAD = """\
 # Made by `PYTHONPATH=. python -m tests.builders.cluster_alarms` from docker/prometheus/rules and docker/alertmanager:
 # change those. Each alarm says its namespace, by which the operator knows whose AlertmanagerConfig it is.
@@ -52,7 +55,7 @@ def made():
 def _rules():
     groups = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
     for group in groups:
-        group["rules"] = [_rule(rule) for rule in group["rules"]]
+        group["rules"] = [_rule(rule) for rule in group["rules"] if rule.get("alert") not in ONLY_IN_CONTAINERS]
     return _resource("v1", "PrometheusRule", {"groups": groups})
 
 

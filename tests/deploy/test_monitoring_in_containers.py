@@ -10,10 +10,13 @@ import yaml
 
 from kirana.container_secrets import contents
 from kirana.stack.passwords import NAMES
+from tests.builders.operators import OPEN_AT_NGINX
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 PROMETHEUS = yaml.safe_load((ROOT / "docker" / "prometheus" / "prometheus.yml").read_text())
+ALERTMANAGER = yaml.safe_load((ROOT / "docker" / "alertmanager" / "alertmanager.yml").read_text())
+BLACKBOX = yaml.safe_load((ROOT / "docker" / "blackbox" / "blackbox.yml").read_text())
 SOURCES = yaml.safe_load((ROOT / "docker/grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"]
 OURS = {"edge", "edge-green", "identity", "catalog", "cart", "order", "notification", "shipper"}
 
@@ -89,7 +92,17 @@ def test_the_exporter_of_postgresql_sees_statistics_and_no_rows():
     assert re.findall(rf"GRANT (\w+) TO {user}\b", script) == ["pg_monitor"]
 
 
-@pytest.mark.parametrize("name", ["prometheus", "alertmanager", "grafana", "postgres-exporter", "redis-exporter"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "prometheus",
+        "alertmanager",
+        "grafana",
+        "postgres-exporter",
+        "redis-exporter",
+        "blackbox-exporter",
+    ],
+)
 def test_whoever_watches_is_unprivileged_and_says_whether_it_is_well(name):
     service = COMPOSE[name]
 
@@ -97,3 +110,30 @@ def test_whoever_watches_is_unprivileged_and_says_whether_it_is_well(name):
     assert service["cap_drop"] == ["ALL"]
     assert service["read_only"] is True
     assert service["healthcheck"]["test"]
+
+
+def test_the_mailbox_that_alarms_are_sent_to_runs_wherever_alertmanager_does_and_is_reached():
+    host = ALERTMANAGER["global"]["smtp_smarthost"].partition(":")[0]
+
+    assert set(COMPOSE["alertmanager"]["profiles"]) <= set(COMPOSE[host]["profiles"])
+    assert share_a_network("alertmanager", host)
+
+
+def test_the_front_is_asked_for_what_it_lets_through_by_who_reaches_it():
+    (job,) = (each for each in PROMETHEUS["scrape_configs"] if each["job_name"] == "front")
+    (target,) = (urlsplit(each) for each in job["static_configs"][0]["targets"])
+
+    assert (target.scheme, target.port, target.path) == ("https", 8443, "/health/serving")
+    assert target.path in OPEN_AT_NGINX
+    assert COMPOSE[target.hostname]["ports"][0].endswith(f":{target.port}")
+    assert share_a_network("blackbox-exporter", target.hostname)
+    assert not share_a_network("blackbox-exporter", "edge")
+    assert job["params"]["module"] == [*BLACKBOX["modules"]]
+
+
+def test_a_container_says_by_its_images_tag_which_release_it_runs():
+    for name, service in COMPOSE.items():
+        environment = service.get("environment", {})
+        if "KIRANA_LOG_LEVEL" in environment:
+            tag = re.search(r":\$\{(\w+):-dev\}$", service["image"])[1]
+            assert environment["KIRANA_BUILD"] == f"${{{tag}:-dev}}", name

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from kirana.configuration import access
 from tests.builders.consul import Consul
 from tests.builders.waiting import eventually
 from tests.stack_fixture import kirana
@@ -14,13 +15,16 @@ class Guarded:
         self.server, self.url, self.folder = server, server.url, folder
 
     def token(self, name):
-        return (self.folder / f"consul_{name}_token").read_text().strip()
+        return self.file(name).read_text().strip()
+
+    def file(self, name):
+        """Where the token of that process lies, or the first one."""
+        return self.folder / (access.FIRST if name == "first" else access.file_of(name))
 
     def run(self, *arguments, as_="first", **options):
         """A ``kirana`` command on this Consul."""
-        path = self.folder / f"consul_{as_}_token"
         return kirana(self.folder, *arguments, variables={
-            "KIRANA_CONSUL_URL": self.url, "KIRANA_CONSUL_TOKEN_FILE": str(path), "KIRANA_OPERATOR": "Asha",
+            "KIRANA_CONSUL_URL": self.url, "KIRANA_CONSUL_TOKEN_FILE": str(self.file(as_)), "KIRANA_OPERATOR": "Asha",
         }, **options)  # fmt: skip
 
 

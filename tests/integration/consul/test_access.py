@@ -106,7 +106,7 @@ def test_each_token_may_do_exactly_what_its_process_does(peopled, name):
 
 
 def test_without_a_token_nothing_is_allowed(peopled):
-    (peopled.folder / "consul_nobody_token").write_text("")
+    peopled.file("nobody").write_text("")
 
     with Trier(peopled, "nobody") as trier:
         assert trier.may() == set()
@@ -136,8 +136,8 @@ def test_the_edges_own_client_shows_its_token(peopled):
 
 def test_tokens_are_given_once_replaced_when_lost_and_read_by_their_owner_only(guarded):
     before = {name: guarded.token(name) for name in access.names()}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in guarded.folder.glob("consul_*_token")} <= {0o600, 0o644}
-    (guarded.folder / "consul_cart_token").unlink()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in guarded.folder.glob("*_token")} <= {0o600, 0o644}
+    guarded.file("cart").unlink()
 
     again = guarded.run("config", "access", "--into", str(guarded.folder))
 

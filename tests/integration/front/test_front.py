@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from tests.builders.operators import FOR_OPERATORS, OPEN_AT_NGINX
 from tests.builders.waiting import eventually, eventually_async
 from tests.integration.edge.life.running import AnEdge
 from tests.integration.front.nginx import Callers, Nginx
@@ -79,7 +80,13 @@ def test_old_versions_of_tls_are_not_spoken(nginx):
         "/./admin/config",
         "/api/../admin/breakers",
         "/api/%2e%2e/metrics",
+        "/status/",
+        "/STATUS",
+        "/%73tatus.json",
+        "/health//ready",
+        "/health/live/../ready",
         "/front/ready",
+        *(path for path in FOR_OPERATORS if path not in OPEN_AT_NGINX),
     ],
 )
 def test_what_is_for_operators_is_not_there_from_outside_however_it_is_spelt(nginx, edges, path):
@@ -96,11 +103,20 @@ def logged_by(edges):
     return json.dumps([edge.logged() for colour in edges for edge in colour])
 
 
-def test_a_path_that_only_begins_like_an_operators_is_the_edges_own(nginx):
-    status, headers, _ = run(nginx.ask("/administrators"))
+@pytest.mark.parametrize("path", ["/administrators", "/statuses", "/status.jsonl"])
+def test_a_path_that_only_begins_like_an_operators_is_the_edges_own(nginx, path):
+    status, headers, _ = run(nginx.ask(path))
 
     assert status == 404
     assert "server-timing" in headers
+
+
+@pytest.mark.parametrize("path", sorted(OPEN_AT_NGINX))
+def test_whoever_watches_from_outside_learns_whether_an_edge_serves(nginx, path):
+    status, headers, _ = run(nginx.ask(path))
+
+    assert status == 200
+    assert "x-request-id" in headers
 
 
 def test_browsers_are_told_to_come_by_tls_whoever_answers(nginx):

@@ -1,14 +1,8 @@
 """The gateway lets clients through to what is for them, and to nothing else."""
 
-import re
-
 import pytest
-import yaml
 
-from tests.builders.manifests import ROOT
-
-ROUTES = yaml.safe_load((ROOT / "edge" / "routes.yaml").read_text())["routes"]
-FOR_OPERATORS = re.compile(r"/(admin|status|health)([./]|$)")
+from tests.builders.operators import FOR_OPERATORS, ROUTES, is_for_operators
 
 
 def lets_through(prod, path):
@@ -22,10 +16,10 @@ def lets_through(prod, path):
 
 @pytest.mark.parametrize("path", sorted({route["path"] for route in ROUTES}))
 def test_a_path_is_open_unless_it_is_for_operators(path, prod):
-    assert lets_through(prod, path) is not bool(FOR_OPERATORS.match(path))
+    assert lets_through(prod, path) is not is_for_operators(path)
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/", "/apis", "/adminx"])
+@pytest.mark.parametrize("path", [*FOR_OPERATORS, "/", "/apis", "/adminx"])
 def test_what_the_edge_does_not_have_stays_outside(path, prod):
     assert not lets_through(prod, path)
 

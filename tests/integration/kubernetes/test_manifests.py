@@ -24,6 +24,7 @@ BY_OPERATORS = {
     "PrometheusRule",
     "RabbitmqCluster",
     "Redis",
+    "ScheduledBackup",
 }
 """Kinds whose schemas come with their operators, not with Kubernetes."""
 

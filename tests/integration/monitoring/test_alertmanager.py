@@ -28,7 +28,7 @@ def test_alertmanager_reads_its_file():
     assert "SUCCESS" in amtool("check-config", str(FILE))
 
 
-@pytest.mark.parametrize("severity", ["page", "ticket"])
+@pytest.mark.parametrize("severity", ["page", "ticket", "heartbeat"])
 def test_an_alarm_reaches_who_its_urgency_names_and_nobody_else(severity):
     for name, rule in alarms().items():
         if rule["labels"]["severity"] == severity:

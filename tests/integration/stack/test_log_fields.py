@@ -20,6 +20,7 @@ ALWAYS = {
     "service.name": str,
     "service.node.name": str,
     "service.environment": str,
+    "service.version": str,
     "event.dataset": str,
     "process.pid": int,
     "ecs.version": str,

@@ -69,6 +69,11 @@ def test_cancelled_and_rejected_orders_that_gave_back_are_fine():
     assert faults(orders=orders, reservations=reservations, mails=mails, confirmations=confirmations) == []
 
 
+def test_without_a_mailbox_what_was_sent_is_checked_all_the_same():
+    assert faults(mails=None) == []
+    assert faults(mails=None, confirmations={"order-1": ["pending"]}) == ["order-1: its confirmations are ['pending']"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

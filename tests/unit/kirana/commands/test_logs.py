@@ -188,11 +188,59 @@ def test_what_a_client_sent_cannot_command_the_terminal(spool):
 
 @pytest.mark.parametrize(
     "options",
-    [["--since", "soon"], ["--until", "5y"], ["--slower", "5"], ["--status", "6xx"], ["--level", "loud"]],
-    ids=["since", "until", "slower", "status", "level"],
+    [
+        ["--since", "soon"],
+        ["--until", "5y"],
+        ["--slower", "5"],
+        ["--status", "6xx"],
+        ["--level", "loud"],
+        ["--trace", "zzz"],
+        ["--since", "5m", "--until", "1h"],
+        ["--until", "1h"],
+        ["--errors", "--since", "5m", "--until", "1h"],
+        ["--slow", "--until", "2h"],
+        [ID, "--since", "5m", "--until", "1h"],
+    ],
+    ids=[
+        *("since", "until", "slower", "status", "level", "trace", "backwards", "before the usual beginning"),
+        *("failures backwards", "slowest before their beginning", "one request backwards"),
+    ],
 )
 def test_what_cannot_be_read_is_said_with_what_is_expected(spool, options):
     done = kirana_logs(*options)
 
     assert done.exit_code == 2
     assert "expected" in done.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--errors"], ["--slow"]], ids=["lines", "errors", "slow"])
+def test_who_said_how_far_to_look_is_not_told_to_look_as_far(failed, options):
+    told = kirana_logs(*options, "--since", "1d", "--service", "cart").stderr
+    untold = kirana_logs(*options, "--service", "cart").stderr
+
+    assert "unless told otherwise" not in told
+    assert "--since" not in told
+    assert "The oldest line that is kept is of 2026-11-21T09:59:57." in told
+    assert "unless told otherwise). To look further back: --since 1d" in untold
+
+
+def test_an_empty_answer_says_until_when_it_looked(failed):
+    said = kirana_logs("--since", "2026-11-20T09:00:00Z", "--until", "2026-11-20T10:00:00Z").stderr
+
+    assert said.startswith("No such line since 2026-11-20 09:00:00 UTC and until 2026-11-20 10:00:00 UTC. ")
+
+
+@pytest.mark.parametrize("stdin", ["", "\n"], ids=["nothing", "an empty line"])
+def test_an_empty_input_is_said_to_be_empty(failed, stdin):
+    done = kirana_logs("-", stdin=stdin)
+
+    assert done.exit_code == 1
+    assert done.stderr == "No id was given: standard input was empty.\n"
+
+
+def test_a_trace_is_found_however_it_is_written(spool):
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    write(spool, served(2.0, 200, request=ID, **{"trace.id": trace}))
+
+    for typed in (trace, trace.upper(), f"{trace[:8]}-{trace[8:]}"):
+        assert ID in kirana_logs("--since", "2026-11-21T09:00:00Z", "--trace", typed, "--json").stdout

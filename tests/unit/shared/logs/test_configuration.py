@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -24,6 +25,7 @@ raise ValueError("the end")
 def run(folder, patch=""):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT.format(folder=folder, patch=patch)],
+        env=os.environ | {"KIRANA_BUILD": "on-trial"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -43,6 +45,7 @@ def test_own_lines_library_lines_and_the_crash_are_one_stream(tmp_path, patch):
     assert [json.loads(line) for line in done.stdout.splitlines()] == lines
     assert all(line["http"]["request"]["id"] == "r-1" for line in lines)
     assert all(
-        line["service"] == {"name": "order", "node": {"name": "order-1"}, "environment": "local"} for line in lines
+        line["service"] == {"name": "order", "node": {"name": "order-1"}, "environment": "local", "version": "on-trial"}
+        for line in lines
     )
     assert lines[-1]["error"]["message"] == "the end"

@@ -16,6 +16,7 @@ CONSTANT = {
     "service.name": "order",
     "service.node.name": "order-1",
     "service.environment": "local",
+    "service.version": "0.1.0",
     "event.dataset": "kirana.order",
     "process.pid": 7,
 }

@@ -45,6 +45,7 @@ UNITS = {
         "_open",
         "_units",
         "_products",
+        "_info",
     ),
 }
 
