@@ -25,6 +25,9 @@ ALWAYS = {
     "process.pid": int,
     "ecs.version": str,
 }
+NGINX_HAS_NO_RELEASE = ("front.answered", "service.version")
+"""What it answers itself comes from no release of ours."""
+
 CANONICAL = ("http.request", "rpc.call", "event.handled")
 
 
@@ -96,7 +99,9 @@ def test_every_line_says_who_wrote_it_when_and_into_which_stream_it_belongs(stac
     for path, line in lines(stack):
         told = dict(mapping.fields_of(line))
         incomplete |= {
-            (path.name, line.get("message"), name) for name, kind in ALWAYS.items() if type(told.get(name)) is not kind
+            (path.name, line.get("message"), name)
+            for name, kind in ALWAYS.items()
+            if type(told.get(name)) is not kind and (line.get("message"), name) != NGINX_HAS_NO_RELEASE
         }
         sent, _ = record_of(orjson.dumps(line), "an id").wire.splitlines()
         stream = json.loads(sent)["create"]["_index"]
