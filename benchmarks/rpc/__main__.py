@@ -9,10 +9,11 @@ import os
 import platform
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -84,7 +85,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2, help="per way, number of clients and round (default: 2)")
     parser.add_argument("--clients", type=int, nargs="+", default=CONCURRENCIES, help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=5, help="medians of so many are shown (default: 5)")
+    parser.add_argument(
+        "--rounds", type=int, default=6, help="medians of so many are shown (default: 6, an order of the ways each)"
+    )
     parser.add_argument(
         "--check", action="store_true", help="exit status 1 unless some figure was judged, and each reached"
     )
@@ -144,10 +147,10 @@ def _measure(way: Running, clients: int, seconds: float) -> dict[str, Any]:
     return run
 
 
-def _in_turn(ways: list[Running], number: int) -> list[Running]:
-    """None always comes first, or right after the heaviest: the machine's own speed changes."""
-    first = number % len(ways)
-    return [*ways[first:], *ways[:first]]
+def _in_turn(ways: list[Running], number: int) -> Sequence[Running]:
+    """All orders, one after the other: none always comes first, or always right after the one that heats most."""
+    orders = list(permutations(ways))
+    return orders[number % len(orders)]
 
 
 def _batches(way: Running) -> Counter[int]:
