@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 import msgspec
 
 from edge.policies import RoutePolicy
-from shared.contracts.checking import read
+from shared.contracts.checking import fits, read
 from shared.contracts.refusals import InvalidRequest
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _kind_at(kind: Any, steps: list[str]) -> Any:
             return _kind_at(hints[step], rest) if step in hints else None
         if get_origin(plain) is dict:
             of_key, of_value = get_args(plain)
-            return _kind_at(of_value, rest) if _fits(step, of_key) else None
+            return _kind_at(of_value, rest) if fits(step, of_key) else None
         if get_origin(plain) is list:
             return _kind_at(get_args(plain)[0], rest)
     return None
@@ -159,7 +159,7 @@ def _stand_ins(kind: Any) -> tuple[Any, ...]:
             values += [{}, {"a": inner[0]}, {"b": inner[-1]}]
         else:
             values += GUESSES
-    return tuple(value for value in values if _fits(value, kind))
+    return tuple(value for value in values if fits(value, kind))
 
 
 def _structs(struct: type[msgspec.Struct]) -> list[dict[str, Any]]:
@@ -183,14 +183,6 @@ def _alternatives(kind: Any) -> list[Any]:
 
 def _plain(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) is Annotated else kind
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    try:
-        msgspec.convert(value, kind, strict=True)
-    except (msgspec.ValidationError, OverflowError):
-        return False
-    return True
 
 
 def _put(into: Any, steps: list[str], value: Any) -> None:

@@ -11,6 +11,7 @@ from edge.aggregate.shapes import UNAVAILABLE, fields_of, members_of, shown, sou
 from edge.callables import method_named
 from edge.document import escaped
 from edge.upstreams.faults import VARIABLE, http_faults
+from shared.contracts.checking import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -104,7 +105,7 @@ def _call_faults(part: PartPolicy) -> Iterator[str]:
     for at, name in _named(part):
         if name not in kinds:
             yield f"{at}: argument '{name}' is not a field of {method.request.__name__}"
-        elif name in part.fixed and not _fits(part.fixed[name], kinds[name]):
+        elif name in part.fixed and not fits(part.fixed[name], kinds[name]):
             yield f"{at}: {method.request.__name__} takes no such '{name}'"
 
 
@@ -127,7 +128,7 @@ def _answer_faults(part: PartPolicy) -> Iterator[str]:
     for position, name in enumerate(part.hide):
         if name not in known:
             yield f"/hide/{position}: there is no '{name}' in the answer"
-    if part.fallback is not None and not _fits(part.fallback, shown(part, name="Fallback")):
+    if part.fallback is not None and not fits(part.fallback, shown(part, name="Fallback")):
         yield f"/fallback: this is no answer of {part.call} as clients know it"
 
 
@@ -145,14 +146,6 @@ def _http_faults(policy: RoutePolicy, part: PartPolicy, table: Table) -> Iterato
         yield "/http/websocket: a part is one answer"
     for name in sorted(part.arguments.keys() & set(used)):
         yield f"/arguments/{escaped(name)}: '{name}' is in the path already"
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    try:
-        msgspec.convert(value, kind, strict=True)
-    except (msgspec.ValidationError, OverflowError):
-        return False
-    return True
 
 
 def _plain(kind: Any) -> frozenset[Any]:

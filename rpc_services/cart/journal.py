@@ -96,27 +96,22 @@ class Journal:
 
     def read(self, owner: str, *, now: int) -> Stored | None:
         """The newest state of a cart that has not expired."""
-        try:
-            self._reader = self._reader or self._open()
-            row = self._reader.execute(
-                "SELECT version, expires_at, fields FROM carts WHERE owner = ? AND expires_at > ?", (owner, now)
-            ).fetchone()
-        except (sqlite3.Error, OSError) as fault:
-            self._reader = None
-            raise Unavailable(retry_after=1) from fault
+        query = "SELECT version, expires_at, fields FROM carts WHERE owner = ? AND expires_at > ?"
+        row = self._first(query, owner, now)
         return Stored(owner=owner, version=row[0], expires_at=row[1], fields=row[2]) if row else None
 
     def find_effect(self, id_: str, *, now: int) -> str | None:
         """The fingerprint of an operation that has had its effect and is still remembered."""
+        row = self._first("SELECT fingerprint FROM effects WHERE id = ? AND expires_at > ?", id_, now)
+        return str(row[0]) if row else None
+
+    def _first(self, query: str, *values: str | int) -> Any:
         try:
             self._reader = self._reader or self._open()
-            row = self._reader.execute(
-                "SELECT fingerprint FROM effects WHERE id = ? AND expires_at > ?", (id_, now)
-            ).fetchone()
+            return self._reader.execute(query, values).fetchone()
         except (sqlite3.Error, OSError) as fault:
             self._reader = None
             raise Unavailable(retry_after=1) from fault
-        return str(row[0]) if row else None
 
     def keep(self, stored: Stored, *, now: int, effect: Effect | None = None) -> None:
         """Make a state durable, unless a newer one of the same cart already is, and what it is the effect of."""

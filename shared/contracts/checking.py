@@ -37,6 +37,15 @@ def read(kind: type[T], data: Any, *, strict: bool = True) -> T:
     return value
 
 
+def fits(value: Any, kind: Any) -> bool:
+    """Whether ``value`` (plain JSON) may stand where ``kind``, any type, is expected."""
+    try:
+        msgspec.convert(value, kind, strict=True)
+    except (msgspec.ValidationError, OverflowError):
+        return False
+    return True
+
+
 def _faults_of_struct(kind: type[msgspec.Struct], data: Any, pointer: str, *, strict: bool) -> Faults:
     if not isinstance(data, dict):
         return [{"pointer": pointer, "detail": "An object is expected here."}]

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from kirana.configuration import access
+from kirana.configuration.keys import Keys
 from tests.builders.consul import Consul
 from tests.builders.waiting import eventually
 from tests.stack_fixture import kirana
@@ -43,3 +44,16 @@ def bootstrapped(guarded):
         guarded.folder, "config", "access", "--bootstrap", "--into", str(guarded.folder), "--consul", guarded.url
     )
     return done.returncode == 0
+
+
+@pytest.fixture
+def keys(guarded):
+    """As an operator, who may change what is configured and no more; nothing stands there before or after."""
+    with Keys(guarded.url, guarded.token("operator")) as keys:
+        cleared(keys)
+        yield keys
+        cleared(keys)
+
+
+def cleared(keys):
+    assert keys.ask("DELETE", "/v1/kv/kirana/", params={"recurse": ""}).is_success

@@ -14,19 +14,6 @@ from kirana.stack.faults import StackFault
 ASHA, RAVI = Author("Asha", "sale"), Author("Ravi", "")
 
 
-@pytest.fixture
-def keys(guarded):
-    """As an operator, who may do all this and no more; nothing stands there before or after."""
-    with Keys(guarded.url, guarded.token("operator")) as keys:
-        cleared(keys)
-        yield keys
-        cleared(keys)
-
-
-def cleared(keys):
-    assert keys.ask("DELETE", "/v1/kv/kirana/", params={"recurse": ""}).is_success
-
-
 def numbered(number):
     return f"# table {number}\n{packaged()}"
 

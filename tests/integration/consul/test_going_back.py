@@ -2,28 +2,12 @@
 
 import json
 
-import pytest
-
 from kirana.configuration import history
 from kirana.configuration.documents import ROUTES_KEY, packaged
 from kirana.configuration.history import Author
-from kirana.configuration.keys import Keys
 
 ASHA = Author("Asha", "sale")
 PUSHED = f"# pushed\n{packaged()}"
-
-
-@pytest.fixture
-def keys(guarded):
-    """As an operator; nothing stands there before or after."""
-    with Keys(guarded.url, guarded.token("operator")) as keys:
-        cleared(keys)
-        yield keys
-        cleared(keys)
-
-
-def cleared(keys):
-    assert keys.ask("DELETE", "/v1/kv/kirana/", params={"recurse": ""}).is_success
 
 
 def ran(guarded, *arguments):
