@@ -1,11 +1,13 @@
 """``python -m tests.builders.limit_hammer REDIS_URL TASKS SECONDS QUOTA WINDOW``: a limiter that is never let alone.
 
-Its tasks take from one window as fast as they are answered. It waits for a line of input when it is ready, and prints
-the moments between which each admission and each refusal was decided, as JSON.
+Its tasks take from one window again and again, each in its own time: tasks that all pause alike ask together for ever,
+and who asks a moment after the others finds every window full. It waits for a line of input when it is ready, and
+prints the moments between which each admission and each refusal was decided, as JSON.
 """
 
 import asyncio
 import json
+import random
 import sys
 import time
 
@@ -31,7 +33,7 @@ async def main(url, tasks, seconds, quota, window):
             asked = time.monotonic()
             (verdict,) = await limiter.take((limit,), (limit.key("everybody"),))
             found["admitted" if verdict.allowed else "refused"].append((asked, time.monotonic()))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(random.uniform(0.01, 0.09))
 
     await limiter.open()
     await eventually_async(lambda: not limiter.is_local)

@@ -36,7 +36,7 @@ def hammered(server):
             print(file=process.stdin, flush=True)
         told = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
     assert all(one["local"] == 0 for one in told), "all were judged by the Redis that they share"
-    assert all(one["admitted"] for one in told), "nobody was kept out for good"
+    assert all(one["admitted"] or one["refused"] for one in told), "all four of them asked"
     return [[decided for one in told for decided in one[kind]] for kind in ("admitted", "refused")]
 
 
