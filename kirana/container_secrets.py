@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import UUID
 
 from kirana import container_certificates, front_certificate
+from kirana.configuration.tokens import file_of
 from kirana.stack.definitions import CALLS, render
 from kirana.stack.passwords import passwords
 
@@ -55,7 +58,18 @@ def contents(drawn: Mapping[str, str]) -> dict[str, str]:
         "shipper_password": drawn["elastic.shipper"],
         "kibana_password": drawn["elastic.kibana"],
         "kibana_key": drawn["kibana.key"],
+        **_consul({name.removeprefix("consul."): text for name, text in drawn.items() if name.startswith("consul.")}),
     }
+
+
+def _consul(drawn: Mapping[str, str]) -> dict[str, str]:
+    """A token for each process, which Consul wants as a UUID, and what the servers have to know when they start."""
+    tokens = {name: str(UUID(text)) for name, text in drawn.items() if name != "gossip"}
+    known = {
+        "encrypt": b64encode(bytes.fromhex(drawn["gossip"])).decode(),
+        "acl": {"tokens": {"initial_management": tokens["first"], "agent": tokens["agent"]}},
+    }
+    return {file_of(name): token for name, token in tokens.items()} | {"consul.json": json.dumps(known, indent=2)}
 
 
 def _redis(password: str, *lines: str) -> str:

@@ -175,14 +175,18 @@ def access(
     into: Annotated[Path, typer.Option(help="The folder for the tokens.")],
     *,
     bootstrap: Annotated[bool, typer.Option("--bootstrap", help="Take the first token of a new Consul.")] = False,
+    policies: Annotated[Path | None, typer.Option(help="Policies elsewhere than in consul/policies.")] = None,
     consul: Url = None,
 ) -> None:
     """Bring the policies of consul/policies up to date, and leave a token for each process kind; runs again and again.
 
+    Tokens that lie in the folder, as kirana secrets draws them, are made
+    known to a Consul that does not know them.
+
     Example: kirana config access --bootstrap --into docker/secrets --consul http://consul:8500
     """
     from kirana.configuration import access as rights
-    from kirana.configuration import keys
+    from kirana.configuration import keys, tokens
 
     console = Console(highlight=False, soft_wrap=True)
     with keys.connect(consul) as store:
@@ -190,7 +194,7 @@ def access(
             path = rights.take_first(store, into)
             console.print(f"The first token, which may do everything, lies in {path}. Keep it away from every process.")
             store.use(path.read_text(encoding="utf-8").strip())
-        for one in rights.grant(store, into):
+        for one in rights.grant(store, into, policies or tokens.POLICIES):
             console.print(f"[green]✓[/] {one.name:<14} {one.path} {'[dim](as before)[/]' if not one.is_new else ''}")
 
 

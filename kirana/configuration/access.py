@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from kirana.configuration.keys import Keys
+from kirana.configuration.tokens import FIRST, POLICIES, file_of, names, policy_of
 from kirana.stack.faults import StackFault
-from kirana.stack.state import CHECKOUT
-
-POLICIES = CHECKOUT / "consul" / "policies"
-FIRST = "consul_first_token"
 
 
 @dataclass(frozen=True)
@@ -23,21 +21,6 @@ class Granted:
     name: str
     path: Path
     is_new: bool
-
-
-def names() -> list[str]:
-    """Every process kind that has a policy."""
-    return sorted(path.stem for path in POLICIES.glob("*.hcl"))
-
-
-def policy_of(name: str) -> str:
-    """What the policy of a process kind is called in Consul."""
-    return f"kirana-{name}"
-
-
-def file_of(name: str) -> str:
-    """What the file with its token is called, in a folder and in the store of a cluster's secrets."""
-    return f"{name}_consul_token"
 
 
 def take_first(keys: Keys, into: Path) -> Path:
@@ -65,36 +48,59 @@ def _bootstrap(keys: Keys) -> str:
     return str(_read(answer)["SecretID"])
 
 
-def grant(keys: Keys, into: Path) -> list[Granted]:
+def grant(keys: Keys, into: Path, policies: Path = POLICIES) -> list[Granted]:
     """Bring all policies up to date, and leave a token for each in ``into``, readable by its owner only.
 
-    A token that is there already and known to Consul stays; delete its file and run this again to replace it.
+    A token that lies there already stays. One that Consul does not know is made known to it: it was drawn beforehand,
+    or the Consul that knew it is lost. Delete its file and run this again to replace it. Raises :class:`StackFault`,
+    before anything is changed, when a file holds no token.
     """
+    wanted = names(policies)
+    if not wanted:
+        raise StackFault(f"No policy is in {policies}.", mend="kirana config access --help")
     into.mkdir(parents=True, exist_ok=True)
-    paths = {name: into / file_of(name) for name in names()}
-    alive = {name for name, path in paths.items() if path.exists() and _is_known(keys, path.read_text("utf-8").strip())}
-    return [Granted(name, path, is_new=_grant(keys, name, path, alive)) for name, path in paths.items()]
+    there = {name: path for name in wanted if (path := into / file_of(name)).exists()}
+    drawn = {name: _token_in(path) for name, path in there.items()}
+    alive = {name for name, token in drawn.items() if token and _is_known(keys, token)}
+    granted = []
+    for name in wanted:
+        _allow(keys, name, policies)
+        path = into / file_of(name)
+        if name not in alive:
+            token = _give(keys, name, drawn.get(name, ""), replaces=bool(alive))
+            if token != drawn.get(name):
+                _write(path, token)
+        granted.append(Granted(name, path, is_new=name not in alive))
+    return granted
 
 
-def _grant(keys: Keys, name: str, path: Path, alive: set[str]) -> bool:
-    """Whether a new token was given. Only where others lie that are in use is a missing one known to be lost."""
+def _token_in(path: Path) -> str:
+    text = path.read_text(encoding="utf-8").strip()
+    try:
+        return str(UUID(text)) if text else ""
+    except ValueError:
+        raise StackFault(f"{path} holds no token of Consul's, which is a UUID.", mend=f"rm {path}") from None
+
+
+def _allow(keys: Keys, name: str, policies: Path) -> None:
     policy = policy_of(name)
-    rules = {"Name": policy, "Rules": (POLICIES / f"{name}.hcl").read_text(encoding="utf-8")}
+    rules = {"Name": policy, "Rules": (policies / f"{name}.hcl").read_text(encoding="utf-8")}
     listed = {one["Name"]: one["ID"] for one in _read(keys.ask("GET", "/v1/acl/policies"))}
     where = f"/v1/acl/policy/{listed[policy]}" if policy in listed else "/v1/acl/policy"
     _read(keys.ask("PUT", where, json=rules))
-    if name in alive:
-        return False
-    if alive:
+
+
+def _give(keys: Keys, name: str, drawn: str, *, replaces: bool) -> str:
+    """A new token, or the one that was ``drawn``; only beside others in use are those of before known to be lost."""
+    policy = policy_of(name)
+    if replaces:
         _withdraw(keys, policy)
-    asked = {"Description": policy, "Policies": [{"Name": policy}]}
-    token = _read(keys.ask("PUT", "/v1/acl/token", json=asked))
-    _write(path, str(token["SecretID"]))
-    return True
+    asked = {"Description": policy, "Policies": [{"Name": policy}]} | ({"SecretID": drawn} if drawn else {})
+    return str(_read(keys.ask("PUT", "/v1/acl/token", json=asked))["SecretID"])
 
 
 def _withdraw(keys: Keys, policy: str) -> None:
-    """The token that was given before, if any: its file is gone, so nobody can want it still."""
+    """The token that was given before, if any: its file is gone or holds another, so nobody can want it still."""
     for one in _read(keys.ask("GET", "/v1/acl/tokens")):
         if one["Description"] == policy:
             _read(keys.ask("DELETE", f"/v1/acl/token/{one['AccessorID']}"))

@@ -32,7 +32,23 @@ NAMES = (
     "kibana.key",
     "database.metrics",
     "grafana",
+    "consul.first",
+    "consul.gossip",
+    "consul.agent",
+    "consul.monitor",
+    "consul.operator",
+    "consul.edge",
+    "consul.identity",
+    "consul.catalog",
+    "consul.cart",
+    "consul.order",
+    "consul.notification",
 )
+
+
+def draw(names: Iterable[str] = NAMES) -> dict[str, str]:
+    """128 random bits for each name, as 32 hexadecimal digits."""
+    return {name: secrets.token_hex(16) for name in names}
 
 
 def passwords(folder: Path) -> dict[str, str]:
@@ -41,7 +57,7 @@ def passwords(folder: Path) -> dict[str, str]:
     known: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     missing = [name for name in NAMES if name not in known]
     if missing:
-        known |= {name: secrets.token_hex(16) for name in missing}
+        known |= draw(missing)
         _keep(path, known)
     return known
 

@@ -1,4 +1,4 @@
-"""A private Consul server with access control, as ``consul/server.json`` configures it but for being alone."""
+"""A private Consul server with access control, as the files of ``consul/`` configure it but for being alone."""
 
 import json
 import shutil
@@ -13,6 +13,10 @@ from tests.builders.servers import Server, free_port
 class Consul(Server):
     name = "consul"
     not_yet = (OSError, ValueError)
+
+    def __init__(self, *configuration):
+        super().__init__()
+        self._configuration = configuration or (CHECKOUT / "consul" / "server.json",)
 
     @property
     def url(self):
@@ -36,7 +40,7 @@ class Consul(Server):
 
     @property
     def command(self):
-        files = (CHECKOUT / "consul" / "server.json", self.home / "alone.json")
+        files = (*self._configuration, self.home / "alone.json")
         return [str(self._binary), "agent", *(f"-config-file={file}" for file in files)]
 
     def validate(self, file):

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kirana.configuration.tokens import file_of
 from kirana.container_secrets import write
 from rpc_services import health_file
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-PROFILES = ("green", "logs", "metrics", "tools")
+PROFILES = ("green", "logs", "metrics", "operator", "tools")
 SERVICES = {"edge", "identity", "catalog", "cart", "order", "notification"}
+TASKS = {"broker-definitions", "consul-access", "elastic-setup", "kibana-setup", "operator"}
 
 
 def _rendered():
@@ -118,6 +120,15 @@ def test_the_edges_believe_their_proxies_and_nobody_else():
         assert RENDERED["services"][edge]["environment"]["KIRANA_TRUSTED_PROXIES"] == subnet
 
 
+@pytest.mark.parametrize("name", sorted(SERVICES | {"edge-green"}))
+def test_each_process_is_known_to_consul_by_a_token_of_its_own_and_holds_no_other(name):
+    service = COMPOSE["services"][name]
+    own = file_of(name.removesuffix("-green"))
+
+    assert service["environment"]["KIRANA_CONSUL_TOKEN_FILE"] == f"/run/secrets/{own}"
+    assert {each for each in service["secrets"] if each.endswith("_consul_token")} == {own}
+
+
 def test_an_edge_can_be_there_several_times():
     """`--scale` cannot give one name, or one port of this machine, to two containers."""
     for name in SERVICES:
@@ -131,7 +142,7 @@ def test_nothing_may_use_up_the_machine_and_each_comes_back_unless_it_has_one_ta
 
     limits = service["deploy"]["resources"]["limits"]
     assert limits.keys() >= {"cpus", "memory", "pids"}
-    is_task = name.startswith("migrate-") or name in {"broker-definitions", "elastic-setup", "kibana-setup"}
+    is_task = name.startswith("migrate-") or name in TASKS
     assert service["restart"] == ("no" if is_task else "unless-stopped")
     assert "no-new-privileges:true" in service["security_opt"]
     assert service["cap_drop"] == ["ALL"]

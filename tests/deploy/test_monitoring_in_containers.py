@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kirana.container_secrets import contents
-from kirana.stack.passwords import NAMES
+from kirana.stack.passwords import draw
 from tests.builders.operators import OPEN_AT_NGINX
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ def test_the_broker_has_the_plugin_that_tells():
 
 
 def test_the_exporter_of_redis_has_the_password_of_each_that_it_is_asked_about():
-    drawn = contents({name: f"drawn-{name}" for name in NAMES})
+    drawn = contents(draw())
     (job,) = (each for each in PROMETHEUS["scrape_configs"] if each["job_name"] == "redis")
 
     assert json.loads(drawn["redis_passwords.json"]).keys() == set(job["static_configs"][0]["targets"])

@@ -1,4 +1,4 @@
-"""The Redis of the containers, begun as there with the files that are drawn, knows how much it may take."""
+"""The stores of the containers, begun as there with the files that are drawn, do what the shop counts on."""
 
 from pathlib import Path
 
@@ -8,11 +8,12 @@ import yaml
 
 from kirana.container_secrets import contents
 from kirana.stack.packages import redis_program
-from kirana.stack.passwords import NAMES
+from kirana.stack.passwords import draw
 from tests.builders.servers import Server
 
 COMPOSE = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())["services"]
-DRAWN = contents({name: f"drawn-{name}" for name in NAMES})
+PASSWORDS = draw()
+DRAWN = contents(PASSWORDS)
 MIB = 2**20
 
 
@@ -35,8 +36,8 @@ class AsInItsContainer(Server):
         return [redis_program(), self.home / self._file, *self.arguments, "--port", str(self.port)]
 
     def says(self, *names):
-        of = self.name.partition("-")[2]
-        with redis.Redis(port=self.port, password=f"drawn-redis.{of}", decode_responses=True) as client:
+        password = PASSWORDS[self.name.replace("-", ".")]
+        with redis.Redis(port=self.port, password=password, decode_responses=True) as client:
             return client.config_get(*names)
 
     def answers(self):

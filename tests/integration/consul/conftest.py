@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kirana.configuration import access
+from kirana.configuration import tokens
 from kirana.configuration.keys import Keys
 from tests.builders.consul import Consul
 from tests.builders.waiting import eventually
@@ -20,7 +20,7 @@ class Guarded:
 
     def file(self, name):
         """Where the token of that process lies, or the first one."""
-        return self.folder / (access.FIRST if name == "first" else access.file_of(name))
+        return self.folder / (tokens.FIRST if name == "first" else tokens.file_of(name))
 
     def run(self, *arguments, as_="first", **options):
         """A ``kirana`` command on this Consul."""

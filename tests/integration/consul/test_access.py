@@ -10,7 +10,7 @@ import pytest
 
 from edge.discovery.agent import ConsulAgent
 from edge.discovery.table import Instance
-from kirana.configuration import access
+from kirana.configuration import tokens
 from kirana.stack.state import CHECKOUT
 
 SERVICES = ("identity", "catalog", "cart", "order", "notification")
@@ -99,7 +99,7 @@ def peopled(guarded):
             assert master.answer("DELETE", f"kv/{key}").is_success
 
 
-@pytest.mark.parametrize("name", access.names())
+@pytest.mark.parametrize("name", tokens.names())
 def test_each_token_may_do_exactly_what_its_process_does(peopled, name):
     with Trier(peopled, name) as trier:
         assert trier.may() == MAY[name]
@@ -135,14 +135,14 @@ def test_the_edges_own_client_shows_its_token(peopled):
 
 
 def test_tokens_are_given_once_replaced_when_lost_and_read_by_their_owner_only(guarded):
-    before = {name: guarded.token(name) for name in access.names()}
+    before = {name: guarded.token(name) for name in tokens.names()}
     assert {stat.S_IMODE(path.stat().st_mode) for path in guarded.folder.glob("*_token")} <= {0o600, 0o644}
     guarded.file("cart").unlink()
 
     again = guarded.run("config", "access", "--into", str(guarded.folder))
 
     assert again.returncode == 0, again.stderr
-    after = {name: guarded.token(name) for name in access.names()}
+    after = {name: guarded.token(name) for name in tokens.names()}
     assert {name for name in before if before[name] != after[name]} == {"cart"}
     old = httpx.get(f"{guarded.url}/v1/acl/token/self", headers={"X-Consul-Token": before["cart"]}, trust_env=False)
     assert old.status_code == 403

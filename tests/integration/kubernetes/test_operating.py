@@ -35,13 +35,14 @@ def test_it_goes_by_itself(pod):
     assert pod["spec"]["activeDeadlineSeconds"] == 3600
 
 
-def test_it_runs_the_image_of_the_services_and_finds_the_operators_address(pod, prod, upgrade):
+def test_it_runs_the_image_of_the_services_and_finds_the_operators_secrets(pod, prod):
     (container,) = pod["spec"]["containers"]
     told = {each["name"]: each["value"] for each in container["env"]}
     (secret,) = [each["secret"]["secretName"] for each in pod["spec"]["volumes"] if "secret" in each]
 
     assert container["image"] == prod.pod("order")["containers"][0]["image"]
-    assert told["KIRANA_AMQP_URL_FILE"].removeprefix("/run/secrets/") in upgrade.secret_keys(secret)
+    for setting in ("KIRANA_AMQP_URL_FILE", "KIRANA_CONSUL_TOKEN_FILE"):
+        assert told[setting].removeprefix("/run/secrets/") in prod.secret_keys(secret)
     assert told["KIRANA_CONSUL_URL"] == prod.environment("order")["KIRANA_CONSUL_URL"]
 
 
@@ -56,13 +57,15 @@ def test_no_policy_is_needed_for_it_to_reach_broker_and_consul_and_no_deployment
         assert not (each["spec"].get("selector") or {"none": ""}).items() <= labels.items()
 
 
-def test_compose_runs_such_commands_in_a_task_that_has_the_operators_address_and_reaches_the_broker():
+def test_compose_runs_such_commands_in_a_task_that_has_the_operators_secrets_and_reaches_broker_and_consul():
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    task = compose[re.search(r"--entrypoint kirana (\S+) ", PAGE)[1]]
+    *_, name, arguments = shlex.split(re.search(r"^operate\(\) \{ (.*?); \}", PAGE, re.MULTILINE)[1])
+    task = compose[name]
 
-    assert task["image"].startswith("kirana/service:")
-    assert task["environment"]["KIRANA_AMQP_URL_FILE"] == "/run/secrets/operator_amqp_url"
-    assert "operator_amqp_url" in task["secrets"]
+    assert arguments == "$@"
+    assert task["entrypoint"] == ["kirana"]
+    for setting in ("KIRANA_AMQP_URL_FILE", "KIRANA_CONSUL_TOKEN_FILE"):
+        assert task["environment"][setting].removeprefix("/run/secrets/") in task["secrets"]
     assert set(task["networks"]) & set(compose["rabbitmq"]["networks"]) & set(compose["consul"]["networks"])
 
 

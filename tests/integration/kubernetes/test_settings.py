@@ -15,10 +15,7 @@ from shipper import settings as shipper_settings
 from shipper.dead_letters import MOST_BYTES
 from tests.builders.manifests import PROCESSES, ROOT
 
-FROM_OUTSIDE = {
-    *("smtp_url", "consul.json", "elastic_ca", "backup_access_key_id", "backup_secret_access_key"),
-    *(f"{name}_consul_token" for name in PROCESSES),
-}
+FROM_OUTSIDE = {"smtp_url", "elastic_ca", "backup_access_key_id", "backup_secret_access_key"}
 """What no `kirana secrets` can draw: docs/operations.md says where it comes from."""
 
 

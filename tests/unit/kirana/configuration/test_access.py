@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kirana.configuration.access import file_of, names, policy_of
+from kirana.configuration.tokens import FIRST, file_of, names, policy_of
+from kirana.stack.passwords import NAMES
 
 ROOT = Path(__file__).parents[4]
 PROCESSES = ("edge", "identity", "catalog", "cart", "order", "notification")
@@ -27,7 +28,13 @@ def test_what_is_written_is_what_the_cluster_looks_for(name):
 def test_pages_call_policies_and_tokens_as_the_command_does(page):
     text = (ROOT / "docs" / page).read_text()
 
-    assert not set(re.findall(r"-policy-name (\S+?)[`\s]", text)) - {policy_of("PROCESS"), policy_of("operator")}
-    assert not set(re.findall(r"[\w<>]*consul[\w<>]*token\b", text)) - set(
-        map(file_of, ("PROCESS", "<process>", "operator"))
-    )
+    policies = {*map(policy_of, ("PROCESS", "operator")), "global-management"}
+    files = {FIRST, *map(file_of, ("PROCESS", "operator")), "consul_token"}
+    assert not set(re.findall(r"-policy-name (\S+?)[`\s]", text)) - policies
+    assert not set(re.findall(r"[\w<>]*consul[\w<>]*token\b", text)) - files
+
+
+def test_a_token_is_drawn_for_every_policy_and_no_other():
+    drawn = {name.removeprefix("consul.") for name in NAMES if name.startswith("consul.")}
+
+    assert drawn == {"first", "gossip", *names()}
