@@ -79,6 +79,7 @@ BREAKER_STATE = _gauge("kirana_rpc_breaker_state", "0 closed, 1 half-open, 2 ope
 METHOD_BREAKER_STATE = _gauge("kirana_rpc_call_breaker_state", "0 closed, 1 half-open, 2 open.", "service", "method")
 CONSUMERS = _gauge("kirana_rpc_consumers", "Instances seen listening on the service's queue.", "service")
 PARKED = _counter("kirana_messages_parked_total", "Messages put aside for a person to look at.", "service", "from")
+GIVEN_UP = _counter("kirana_calls_given_up_total", "Unusable calls that could not even be parked.", "service")
 BROKER_CONNECTED = _gauge("kirana_broker_connected", "1 while the link to the broker is open.", "link")
 EVENTS_HANDLED = _counter("kirana_events_handled_total", "Events, by what became of them.", "type", "outcome")
 EVENTS_PUBLISHED = _counter("kirana_events_published_total", "Events that the broker has confirmed.", "type")
@@ -171,6 +172,7 @@ FAMILIES = (
     METHOD_BREAKER_STATE,
     CONSUMERS,
     PARKED,
+    GIVEN_UP,
     BROKER_CONNECTED,
     EVENTS_HANDLED,
     EVENTS_PUBLISHED,

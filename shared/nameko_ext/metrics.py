@@ -57,10 +57,7 @@ class ContainerState(Collector):
             in_flight.append(Seen((self._service, SERVER), self._container.in_hand))
             waiting.append(Seen((self._service, SERVER), self._container.waiting))
             sizes.append(((self._service, REPLY), requests.replies.frame_sizes))
-            dropped = requests.replies.counts["dropped"]
-            yield counted(families.REPLIES_DROPPED, Seen((self._service,), dropped))
-            limit = Seen((self._service, SERVER), self._container.max_workers)
-            yield counted(families.IN_FLIGHT_LIMIT, limit)
+            yield from self._of_served(requests)
         yield counted(families.IN_FLIGHT, *in_flight)
         yield counted(families.WAITING, *waiting)
         yield sized(families.BATCH_SIZE, sizes)
@@ -73,6 +70,11 @@ class ContainerState(Collector):
             yield counted(
                 families.BREAKER_STATE, *(Seen((service,), BREAKER_STATES[state]) for service, state in states.items())
             )
+
+    def _of_served(self, requests: Requests) -> Iterator[Metric]:
+        yield counted(families.REPLIES_DROPPED, Seen((self._service,), requests.replies.counts["dropped"]))
+        yield counted(families.GIVEN_UP, Seen((self._service,), requests.counts["given_up"]))
+        yield counted(families.IN_FLIGHT_LIMIT, Seen((self._service, SERVER), self._container.max_workers))
 
     def _of_pool(self, database: Database) -> Iterator[Metric]:
         pool = cast("QueuePool", database.engine.pool)

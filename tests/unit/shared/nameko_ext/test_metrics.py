@@ -58,7 +58,9 @@ def samples(*, extensions=None, dependencies=(), doors=(), workers=0, waiting=0)
 def test_each_link_to_the_broker_is_told_by_what_it_is_for():
     extensions = {
         Requests: SimpleNamespace(
-            consumer=SimpleNamespace(link=UP), replies=SimpleNamespace(counts=Counter(), frame_sizes=Counter())
+            consumer=SimpleNamespace(link=UP),
+            replies=SimpleNamespace(counts=Counter(), frame_sizes=Counter()),
+            counts=Counter(),
         ),
         Broker: SimpleNamespace(publisher=SimpleNamespace(link=DOWN)),
         Asking: an_asking(links={"asking": True, "looking": False}, late_replies=2),
@@ -80,7 +82,7 @@ def test_each_link_to_the_broker_is_told_by_what_it_is_for():
 
 def test_calls_and_replies_are_told_as_the_requests_keep_them():
     replies = SimpleNamespace(counts=Counter(dropped=3), frame_sizes=Counter({2: 4}))
-    requests = SimpleNamespace(consumer=SimpleNamespace(link=UP), replies=replies)
+    requests = SimpleNamespace(consumer=SimpleNamespace(link=UP), replies=replies, counts=Counter(given_up=2))
 
     found = samples(extensions={Requests: requests}, workers=5, waiting=7)
 
@@ -88,6 +90,7 @@ def test_calls_and_replies_are_told_as_the_requests_keep_them():
     assert found["kirana_rpc_in_flight_limit", "order", "server"] == 64
     assert found["kirana_rpc_waiting", "order", "server"] == 7
     assert found["kirana_rpc_replies_dropped_total", "order"] == 3
+    assert found["kirana_calls_given_up_total", "order"] == 2
     assert found["kirana_rpc_batch_size_sum", "reply", "order"] == 8
 
 

@@ -273,7 +273,7 @@ class AnyStory(RuleBasedStateMachine):
         living = [
             permit
             for permit, since in self.held
-            if permit.probe and permit.generation == self.breaker._generation and self.now - since < POLICY.probe_lease
+            if permit.probe and permit.generation == self.breaker._generation and self.now < since + POLICY.probe_lease
         ]
         assert len(living) <= 1
 
