@@ -153,12 +153,12 @@ def rollback(
 
 def seed(
     *,
-    file: Annotated[Path | None, typer.Option(help="Limits other than consul/seeds/limits.yaml.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Limits to lay over its own; - is standard input.")] = None,
     consul: Url = None,
 ) -> None:
-    """Give a Consul that holds no table the packaged one with production's limits; one that holds any is left alone.
+    """Give a Consul that holds no table the packaged one; one that holds any is left alone.
 
-    Example: kirana config seed --consul http://consul:8500
+    Example: kirana config seed --file consul/seeds/limits.yaml
     """
     from kirana.configuration import documents, history, keys
 
@@ -166,8 +166,9 @@ def seed(
         if history.read(store).current is not None:
             Console(highlight=False).print("A table is there already: nothing was changed.")
             return
-        limits = documents.read_limits((file or documents.SEED).read_text(encoding="utf-8"))
-        text = documents.with_limits(documents.packaged(), limits)
+        text = documents.packaged()
+        if file is not None:
+            text = documents.with_limits(text, documents.read_limits(_read(str(file))))
         _put(lambda author: history.put(store, text, author, if_version=""), "seeded")
 
 
@@ -176,20 +177,24 @@ def access(
     *,
     bootstrap: Annotated[bool, typer.Option("--bootstrap", help="Take the first token of a new Consul.")] = False,
     policies: Annotated[Path | None, typer.Option(help="Policies elsewhere than in consul/policies.")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds for a Consul that is still beginning.")] = 0,
     consul: Url = None,
 ) -> None:
     """Bring the policies of consul/policies up to date, and leave a token for each process kind; runs again and again.
 
     Tokens that lie in the folder, as kirana secrets draws them, are made
-    known to a Consul that does not know them.
+    known to a Consul that does not know them. With --wait a Consul that
+    cannot be reached, or whose access control is not there yet, is asked
+    again until that time is over.
 
     Example: kirana config access --bootstrap --into docker/secrets --consul http://consul:8500
     """
     from kirana.configuration import access as rights
-    from kirana.configuration import keys, tokens
+    from kirana.configuration import beginning, keys, tokens
 
     console = Console(highlight=False, soft_wrap=True)
     with keys.connect(consul) as store:
+        beginning.await_access_control(store, wait)
         if bootstrap:
             path = rights.take_first(store, into)
             console.print(f"The first token, which may do everything, lies in {path}. Keep it away from every process.")
@@ -209,14 +214,18 @@ def _known(name: str) -> str:
 def _text(source: list[str]) -> str:
     if all("=" in word and "/" in word.partition("=")[2] for word in source):
         return " ".join(source)
-    if source == ["-"]:
-        return sys.stdin.read()
     if len(source) > 1:
         raise typer.BadParameter(f"one file is expected, not {len(source)}.")
+    return _read(source[0])
+
+
+def _read(file: str) -> str:
+    if file == "-":
+        return sys.stdin.read()
     try:
-        return Path(source[0]).read_text(encoding="utf-8")
+        return Path(file).read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise StackFault(f"{source[0]} is no text in UTF-8.") from None
+        raise StackFault(f"{file} is no text in UTF-8.") from None
 
 
 def _put(change: Callable[[Author], Change], reason: str) -> None:

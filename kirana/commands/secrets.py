@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from kirana.container_secrets import write
-from kirana.stack.passwords import forget
+from kirana.stack.faults import StackFault
+from kirana.stack.passwords import FILE, forget
 from kirana.stack.state import CHECKOUT
 
 EPILOG = """Examples:
@@ -31,12 +32,21 @@ def draw(
         list[str] | None, typer.Option(help="A password to draw once more, such as amqp.order; may be repeated.")
     ] = None,
 ) -> None:
-    """Draw the secrets of a shop in containers. Passwords that were drawn before stay, but for those to renew."""
+    """Draw the secrets of a shop in containers. Passwords that were drawn before stay, but for those to renew.
+
+    They are known by passwords.json in that folder: without it every one is drawn anew.
+    """
+    is_new = not (folder / FILE).exists()
+    if is_new and (renew or any(folder.glob("*_amqp_url"))):
+        raise StackFault(
+            f"{folder} has no {FILE}, so every password would be drawn anew, and no running shop knows those.",
+            mend=f"put the {FILE} that was kept into it, or name an empty folder for a new shop",
+        )
     if renew:
-        folder.mkdir(parents=True, exist_ok=True)
         try:
             forget(folder, renew)
         except ValueError as fault:
             raise typer.BadParameter(str(fault), param_hint="--renew") from None
     names = write(folder)
-    Console(stderr=True).print(f"{len(names)} secrets are in {folder}. Next: docker compose up -d --wait")
+    told = f"{len(names)} secrets are in {folder}" + (", all of them new" if is_new else "")
+    Console(stderr=True, soft_wrap=True).print(f"{told}. Next: docker compose up -d --wait")

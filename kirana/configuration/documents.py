@@ -13,11 +13,9 @@ from edge.live.shared import KEY
 from edge.routes import compiled
 from edge.settings import PACKAGED_ROUTES
 from kirana.stack.faults import StackFault
-from kirana.stack.state import CHECKOUT
 
 NAMES = ("routes", "limits")
 ROUTES_KEY = KEY
-SEED = CHECKOUT / "consul" / "seeds" / "limits.yaml"
 _RATES = re.compile(r"^rates:.*?(?=^[^\s#])", re.MULTILINE | re.DOTALL)
 _RATE = re.compile(r"(?P<name>\w+)=(?P<quota>\d+)/(?P<window>\d+)")
 

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
+FILE = "passwords.json"
 NAMES = (
     "admin",
     "postgres",
@@ -35,7 +36,6 @@ NAMES = (
     "consul.first",
     "consul.gossip",
     "consul.agent",
-    "consul.monitor",
     "consul.operator",
     "consul.edge",
     "consul.identity",
@@ -53,7 +53,7 @@ def draw(names: Iterable[str] = NAMES) -> dict[str, str]:
 
 def passwords(folder: Path) -> dict[str, str]:
     """Every password by name. What was drawn before stays; a name that is new gets its own."""
-    path = folder / "passwords.json"
+    path = folder / FILE
     known: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     missing = [name for name in NAMES if name not in known]
     if missing:
@@ -68,7 +68,7 @@ def forget(folder: Path, names: Iterable[str]) -> None:
     if unknown := sorted(unwanted - set(NAMES)):
         raise ValueError(f"{', '.join(unknown)}: no such password. There are {', '.join(NAMES)}.")
     kept = {name: text for name, text in passwords(folder).items() if name not in unwanted}
-    _keep(folder / "passwords.json", kept)
+    _keep(folder / FILE, kept)
 
 
 def _keep(path: Path, known: dict[str, str]) -> None:

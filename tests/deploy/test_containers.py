@@ -13,6 +13,7 @@ import yaml
 from kirana.configuration.tokens import file_of
 from kirana.container_secrets import write
 from rpc_services import health_file
+from tests.builders.compose import rendered
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -22,20 +23,7 @@ SERVICES = {"edge", "identity", "catalog", "cart", "order", "notification"}
 TASKS = {"broker-definitions", "consul-access", "elastic-setup", "kibana-setup", "operator"}
 
 
-def _rendered():
-    """The whole file as Compose understands it: anchors, defaults and short forms written out."""
-    done = subprocess.run(
-        [BIN / "docker-compose", "-f", ROOT / "docker-compose.yml", "--profile", "*", "config", "--format", "json"],
-        env={name: value for name, value in os.environ.items() if not name.startswith("KIRANA_")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-RENDERED = _rendered()
+RENDERED = rendered()
 
 
 @pytest.mark.parametrize("profiles", [[], *([each] for each in PROFILES), PROFILES], ids=str)
@@ -130,7 +118,7 @@ def test_each_process_is_known_to_consul_by_a_token_of_its_own_and_holds_no_othe
 
 
 def test_an_edge_can_be_there_several_times():
-    """`--scale` cannot give one name, or one port of this machine, to two containers."""
+    """Compose cannot give one name, or one port of this machine, to two containers."""
     for name in SERVICES:
         assert "container_name" not in RENDERED["services"][name]
         assert "ports" not in RENDERED["services"][name]
@@ -163,7 +151,7 @@ def test_nobody_waits_for_a_container_that_only_has_started(name):
 
 def test_the_example_of_settings_names_what_compose_reads_and_its_defaults():
     text = (ROOT / "docker-compose.yml").read_text()
-    read = dict(re.findall(r"\$\{([A-Z_]+):?-([^}]*)\}", text))
+    read = dict(re.findall(r"\$\{([A-Z_]+):?-((?:\$\{[^}]*\}|[^}])*)\}", text))
 
     example = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
 

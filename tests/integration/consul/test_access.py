@@ -79,7 +79,6 @@ KEYS = (ROUTES, "kirana/history/routes/1", *(f"kirana/maintenance/{one}-1" for o
 MAY = {
     "edge": SEEING | {"announce edge", f"read {ROUTES}", f"write {ROUTES}", "read kirana/maintenance/edge-1"},
     "operator": SEEING | {f"{verb} {key}" for verb in ("read", "write") for key in KEYS},
-    "monitor": SEEING | {"read metrics"},
     "agent": SEEING | {"change nodes"},
 } | {one: {f"announce {one}", f"read kirana/maintenance/{one}-1"} for one in SERVICES}
 

@@ -69,6 +69,15 @@ def test_compose_runs_such_commands_in_a_task_that_has_the_operators_secrets_and
     assert set(task["networks"]) & set(compose["rabbitmq"]["networks"]) & set(compose["consul"]["networks"])
 
 
+def test_in_the_pod_whoever_changes_something_says_who_that_is():
+    """A pod knows nobody's name, and a history that names its container tells nobody anything."""
+    typed = re.findall(r"^kubectl .*? exec .*?operator -- (.*?)(?: +#.*)?$", PAGE, re.MULTILINE)
+    changing = [line for line in typed if re.search(r"kirana (?:config|maintenance)", line)]
+
+    assert len(typed) > len(changing) > 0
+    assert [line for line in changing if not re.match(r"env KIRANA_OPERATOR=\w+ kirana ", line)] == []
+
+
 def test_the_words_of_the_compose_function_are_whole():
     lines = re.search(r"^operate\(\) \{ (.*?)\}", PAGE, re.DOTALL | re.MULTILINE)[1].replace("\\\n", " ")
 

@@ -47,3 +47,36 @@ def test_the_command_writes_every_file_that_holds_the_new_password_and_no_other(
     new = json.loads(after["passwords.json"])["redis.carts"]
     assert changed == {name for name, text in after.items() if new in text}
     assert changed >= {"passwords.json", "redis_carts_url", "redis_carts.conf"}
+
+
+def secrets(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "kirana.cli", "secrets", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_without_what_was_drawn_before_nothing_is_renewed(tmp_path):
+    refused = secrets(tmp_path, "--renew", "redis.carts")
+
+    assert refused.returncode == 1
+    assert "has no passwords.json" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_secrets_of_a_shop_are_never_replaced_by_chance(tmp_path):
+    write(tmp_path)
+    (tmp_path / "passwords.json").unlink()
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+    refused = secrets(tmp_path)
+
+    assert refused.returncode == 1
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+def test_it_says_whether_a_shop_gets_new_passwords(tmp_path):
+    first, again = secrets(tmp_path / "new"), secrets(tmp_path / "new")
+
+    assert "all of them new" in first.stderr
+    assert "all of them" not in again.stderr
