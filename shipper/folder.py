@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from shared.logs.holding import BOUND, FOLDER, HELD, birth_of, name_of
+from shipper.front import answered
 from shipper.ledger import count_given_up
 from shipper.metering import Meters
 from shipper.places import Places
@@ -56,6 +57,7 @@ class Folder:
         opened = [self._open(number) for number in fresh]
         self._is_complete = all(opened)
         self._count_missed()
+        self._count_answered()
         for number, tail in list(self._tails.items()):
             if tail.unread < 0:  # it was emptied in place: another file now
                 self._retire(number)
@@ -119,6 +121,12 @@ class Folder:
         if missed:
             self._meters.dropped("no_shipper", missed)
             log.error("shipping.missed", lines=missed)
+
+    def _count_answered(self) -> None:
+        for tail in self._tails.values():
+            for (route, status), requests in answered(tail).items():
+                self._meters.front_answered(route, status, requests)
+                self._places.changed = True
 
     def _seen(self) -> dict[int, list[Path]]:
         names: dict[int, list[Path]] = {}

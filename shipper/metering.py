@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from itertools import product
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from shared.metrics.facts import Build
 from shared.metrics.families import Family
 from shared.metrics.rendering import rendered
+from shipper.front import FAULTS, ROUTES
 from shipper.places import DEAD
 from shipper.verdicts import WORDS
 
@@ -38,7 +40,21 @@ SUCCESS = Family(
 IN_FLIGHT = Family(
     "kirana_shipper_in_flight", "gauge", (), "Bulk requests under way now, waits between tries included."
 )
-FAMILIES: Final = (RECORDS, DROPPED_LINES, AGAIN, REQUEST_SECONDS, BACKLOG, HELD, OLDEST, SUCCESS, IN_FLIGHT)
+FRONT_ANSWERED = Family(
+    "kirana_front_answered_total", "counter", ("route", "status"), "Requests that nginx answered itself."
+)
+FAMILIES: Final = (
+    RECORDS,
+    DROPPED_LINES,
+    AGAIN,
+    REQUEST_SECONDS,
+    BACKLOG,
+    HELD,
+    OLDEST,
+    SUCCESS,
+    IN_FLIGHT,
+    FRONT_ANSWERED,
+)
 
 
 class Meters:
@@ -56,6 +72,7 @@ class Meters:
         self._records = self._counter(RECORDS, ("delivered", "repeated", DEAD))
         self._dropped = self._counter(DROPPED_LINES, REASONS)
         self._again = self._counter(AGAIN, WORDS)
+        self._front_answered = self._counter(FRONT_ANSWERED, ROUTES, FAULTS)
         seconds = REQUEST_SECONDS
         self._seconds = Histogram(seconds.name, seconds.meaning, buckets=seconds.buckets, registry=self._registry)
         self._backlog, self._held, self._oldest, self._success, self._in_flight = (
@@ -83,6 +100,10 @@ class Meters:
         """Lines are lost."""
         self._dropped.labels(reason).inc(lines)
 
+    def front_answered(self, route: str, status: str, requests: int) -> None:
+        """So many were answered by nginx itself."""
+        self._front_answered.labels(route, status).inc(requests)
+
     def stands(self, *, backlog: int, held: int, oldest: float, in_flight: int) -> None:
         """How much waits now, in bytes; ``oldest`` in seconds."""
         self._backlog.set(backlog)
@@ -94,8 +115,8 @@ class Meters:
         """As Prometheus reads it."""
         return rendered([self._registry])
 
-    def _counter(self, family: Family, words: Iterable[str]) -> Counter:
+    def _counter(self, family: Family, *words: Iterable[str]) -> Counter:
         counter = Counter(family.name, family.meaning, family.labels, registry=self._registry)
-        for word in words:
-            counter.labels(word)
+        for series in product(*words):
+            counter.labels(*series)
         return counter

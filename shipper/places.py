@@ -25,13 +25,15 @@ DROPPED: Final = "dropped"
 class Place:
     """Of one file: the bytes and the lines that are settled.
 
-    ``given_up`` says that the rest was dropped; ``pending`` lines of it had still been under way.
+    ``given_up`` says that the rest was dropped; ``pending`` lines of it had still been under way. In ``counted``
+    bytes it was looked for what nginx answered itself.
     """
 
     at: int = 0
     lines: int = 0
     given_up: bool = False
     pending: int = 0
+    counted: int = 0
 
 
 @dataclass
@@ -54,8 +56,11 @@ class Places:
         if not self.changed:
             return
         draft = self.path.with_suffix(".draft")
+        files = {birth: dict(vars(place)) for birth, place in self.files.items()}
+        counted = {birth: file.pop("counted") for birth, file in files.items()}
         written = {
-            "files": {birth: vars(place) for birth, place in self.files.items()},
+            "files": files,
+            "counted": counted,  # apart, as an earlier shipper takes no place that has more than it knows
             "totals": dict(self.totals),
             "read": self.read,
         }
@@ -94,7 +99,8 @@ def load(folder: Path) -> Found:
 def _read(path: Path) -> tuple[Places, bool]:
     try:
         found: dict[str, Any] = orjson.loads(path.read_bytes())
-        files = {birth: Place(**place) for birth, place in found["files"].items()}
+        counted = found.get("counted", {})
+        files = {birth: Place(**place, counted=counted.get(birth, 0)) for birth, place in found["files"].items()}
         return Places(path, files, Counter(found["totals"]), found["read"]), True
     except FileNotFoundError:
         return Places(path), True

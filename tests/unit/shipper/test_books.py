@@ -30,6 +30,22 @@ def test_what_was_committed_is_there_for_the_successor(tmp_path):
     assert (found.files, found.totals) == (places.files, {"delivered": 1})
 
 
+def test_an_earlier_shipper_and_this_one_can_take_turns(tmp_path):
+    """To that one a place with one more field is a fault, after which it sends everything again."""
+    earlier = {"at": 5, "lines": 1, "given_up": False, "pending": 0}
+    path = tmp_path / "places.json"
+    path.write_bytes(orjson.dumps({"files": {"birth": earlier}, "totals": {}, "read": 0}))
+
+    places, readable, _ = load(tmp_path)
+    places.files["birth"].counted = 400
+    places.changed = True
+    places.commit()
+
+    assert readable
+    assert orjson.loads(path.read_bytes())["files"] == {"birth": earlier}
+    assert load(tmp_path).places.files["birth"].counted == 400
+
+
 def test_lines_under_way_from_a_file_that_was_given_up_count_as_dropped_when_the_shipper_was_killed(tmp_path):
     places = Places(tmp_path / "places.json", {"birth": Place(given_up=True, pending=3)}, changed=True)
     places.commit()
