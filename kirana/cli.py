@@ -49,7 +49,8 @@ kirana status --json           addresses and credentials for scripts
 kirana down                    stop everything
 
 Of a shop that runs elsewhere, in containers, the broker is named by
-KIRANA_AMQP_URL for users, clients, keys, token, audit, events, seed, shell.
+KIRANA_AMQP_URL for users, clients, keys, token, audit, events, seed, shell;
+logs asks Elasticsearch with --elasticsearch.
 """
 
 

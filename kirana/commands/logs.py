@@ -1,4 +1,4 @@
-"""``kirana logs``: what became of one request and why, which requests fail, and every line, without Elasticsearch."""
+"""``kirana logs``: what became of one request and why, which requests fail, and every line, wherever the log is."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ import typer
 
 from kirana.commands.logs_about_many import show_failures, show_slowest
 from kirana.commands.logs_about_one import show_request
+from kirana.commands.logs_elasticsearch import URL, check, how_again, log_of, shortfalls_of
 from kirana.commands.logs_output import console_of, say, write_json
-from kirana.commands.logs_spool import VARIABLE, again, spool_of
+from kirana.commands.logs_spool import VARIABLE
 from kirana.commands.logs_window import in_order, nothing, within
 from kirana.logbook.entry import LEVELS
 from kirana.logbook.following import follow
 from kirana.logbook.query import Query
 from kirana.logbook.reading import entries
 from kirana.logbook.showing import show_line
-from kirana.logbook.spools import Spool
+from kirana.logbook.spools import Archive, Log, Spool
 from kirana.logbook.times import parse_ago, parse_moment
 from shared.values.times import now
 
@@ -41,6 +42,13 @@ kirana logs --slow --route checkout          the slowest, and where the time wen
 kirana logs --service order --level error -f errors of one service, as they come
 kirana logs --user 01a1fe39 --status 4xx     what one user was refused
 kirana logs --spool a --spool b 01a1fe39     of no local stack, but of folders copied from containers
+kirana logs --elasticsearch https://localhost:9200 01a1fe39
+                                             of lines that were shipped, by pods that are gone too
+
+\b
+Who asks Elasticsearch is said by the environment: KIRANA_ELASTICSEARCH_USER
+(role kirana_reader) and KIRANA_ELASTICSEARCH_PASSWORD_FILE, or
+KIRANA_ELASTICSEARCH_API_KEY_FILE; whom to trust, KIRANA_ELASTICSEARCH_CA.
 """
 
 
@@ -84,33 +92,52 @@ def logs(  # noqa: PLR0913 - one parameter per option of the command line
             help="Read this folder of .jsonl files, not the local stack's: of a container, or a copy. Repeatable.",
         ),
     ] = None,
+    elasticsearch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Ask the Elasticsearch to which lines are shipped. Where there is neither a local stack nor a spool, "
+            f"{URL} says which.",
+        ),
+    ] = None,
     lines: Annotated[bool, typer.Option("--lines", help="Of a request its plain lines, not the tree.")] = False,
     traces: Annotated[bool, typer.Option("--traces", help="Of a request also the whole stack traces.")] = False,
     tail: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come; end with Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The lines as they were written, for scripts.")] = False,
 ) -> None:
     """Read the options, and show what they ask for."""
-    where = spool_of(spool)
-    found = _read(since, until, slower)
-    query = replace(found, trace=_trace(trace), service=service, level=_level(level), route=route, user=user, text=text)
-    query = replace(query, status=_status(status))
+    where = log_of(elasticsearch, spool)
+    check(where, is_followed=tail, text=text)
+    query = replace(
+        _read(since, until, slower),
+        trace=_trace(trace),
+        service=service,
+        level=_level(level),
+        route=route,
+        status=_status(status),
+        user=user,
+        text=text,
+    )
     wanted = request or what
-    if wanted is not None and not tail:
-        show_request(
-            where, wanted, in_order(query), _style(lines=lines, as_json=as_json, traces=traces), command=again(spool)
-        )
-        return
-    default = SINCE_OF_SUMMARIES if errors or slow else DEFAULT_SINCE
-    query = within(query, default)
-    if errors:
-        what, are_any = "Nothing has failed", show_failures(where, query, most, as_json=as_json, command=again(spool))
-    elif slow:
-        what, are_any = "No work has ended", show_slowest(where, query, most, as_json=as_json)
-    else:
-        query = replace(query, request=wanted)
-        what, are_any = "No such line", _show_lines(where, query, is_followed=tail, as_json=as_json)
-    if not are_any:
-        say(nothing(what, where, query, default=default if since is None else ""))
+    command = how_again(elasticsearch, spool)
+    try:
+        if wanted is not None and not tail:
+            style = _style(lines=lines, as_json=as_json, traces=traces)
+            show_request(where, wanted, in_order(query), style, command=command)
+            return
+        default = SINCE_OF_SUMMARIES if errors or slow else DEFAULT_SINCE
+        query = within(query, default)
+        if errors:
+            what, are_any = "Nothing has failed", show_failures(where, query, most, as_json=as_json, command=command)
+        elif slow:
+            what, are_any = "No work has ended", show_slowest(where, query, most, as_json=as_json)
+        else:
+            query = replace(query, request=wanted)
+            what, are_any = "No such line", _show_lines(where, query, is_followed=tail, as_json=as_json)
+        if not are_any:
+            say(nothing(what, where, query, default=default if since is None else ""))
+    finally:
+        say(*shortfalls_of(where))
 
 
 def _style(*, lines: bool, as_json: bool, traces: bool) -> str:
@@ -119,14 +146,14 @@ def _style(*, lines: bool, as_json: bool, traces: bool) -> str:
     return "lines" if lines else "traces" if traces else "tree"
 
 
-def _show_lines(spool: Spool, query: Query, *, is_followed: bool, as_json: bool) -> bool:
+def _show_lines(log: Log, query: Query, *, is_followed: bool, as_json: bool) -> bool:
     """Whether there were any, or more may come."""
     show = write_json if as_json else partial(show_line, to=console_of())
     shown = 0
-    for shown, entry in enumerate(entries(spool, query), start=1):  # noqa: B007 - the count is used below
+    for shown, entry in enumerate(entries(log, query), start=1):  # noqa: B007 - the count is used below
         show(entry)
-    if is_followed:
-        _follow(spool, query, show)
+    if is_followed and not isinstance(log, Archive):
+        _follow(log, query, show)
     return is_followed or shown > 0
 
 

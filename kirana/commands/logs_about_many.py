@@ -13,16 +13,16 @@ from kirana.commands.typed import as_typed
 from kirana.logbook import entry as of
 from kirana.logbook.entry import Entry
 from kirana.logbook.query import Query
-from kirana.logbook.spools import Spool
+from kirana.logbook.spools import Log
 from kirana.logbook.summaries import Failures, Slow, failures, slowest
 from kirana.logbook.times import shown
 
 _TIME = slice(11, 19)
 
 
-def show_failures(spool: Spool, query: Query, most: int, *, as_json: bool, command: str) -> bool:
+def show_failures(log: Log, query: Query, most: int, *, as_json: bool, command: str) -> bool:
     """By cause, the most frequent first; ``command`` is what tells more of one, but for its id. Whether any has."""
-    found = failures(spool, query, most)
+    found = failures(log, query, most)
     if as_json:
         for each in found:
             write_json(_document_of(each))
@@ -48,9 +48,9 @@ def show_failures(spool: Spool, query: Query, most: int, *, as_json: bool, comma
     return True
 
 
-def show_slowest(spool: Spool, query: Query, most: int, *, as_json: bool) -> bool:
+def show_slowest(log: Log, query: Query, most: int, *, as_json: bool) -> bool:
     """The slowest requests first; runs and events of a service where ``--service`` names one. Whether there are any."""
-    found = slowest(spool, query if query.service else replace(query, actions=of.OF_REQUESTS), most)
+    found = slowest(log, query if query.service else replace(query, actions=of.OF_REQUESTS), most)
     if as_json:
         for each in found:
             write_json({**_slow_document_of(each), "took_ms": _milliseconds(each.line)})

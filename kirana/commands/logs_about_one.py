@@ -14,20 +14,20 @@ from kirana.logbook.entry import Entry
 from kirana.logbook.identifying import SHORTEST_PART, Candidate, Found, id_in, sought, text_of, why_unknown
 from kirana.logbook.query import Query
 from kirana.logbook.showing import show_line
-from kirana.logbook.spools import Spool
+from kirana.logbook.spools import Log
 from kirana.logbook.story import story_of
 from kirana.logbook.story_showing import show_story
 
 
-def show_request(spool: Spool, given: str, query: Query, style: str, *, command: str) -> None:
+def show_request(log: Log, given: str, query: Query, style: str, *, command: str) -> None:
     """Raises :class:`typer.Exit` where the id is that of no request, or not clear: whoever gave it expects lines."""
     wanted = id_in(text_of(given, sys.stdin.read() if given == "-" else None))
     if not wanted:
         say("No id was given: " + ("standard input was empty." if given == "-" else "there is none in what was given."))
         raise typer.Exit(1)
-    found = sought(spool, wanted)
+    found = sought(log, wanted)
     if found.id is None:
-        _say_that_it_is_not_clear(spool, wanted, found, command)
+        _say_that_it_is_not_clear(log, wanted, found, command)
         raise typer.Exit(1)
     lines = [line for line in found.lines if query.wants(line)]
     if not lines:
@@ -36,7 +36,7 @@ def show_request(spool: Spool, given: str, query: Query, style: str, *, command:
     if style in {"json", "lines"}:
         _show_lines(lines, as_json=style == "json")
     else:
-        show_story(story_of(found.id, lines, spool), console_of(is_table=True), with_traces=style == "traces")
+        show_story(story_of(found.id, lines, log), console_of(is_table=True), with_traces=style == "traces")
 
 
 def _show_lines(lines: Sequence[Entry], *, as_json: bool) -> None:
@@ -45,11 +45,11 @@ def _show_lines(lines: Sequence[Entry], *, as_json: bool) -> None:
         show(line)
 
 
-def _say_that_it_is_not_clear(spool: Spool, wanted: str, found: Found, command: str) -> None:
+def _say_that_it_is_not_clear(log: Log, wanted: str, found: Found, command: str) -> None:
     if found.candidates and not found.is_near:
         say(f"{wanted!r} stands in the ids of several requests, the last of which are:")
     else:
-        say(f"No line of a request {wanted}.", why_unknown(spool, wanted))
+        say(f"No line of a request {wanted}.", why_unknown(log, wanted))
         if len(wanted) < SHORTEST_PART:
             say(f"If that is a part of an id: type at least {SHORTEST_PART} characters of it.")
         if found.candidates:

@@ -15,7 +15,7 @@ from kirana.stack.faults import StackFault
 VARIABLE = "KIRANA_LOG_SPOOL"
 """Says the folders to who does not want to type them."""
 
-_COMMAND = "kirana logs"
+COMMAND = "kirana logs"
 _SUFFIX = ".jsonl"
 _USUAL = "spool"
 
@@ -29,10 +29,13 @@ def spool_of(folders: Sequence[Path] | None) -> Spool:
 
 def again(folders: Sequence[Path] | None) -> str:
     """How a command begins that reads what this one has read; what the environment said it will say again."""
-    typed = [] if folders is None else [str(folder) for folder in folders]
-    if typed == os.environ.get(VARIABLE, "").split(os.pathsep):
-        return _COMMAND
-    return " ".join([_COMMAND, *(f"--spool {shlex.quote(folder)}" for folder in typed)])
+    typed = folders if folders and is_typed(folders) else ()
+    return " ".join([COMMAND, *(f"--spool {shlex.quote(str(folder))}" for folder in typed)])
+
+
+def is_typed(folders: Sequence[Path] | None) -> bool:
+    """Whether the command line names them, rather than the environment."""
+    return bool(folders) and [str(folder) for folder in folders or ()] != os.environ.get(VARIABLE, "").split(os.pathsep)
 
 
 def _checked(folder: Path) -> Path:

@@ -9,7 +9,7 @@ import typer
 
 from kirana.logbook.query import Query
 from kirana.logbook.reading import first_moment
-from kirana.logbook.spools import Spool
+from kirana.logbook.spools import Log
 from kirana.logbook.times import parse_ago
 from shared.values.times import now
 
@@ -33,13 +33,13 @@ def in_order(query: Query, whence: str = "") -> Query:
     return query
 
 
-def nothing(what: str, spool: Spool, query: Query, *, default: str) -> str:
+def nothing(what: str, log: Log, query: Query, *, default: str) -> str:
     """That there is nothing in the query's time; ``default`` is how far back it goes if nobody told, else empty."""
     until = f" and until {_shown(query.until)}" if query.until is not None else ""
     since = f" since {_shown(query.since)}" if query.since is not None else ""
     if default:
         return f"{what}{since} ({default} unless told otherwise){until}. To look further back: --since {FURTHER_BACK}"
-    oldest = first_moment(spool)
+    oldest = first_moment(log)
     kept = f"The oldest line that is kept is of {oldest[:19]}." if oldest else "There are no lines at all."
     return f"{what}{since}{until}. {kept}"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from kirana.logbook import entry as of
 from kirana.logbook.query import Query
 from kirana.logbook.reading import entries, first_moment
-from kirana.logbook.spools import Spool
+from kirana.logbook.spools import Archive, Log
 
 SHORTEST_PART = 4
 MOST_CANDIDATES = 10
@@ -61,21 +61,21 @@ def id_in(text: str) -> str:
     return lower if _UUID.fullmatch(lower) else typed
 
 
-def sought(spool: Spool, typed: str) -> Found:
+def sought(log: Log, typed: str) -> Found:
     """The request with this id, or the one whose id has this part, or what else may be meant."""
-    having = _having(spool, typed)
+    having = _having(log, typed)
     if typed in having:
         return Found(typed, tuple(having[typed]))
     if len(having) == 1:
         id_, lines = having.popitem()
         return Found(id_, tuple(lines))
-    of_trace = tuple(entries(spool, Query(trace=typed.replace("-", "")))) if not having and _is_trace(typed) else ()
+    of_trace = tuple(entries(log, Query(trace=typed.replace("-", "")))) if not having and _is_trace(typed) else ()
     if of_trace:
         return Found(of.request_of(of_trace[0]) or typed, of_trace)
     if having:
-        return Found(None, candidates=tuple(_described(spool, having)))
-    near = [id_ for id_ in _recent_ids(spool) if _is_near(typed, id_)]
-    return Found(None, candidates=tuple(_described(spool, near)), is_near=True)
+        return Found(None, candidates=tuple(_described(log, having)))
+    near = [id_ for id_ in _recent_ids(log) if _is_near(typed, id_)]
+    return Found(None, candidates=tuple(_described(log, near)), is_near=True)
 
 
 def _is_trace(typed: str) -> bool:
@@ -91,9 +91,11 @@ def made_at(id_: str) -> datetime | None:
     return datetime.fromtimestamp(int(id_.replace("-", "")[:12], 16) / 1000, UTC)
 
 
-def why_unknown(spool: Spool, id_: str) -> str:
+def why_unknown(log: Log, id_: str) -> str:
     """Why there may be no line of it."""
-    made, first = made_at(id_), first_moment(spool)
+    made, first = made_at(id_), first_moment(log)
+    if isinstance(log, Archive):
+        return _why_not_archived(made, first)
     if first is None:
         return "There are no lines at all: has the stack ever run?"
     if made is None:
@@ -101,20 +103,40 @@ def why_unknown(spool: Spool, id_: str) -> str:
     when = f"It was made at {made:%Y-%m-%d %H:%M:%S} UTC, "
     if made.isoformat() < first:
         return when + f"and the oldest line that is kept is of {first[:19]}: its lines are gone, or in Elasticsearch."
-    return when + "when lines were kept: is it of another stack (KIRANA_HOME, --spool)?"
+    return when + "when lines were kept: is it of another stack (KIRANA_HOME, --spool, --elasticsearch)?"
 
 
-def _having(spool: Spool, part: str) -> dict[str, list[of.Entry]]:
-    """The lines of every request whose id has it, in the order of time."""
+def _why_not_archived(made: datetime | None, first: str | None) -> str:
+    if first is None:
+        return "There are no lines at all: does a shipper bring any?"
+    kept = f"The oldest line that is kept is of {first[:19]}."
+    if made is not None and made.isoformat() < first:
+        return f"It was made at {made:%Y-%m-%d %H:%M:%S} UTC. {kept}"
+    return f"{kept} The newest are some ten seconds late: if it is that young, ask once more."
+
+
+def _having(log: Log, part: str) -> dict[str, list[of.Entry]]:
+    """The lines of every request whose id has it, in the order of time.
+
+    An archive has the whole id in an index, but must look through all ids for a part: so the whole comes first.
+    """
+    is_far, is_long = isinstance(log, Archive), len(part) >= SHORTEST_PART
+    asked = [Query(request=part)] if is_far or not is_long else []
+    if is_long and not (is_far and _UUID.fullmatch(part)):
+        asked.append(Query(part=part))
+    return next(filter(None, (_by_id(entries(log, query)) for query in asked)), {})
+
+
+def _by_id(lines: Iterable[of.Entry]) -> dict[str, list[of.Entry]]:
     found: dict[str, list[of.Entry]] = {}
-    for line in entries(spool, Query(part=part) if len(part) >= SHORTEST_PART else Query(request=part)):
+    for line in lines:
         found.setdefault(of.request_of(line) or "", []).append(line)
     return found
 
 
-def _described(spool: Spool, ids: Iterable[str]) -> list[Candidate]:
+def _described(log: Log, ids: Iterable[str]) -> list[Candidate]:
     told = {id_: Candidate(id_, "", "") for id_ in list(ids)[-MOST_CANDIDATES:]}
-    for line in entries(spool, Query(requests=frozenset(told))) if told else ():
+    for line in entries(log, Query(requests=frozenset(told))) if told else ():
         id_ = of.request_of(line) or ""
         if of.action_of(line) in of.OF_REQUESTS or not told[id_].what:
             told[id_] = Candidate(id_, of.stamp_of(line), _what(line))
@@ -127,9 +149,12 @@ def _what(line: of.Entry) -> str:
     return " ".join(str(part) for part in parts if part) or of.action_of(line)
 
 
-def _recent_ids(spool: Spool) -> list[str]:
+def _recent_ids(log: Log) -> list[str]:
+    """None of an archive's, which has too many to compare."""
     ids: dict[str, None] = {}
-    for line in entries(spool, Query(actions=of.OF_REQUESTS)):
+    if isinstance(log, Archive):
+        return []
+    for line in entries(log, Query(actions=of.OF_REQUESTS)):
         for one in of.of_each_request(line):
             if (id_ := of.request_of(one)) is not None:
                 ids[id_] = None

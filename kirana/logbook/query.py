@@ -33,7 +33,7 @@ class Query:
     """``None`` means any. ``level`` is the least one, ``status`` is ``503`` or ``5xx``, ``text`` stands anywhere.
 
     ``part`` is of a request's id; of ``requests``, of ``actions`` and of ``words`` (which stand anywhere as a whole
-    value) one will do.
+    value) one will do. With ``common``, lines of requests are wanted only where they are called so.
     """
 
     request: str | None = None
@@ -41,6 +41,7 @@ class Query:
     requests: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
+    common: frozenset[str] = frozenset()
     trace: str | None = None
     service: str | None = None
     level: str | None = None
@@ -69,6 +70,7 @@ class Query:
         return (
             self._is_of_request(field(entry, "http.request.id"))
             and (not self.actions or action_of(entry) in self.actions)
+            and (not self.common or field(entry, "http.request.id") is None or action_of(entry) in self.common)
             and self.trace in {None, field(entry, "trace.id")}
             and (self.service is None or self.service in {field(entry, "service.name"), instance_of(entry)})
             and (self.user is None or _is_user(str(field(entry, "user.id") or ""), self.user))

@@ -1,11 +1,14 @@
-"""Where the files of the log are: in the spool of one stack, or in several folders that are read as one."""
+"""Where the log is: in the spool of one stack, in several folders that are read as one, or in an archive far away."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from kirana.logbook.entry import Entry
+from kirana.logbook.query import Query
 
 
 class Spool(Protocol):
@@ -14,6 +17,22 @@ class Spool(Protocol):
     def glob(self, pattern: str, /) -> Iterable[Path]:
         """The files in it with such a name, as they are called now."""
         ...
+
+
+@runtime_checkable
+class Archive(Protocol):
+    """What is not read but asked: it finds lines by itself, of all processes, gone ones included."""
+
+    def found(self, query: Query, *, longest: int | None = None) -> Iterator[Entry]:
+        """The wanted lines, oldest first; or so many whose work took longest, these first."""
+        ...
+
+    def first_moment(self) -> str | None:
+        """The oldest line that is kept, as its moment stands in it."""
+        ...
+
+
+Log = Spool | Archive
 
 
 @dataclass(frozen=True)

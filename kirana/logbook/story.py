@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from kirana.logbook import entry as of
-from kirana.logbook.entry import Entry
+from kirana.logbook.entry import LEVELS, Entry
 from kirana.logbook.query import Query
 from kirana.logbook.reading import entries
 from kirana.logbook.spans import Span, tree_of
-from kirana.logbook.spools import Spool
+from kirana.logbook.spools import Log
 from kirana.logbook.verdict import Verdict, judged
 
 BEFORE = timedelta(seconds=30)
@@ -27,6 +27,9 @@ _CHANGES = frozenset(
 _OF_ALL = frozenset({"rpc.breaker.changed", "upstream.breaker.changed"})
 """What one request brings about, and all others feel."""
 
+_TELLING = _CHANGES | {level for level in LEVELS if of.rank(level) >= of.rank("warning")}
+"""One of these stands in every line that :func:`_tells` lets through."""
+
 
 @dataclass(frozen=True)
 class Story:
@@ -39,21 +42,21 @@ class Story:
     meanwhile: tuple[Entry, ...] = ()
 
 
-def story_of(id_: str, lines: list[Entry], spool: Spool | None = None) -> Story:
-    """The story that these lines tell; with a ``spool`` to look in, also of what happened around them."""
+def story_of(id_: str, lines: list[Entry], log: Log | None = None) -> Story:
+    """The story that these lines tell; with a ``log`` to look in, also of what happened around them."""
     roots = tree_of(lines)
     verdict = judged(roots)
-    around = _meanwhile(spool, lines, verdict) if spool is not None and verdict.culprit is not None else []
+    around = _meanwhile(log, lines, verdict) if log is not None and verdict.culprit is not None else []
     return Story(id_, tuple(lines), tuple(roots), verdict, tuple(around))
 
 
-def _meanwhile(spool: Spool, lines: list[Entry], verdict: Verdict) -> list[Entry]:
+def _meanwhile(log: Log, lines: list[Entry], verdict: Verdict) -> list[Entry]:
     if verdict.outcome == "refused":
         return []
     first, last = of.moment_of(lines[0]), of.moment_of(lines[-1])
     if first is None or last is None:
         return []
-    around = entries(spool, Query(since=first - BEFORE, until=last + AFTER))
+    around = entries(log, Query(since=first - BEFORE, until=last + AFTER, words=_TELLING, common=_OF_ALL))
     found = [line for line in around if _is_of_all(line, of.request_of(lines[0])) and _tells(line)]
     named = {word for span in verdict.path for word in (span.where, span.name.partition(".")[0])}
     about = [line for line in found if _names(line, named)]

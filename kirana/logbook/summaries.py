@@ -10,8 +10,8 @@ from heapq import nlargest
 from kirana.logbook import entry as of
 from kirana.logbook.entry import Entry
 from kirana.logbook.query import Query
-from kirana.logbook.reading import entries
-from kirana.logbook.spools import Spool
+from kirana.logbook.reading import entries, longest
+from kirana.logbook.spools import Log
 from kirana.logbook.story import Story, story_of
 from kirana.logbook.verdict import main_root, slowest_path, waited
 
@@ -50,39 +50,37 @@ class Slow:
     where: str
 
 
-def failures(spool: Spool, query: Query, most: int) -> list[Failures]:
+def failures(log: Log, query: Query, most: int) -> list[Failures]:
     """Of the time and the rest of ``query``, the ``most`` frequent ones, each with the story of its newest request."""
     found: dict[Cause, Failures] = {}
-    for line in entries(spool, replace(query, words=_WORDS)):
+    for line in entries(log, replace(query, words=_WORDS)):
         for one in of.of_each_request(line) if _is_failure(line) else ():
             each = found.setdefault(_cause_of(one), Failures(_cause_of(one), one))
             each.newest = one
             each.count += 1
             each.requests.add(of.request_of(one) or "")
     frequent = nlargest(most, found.values(), key=lambda each: (each.count, of.stamp_of(each.newest)))
-    told = stories(spool, [each.newest for each in frequent])
+    told = stories(log, [each.newest for each in frequent])
     for each in frequent:
         each.story = told.get(of.request_of(each.newest) or "")
     return frequent
 
 
-def slowest(spool: Spool, query: Query, most: int) -> list[Slow]:
+def slowest(log: Log, query: Query, most: int) -> list[Slow]:
     """The ``most`` longest requests and, where a service is named, its longest runs."""
-    timed = ((of.duration_of(line), line) for line in entries(spool, query))
-    longest = nlargest(most, ((took, line) for took, line in timed if took is not None), key=lambda pair: pair[0])
-    lines = [line for _, line in longest]
-    told = stories(spool, lines)
+    lines = longest(log, query, most)
+    told = stories(log, lines)
     return [Slow(line, _where_of(told.get(of.request_of(line) or ""))) for line in lines]
 
 
-def stories(spool: Spool, lines: Sequence[Entry]) -> dict[str, Story]:
+def stories(log: Log, lines: Sequence[Entry]) -> dict[str, Story]:
     """What became of the requests to which these lines belong, by their ids."""
     ids = frozenset(id_ for id_ in map(of.request_of, lines) if id_)
     moments = [moment for moment in map(of.moment_of, lines) if moment is not None]
     if not ids or not moments:
         return {}
     by_id: dict[str, list[Entry]] = {}
-    for line in entries(spool, _around(ids, moments)):
+    for line in entries(log, _around(ids, moments)):
         by_id.setdefault(of.request_of(line) or "", []).append(line)
     return {id_: story_of(id_, found) for id_, found in by_id.items()}
 

@@ -1,4 +1,4 @@
-"""A stand-in for Elasticsearch 9 that speaks its protocol for bulk requests, and misbehaves on request.
+"""A stand-in for Elasticsearch 9 that speaks its protocol for bulk requests and searches, and misbehaves on request.
 
 ``python -m tests.fakes.elasticsearch.server PORT``; see :mod:`tests.builders.elasticsearch`.
 """
@@ -11,6 +11,7 @@ import sys
 import orjson
 from aiohttp import web
 
+from tests.fakes.elasticsearch.searches import Refusal, Searches
 from tests.fakes.elasticsearch.streams import Streams, fault, narrowed
 
 JSON = "application/vnd.elasticsearch+json;compatible-with=9"
@@ -28,6 +29,16 @@ WHOLE = {
     "too_large": (413, "content_too_long_exception", "entity content is too long"),
 }
 AFTER_STORING = ("hang_stored", "reset_stored", "cut", "no_product")
+OF_SEARCHES = {
+    "forbidden": (
+        403,
+        "security_exception",
+        "action [indices:data/read/open_point_in_time] is unauthorized for user [kirana_shipper]",
+    ),
+    "search_hang": (),
+}
+"""Of bulk requests nothing comes of these."""
+
 FAULTS = (*WHOLE, "partial", "hang", "reset", *AFTER_STORING)
 
 
@@ -36,6 +47,7 @@ class StandIn:
 
     def __init__(self, key):
         self.streams = Streams()
+        self.searches = Searches(self.streams)
         self.faults, self.share, self.dice = (), 0.0, random.Random(0)
         self.drawn = {}
         self.slow_seconds = 0.0
@@ -56,6 +68,37 @@ class StandIn:
         if drawn == "hang":
             await asyncio.sleep(3600)
         return self._objection(request, body, drawn) or await self._answer(request, body, drawn)
+
+    async def open_point(self, request):
+        return await self._searched(
+            request, lambda _: self.searches.open(request.match_info["target"], request.query["keep_alive"])
+        )
+
+    async def close_point(self, request):
+        return await self._searched(request, self.searches.close)
+
+    async def search(self, request):
+        return await self._searched(request, self.searches.search)
+
+    async def _searched(self, request, answer):
+        body = await request.read()
+        drawn = self._draw()
+        if drawn == "search_hang":
+            await asyncio.sleep(3600)
+        if self._key and request.headers.get("Authorization") != f"ApiKey {self._key}":
+            return _refused(*WHOLE["unauthorised"])
+        if refusal := (WHOLE | OF_SEARCHES).get(drawn):
+            return _refused(*refusal)
+        if drawn == "no_product":
+            return web.json_response({})
+        kind = request.headers.get("Content-Type", "").replace(" ", "")
+        if body and kind != JSON:
+            return _refused(406, "media_type_header_exception", f"Invalid media-type value [Content-Type={kind}]")
+        try:
+            told = answer(orjson.loads(body) if body else None)
+        except Refusal as refusal:
+            return _refused(*refusal.args)
+        return web.Response(body=orjson.dumps(told), headers={"Content-Type": JSON} | PRODUCT)
 
     def _draw(self):
         if not self.faults or self.dice.random() >= self.share:
@@ -110,7 +153,8 @@ class StandIn:
         self.slow_seconds = wish.get("slow_seconds", 0.0)
         self.most_bytes = wish.get("most_bytes", self.most_bytes)
         self.streams.is_mended = wish.get("mended", False)
-        assert set(self.faults) <= set(FAULTS), self.faults
+        self.searches.failed_shards = wish.get("failed_shards", 0)
+        assert set(self.faults) <= {*FAULTS, *OF_SEARCHES}, self.faults
         return web.json_response({})
 
     async def told(self, _request):
@@ -118,6 +162,7 @@ class StandIn:
             "stored": sum(map(len, self.streams.documents.values())),
             "statuses": self.streams.told, "drawn": self.drawn, "requests": self.requests,
             "compressed": self.compressed, "largest": self.largest,
+            "searches": self.searches.asked, "open_points": self.searches.open_points,
         }  # fmt: skip
         return web.json_response(told)
 
@@ -153,6 +198,9 @@ def application(key=""):
     app.router.add_get("/", about)
     app.router.add_put("/_bulk", stand_in.bulk)
     app.router.add_post("/_bulk", stand_in.bulk)
+    app.router.add_post("/{target}/_pit", stand_in.open_point)
+    app.router.add_delete("/_pit", stand_in.close_point)
+    app.router.add_post("/_search", stand_in.search)
     app.router.add_put("/_stand_in/faults", stand_in.misbehave)
     app.router.add_get("/_stand_in/told", stand_in.told)
     app.router.add_get("/_stand_in/documents", stand_in.documents)
