@@ -64,25 +64,32 @@ http {{
     server {{
         listen 127.0.0.1:{front} backlog=1024;
         include "{answering}";
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Request-Id $named;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_next_upstream error timeout http_500 http_502 http_503 http_504;
+        proxy_next_upstream_tries 2;
+        proxy_buffering off;
+        proxy_request_buffering on;
+        proxy_read_timeout 1h;
         location / {{
             set $colour main;
             if (-f {weight}/$slot) {{ set $colour canary; }}
+            if ($is_for_one) {{ return 418; }}
             proxy_pass http://$colour;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Request-Id $named;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_next_upstream error timeout http_500 http_502 http_503 http_504;
-            proxy_next_upstream_tries 2;
-            proxy_buffering off;
-            proxy_request_buffering on;
-            proxy_read_timeout 1h;
+        }}
+        location @once {{
+            if ($upstream_addr) {{ set $colour main; }}
+            proxy_next_upstream off;
+            proxy_pass http://$colour;
         }}
     }}
 }}
 """
-"""Where the new version cannot serve a request that changes nothing, the old one does; a change is never sent twice.
+"""Where the new version cannot serve a request that changes nothing, the old one does. A change the old one gets only
+where the new one took no connection: what was sent once is never sent again (for PUT and DELETE: ``@once``).
 
 Edges keep idle connections for 30 s; ours to them go after 10, so that none is used that an edge is about to close.
 Nothing is served from the root, but nginx looks that it is there before it writes to the spool.

@@ -89,7 +89,8 @@ class Shoppers:
     def _check_out(self, client, chance):
         lines = {product_id: chance.randint(1, 3) for product_id in chance.sample(self._product_ids, 2)}
         for product_id, quantity in lines.items():
-            self._until(client, 200, "POST", "/api/cart/items", {"product_id": product_id, "quantity": quantity})
+            self._until(client, 200, "POST", "/api/cart/items", {"product_id": product_id, "quantity": 1})
+            self._until(client, 200, "PUT", f"/api/cart/items/{product_id}", {"quantity": quantity})
         order = self._place(client, "/api/cart/checkout", {}, lines)
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while self._until(client, 200, "GET", "/api/cart").json()["items"]:

@@ -56,6 +56,8 @@ class Front:
 
     def end(self):
         for process in self.started:
+            if process.poll() is None:  # a worker may have begun since
+                self.workers += workers_of(process.pid)
             process.kill()
             process.wait()
         for worker in self.workers:
