@@ -28,6 +28,7 @@ from shared.contracts.common_passwords import COMMON
 from shared.contracts.events import SigningKeysTurned
 from shared.contracts.identity import ChangePassword, InvalidCredentials, IssueTokens, Jwks, TooManyAttempts
 from shared.contracts.identity_operators import SigningKey
+from shared.messaging.call import current
 from shared.messaging.transactions import Scope
 from shared.metrics.counting import logins
 from shared.values.identifiers import new_id
@@ -78,7 +79,13 @@ class Assembly:
             with transactions.reading() as transaction:
                 return next(iter(self.accounts(transaction).find([user_id])), None)
 
-        return new_password(request, account_of=account_of, gate=self.gate(transactions), policy=self.policy)
+        return new_password(
+            request,
+            account_of=account_of,
+            gate=self.gate(transactions),
+            policy=self.policy,
+            is_done=lambda: transactions.wait_for_first_run(current()) is not None,
+        )
 
     def accounts(self, transaction: Transaction) -> SqlAccounts:
         """Everybody who can log in."""

@@ -33,18 +33,25 @@ class NewPassword:
 
 
 def new_password(
-    request: ChangePassword, *, account_of: Callable[[str], Account | None], gate: Gate, policy: PasswordPolicy
+    request: ChangePassword,
+    *,
+    account_of: Callable[[str], Account | None],
+    gate: Gate,
+    policy: PasswordPolicy,
+    is_done: Callable[[], bool],
 ) -> NewPassword:
     """Check the old password and the new one; no transaction is open meanwhile.
 
-    Raises ``InvalidRequest`` with every fault at once, ``UserNotFound``, ``TooManyAttempts`` or ``Unavailable``.
+    ``is_done`` says whether an earlier run has made this change: then the old password is not right any more, and
+    whoever gave it is no guesser. Raises ``InvalidRequest`` with every fault at once, ``UserNotFound``,
+    ``TooManyAttempts`` or ``Unavailable``.
     """
     account = account_of(request.user_id) if is_id(request.user_id) else None
     if account is None:
         raise UserNotFound
     own_names = names_of(account.username, account.email)
     faults = policy.weaknesses(request.password, request.password2, own_names=own_names)
-    if not gate.knows(account, request.current_password, request.client_address):
+    if not gate.knows(account, request.current_password, request.client_address, has_replaced_it=is_done):
         faults.append(NOT_THE_PASSWORD)
     if faults:
         raise InvalidRequest(errors=faults)

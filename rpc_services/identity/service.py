@@ -14,7 +14,7 @@ from shared.contracts import identity
 from shared.contracts import identity_grants as grants
 from shared.contracts import identity_operators as operators
 from shared.contracts.method import CheckHealth, Health, Nothing
-from shared.messaging.call import current
+from shared.messaging.operations import Replay
 from shared.messaging.transactions import Scope
 from shared.nameko_ext import Configured, HealthReport, Loaded, Outbox, Ticker, Transactions, rpc
 from shared.values.identifiers import new_id
@@ -36,9 +36,9 @@ class Service:
     @rpc(identity.REGISTER_USER)
     def register_user(self, request: identity.RegisterUser) -> identity.User:
         """Open an account. The password is hashed before the transaction: who waits for that needs no connection."""
-        if replay := self.transactions.wait_for_first_run(current()):
-            return cast("identity.User", replay.give())
-        hashed = self.parts.policy.hashed(request, request.password2)
+        hashed = self.transactions.unless_done(lambda: self.parts.policy.hashed(request, request.password2))
+        if isinstance(hashed, Replay):
+            return cast("identity.User", hashed.give())
         return self.transactions.once(
             lambda transaction: use_cases.register_user(
                 request, hashed, accounts=self.parts.accounts(transaction), new_id=new_id
@@ -55,9 +55,9 @@ class Service:
     @rpc(identity.CHANGE_PASSWORD)
     def change_password(self, request: identity.ChangePassword) -> Nothing:
         """Another password, which ends all other sessions. Checked and hashed before the transaction, as above."""
-        if replay := self.transactions.wait_for_first_run(current()):
-            return cast("Nothing", replay.give())
-        new = self.parts.new_password(request, self.transactions)
+        new = self.transactions.unless_done(lambda: self.parts.new_password(request, self.transactions))
+        if isinstance(new, Replay):
+            return cast("Nothing", new.give())
         return self.transactions.once(
             lambda transaction: password_use_cases.change_password(
                 new, accounts=self.parts.accounts(transaction), logout=self.parts.ends(transaction).end_all_of

@@ -182,12 +182,18 @@ class Gate:
             raise InvalidCredentials
         return account
 
-    def knows(self, account: Account, password: str, client_address: str) -> bool:
+    def knows(
+        self, account: Account, password: str, client_address: str, *, has_replaced_it: Callable[[], bool]
+    ) -> bool:
         """Whether this is the account's password. Who guesses is counted as one who tries to log in.
 
-        Raises ``TooManyAttempts`` or ``Unavailable``.
+        ``has_replaced_it`` says whether an earlier run of this very change has put another in its place: then it was
+        right, and not counted. Raises ``TooManyAttempts`` or ``Unavailable``.
         """
-        return self._checked(account.username, password, client_address) is not None
+        is_right = self._checked(account.username, password, client_address) is not None
+        if not is_right and has_replaced_it():
+            self.attempts.give_back(counts_of(account.username, client_address, scale=self.scale))
+        return is_right
 
     def _checked(self, username: str, password: str, client_address: str) -> Account | None:
         counts = counts_of(username, client_address, scale=self.scale)

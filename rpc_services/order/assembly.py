@@ -8,7 +8,7 @@ from rpc_services.order.answers import show
 from rpc_services.order.desk import SqlDesk
 from rpc_services.order.domain import Order
 from rpc_services.order.payments import payments_of
-from rpc_services.order.saga import Payments, Saga
+from rpc_services.order.saga import Saga
 from rpc_services.order.settings import Settings
 from rpc_services.order.use_cases import Opening
 from shared.contracts import cart, catalog
@@ -78,22 +78,16 @@ def saga_for(call: Call, *, scope: Scope, catalog_service: Remote, settings: Set
     return Saga(
         desk=SqlDesk(scope, call, clock=now),
         stock=RemoteStock(catalog_service),
-        payments=provider(settings),
+        payments=payments_of(settings.payments),
         clock=now,
         show=show,
     )
 
 
-def provider(settings: Settings) -> Payments:
-    """Who takes the money."""
-    return payments_of(settings.payments)
-
-
-def cancelled_now(call: Call, answer: Any) -> None:
-    """Count an order that this call has cancelled; a repetition's first answer was counted by its first run."""
-    if not call.marks.replayed:
-        trade.order("cancelled")
-        trade.given_back(Money.parse(answer.total, answer.currency).minor_units, answer.currency)
+def cancelled_now(answer: Any) -> None:
+    """Count an order that this very run has cancelled."""
+    trade.order("cancelled")
+    trade.given_back(Money.parse(answer.total, answer.currency).minor_units, answer.currency)
 
 
 def opening_of(call: Call) -> Opening:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
 from msgspec import to_builtins
@@ -13,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from rpc_services.order import answers
 from rpc_services.order.domain import Order, Status, Transition
-from rpc_services.order.storage import read_orders, write_history
+from rpc_services.order.storage import LEASE, read_orders, write_history
 from rpc_services.order.tables import order_items, orders
 from shared.contracts.cart import CartOrdered
 from shared.contracts.events import ORDER_PLACED
@@ -24,9 +23,6 @@ from shared.messaging.tables import operations as operations_table
 from shared.messaging.transactions import Scope
 from shared.metrics import trade
 from shared.values.times import Clock
-
-LEASE = timedelta(seconds=10)
-"""Longer than a first run may take (its deadline is 8 s): only what has surely died is taken up."""
 
 MOST_DOUBLINGS = 3
 
@@ -95,10 +91,10 @@ class SqlDesk:
             trade.order(refusal.code.partition(".")[2])
         return standing
 
-    def released(self, order: Order) -> None:
+    def released(self, order_id: str) -> None:
         """It need not be released again."""
         with self._scope.writing() as session:
-            session.execute(update(orders).where(orders.c.id == order.id).values(release_due=False))
+            session.execute(update(orders).where(orders.c.id == order_id).values(release_due=False))
 
     def withdraw(self, order: Order) -> bool:
         """As if it had never been asked for, so that the same operation may try again."""

@@ -134,7 +134,10 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """An order. ``totals`` is known once its prices are frozen; ``operation_id`` is the one that opened it."""
+    """An order. ``totals`` is known once its prices are frozen; ``operation_id`` is the one that opened it.
+
+    While ``release_due``, somebody has to let go of its money, and of its stock if it was rejected.
+    """
 
     id: str
     number: str
@@ -176,13 +179,20 @@ class Order:
         return order, _steps(self, order, actor=self.user_id, reason="placed")
 
     def cancelled(self, at: datetime, *, actor: str) -> tuple[Order, list[Transition]]:
-        """Raises :class:`InvalidTransition` unless it is confirmed and nothing was shipped."""
+        """Its money is then to be let go. Raises :class:`InvalidTransition` unless confirmed, with nothing shipped."""
         if self.status is not Status.CONFIRMED or self.fulfilment_status is not FulfilmentStatus.UNFULFILLED:
             raise InvalidTransition(status=self.status, fulfilment_status=self.fulfilment_status)
         payment = self.payment_status
         if payment is PaymentStatus.AUTHORIZED:
             payment = PaymentStatus.VOIDED
-        order = replace(self, status=Status.CANCELLED, payment_status=payment, updated_at=at, version=self.version + 1)
+        order = replace(
+            self,
+            status=Status.CANCELLED,
+            payment_status=payment,
+            updated_at=at,
+            version=self.version + 1,
+            release_due=True,
+        )
         return order, _steps(self, order, actor=actor, reason="cancelled by the buyer")
 
 

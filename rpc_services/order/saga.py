@@ -49,8 +49,8 @@ class Desk(Protocol):
     def reject(self, order: Order, refusal: Refusal, *, release_due: bool) -> Order:
         """Write it as rejected with its operation's refusal, if it is still pending. Gives it as it now stands."""
 
-    def released(self, order: Order) -> None:
-        """Note that a rejected order holds nothing any more."""
+    def released(self, order_id: str) -> None:
+        """Note that a rejected or cancelled order holds nothing any more."""
 
     def withdraw(self, order: Order) -> bool:
         """Forget order and operation, if nobody else has taken it up. Whether that was so."""
@@ -141,9 +141,22 @@ class Saga:
         if order.status is Status.REJECTED:
             self._compensate(order)
             return True
+        if order.status is Status.CANCELLED:
+            self._let_money_go(order.id)
+            return True
         log.info("order.resumed", order_id=order.id)
         self._carry_on(order)
         return True
+
+    def after_cancelling(self, order_id: str) -> None:
+        """Let the money of a cancelled order go. What fails is put off: the sweeper does it again until it is done.
+
+        Only once the cancellation is committed, for a payment that is void is so for good. The stock follows the event.
+        """
+        try:
+            self._let_money_go(order_id)
+        except Refusal as fault:
+            log.warning("order.void_put_off", order_id=order_id, code=fault.code)
 
     def _inherit(self, busy: StillRunning) -> Any:
         """Whoever had the call before has died or lost the broker; no need to wait for the sweeper."""
@@ -195,7 +208,11 @@ class Saga:
     def _compensate(self, order: Order) -> None:
         self.payments.void(order.id)
         self.stock.release(order)
-        self.desk.released(order)
+        self.desk.released(order.id)
+
+    def _let_money_go(self, order_id: str) -> None:
+        self.payments.void(order_id)
+        self.desk.released(order_id)
 
     def _withdraw(self, order: Order) -> None:
         with _lying_pending(order):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rpc_services.order import use_cases
-from rpc_services.order.assembly import RemoteCarts, cancelled_now, opening_of, provider, saga_for
+from rpc_services.order.assembly import RemoteCarts, cancelled_now, opening_of, saga_for
 from rpc_services.order.saga import Saga
 from rpc_services.order.settings import Settings, read_settings
 from rpc_services.order.storage import LoadedOrders, SqlBooks, SqlOrders, rows_of
@@ -62,13 +62,13 @@ class Service:
 
     @rpc(order.CANCEL_ORDER)
     def cancel_order(self, request: order.CancelOrder) -> order.Order:
-        """Until it is shipped."""
+        """Until it is shipped. A repetition leaves the money to the first run, or to the sweeper if that died."""
         cancelled = self.transactions.once(
-            lambda session: use_cases.cancel_order(
-                request, orders=SqlOrders(session), payments=provider(self.settings), clock=now
-            )
+            lambda session: use_cases.cancel_order(request, orders=SqlOrders(session), clock=now)
         )
-        cancelled_now(current(), cancelled)
+        if not current().marks.replayed:
+            cancelled_now(cancelled)
+            self._saga().after_cancelling(request.order_id)
         return cancelled
 
     @rpc(order.GET_ORDER_HISTORY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,6 +31,9 @@ from shared.contracts.order import InvalidTransition
 from shared.messaging import outbox
 from shared.values.money import Money
 from shared.values.times import Clock
+
+LEASE = timedelta(seconds=10)
+"""Longer than a first run may take (its deadline is 8 s): only what has surely died is taken up."""
 
 MANY_DUPLICATES = 100
 
@@ -76,6 +80,8 @@ class SqlOrders:
                 payment_status=order.payment_status,
                 updated_at=order.updated_at,
                 version=order.version,
+                release_due=order.release_due,
+                resume_at=order.updated_at + LEASE,
             )
             .returning(orders.c.id)
         )

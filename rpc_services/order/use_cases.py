@@ -11,7 +11,7 @@ import structlog
 
 from rpc_services.order.answers import show, show_transition
 from rpc_services.order.domain import Order, Terms, Transition, items_of
-from rpc_services.order.saga import Payments, Saga
+from rpc_services.order.saga import Saga
 from shared.contracts import order as contract
 from shared.contracts.cart import Cart, CartEmpty
 from shared.contracts.catalog import Line
@@ -148,14 +148,16 @@ def get_order_history(request: contract.GetOrderHistory, *, orders: Orders) -> l
     return [show_transition(step) for step in orders.history(order.id)]
 
 
-def cancel_order(request: contract.CancelOrder, *, orders: Orders, payments: Payments, clock: Clock) -> contract.Order:
-    """Cancel it; its event gives the stock back. Raises ``OrderNotFound``, ``InvalidTransition``."""
+def cancel_order(request: contract.CancelOrder, *, orders: Orders, clock: Clock) -> contract.Order:
+    """Cancel it; its event gives the stock back, and :meth:`Saga.after_cancelling` the money.
+
+    Raises ``OrderNotFound``, ``InvalidTransition``.
+    """
     order = orders.lock(request.user_id, request.order_id) if is_id(request.order_id) else None
     if order is None:
         raise contract.OrderNotFound
     cancelled, steps = order.cancelled(clock(), actor=request.user_id)
     orders.cancel(cancelled, steps)
-    payments.void(order.id)  # idempotent: if the transaction fails after all, a repetition voids again
     return show(cancelled)
 
 

@@ -122,10 +122,30 @@ class Scope:
                 time.sleep(random.uniform(0.005, 0.05))  # noqa: S311  # jitter, not a secret
         return self._once(work)
 
-    def wait_for_first_run(self, call: Call, *, patience_seconds: float = 1.0) -> operations.Replay | None:
-        """The replay of an operation that another run began and may be finishing; ``None`` if nobody began it.
+    def unless_done(self, prepare: Callable[[], T]) -> T | operations.Replay:
+        """What ``prepare`` gives for :meth:`once`, or the replay of an operation that is done.
 
-        Raises :class:`StillRunning` when it takes longer than the patience, :class:`KeyReused`.
+        For what should hold no connection, such as hashing, and so runs before the operation is claimed. Meanwhile the
+        first run may be committed: what ``prepare`` then reads is what that run left behind, and a refusal of it would
+        be told of a change that was made. So before it is told, the operation is looked up once more. (Within
+        :meth:`once` no run sees what its own operation did, for it waits at the claim.)
+        """
+        call = current()
+        if replay := self.wait_for_first_run(call):
+            return replay
+        try:
+            return prepare()
+        except Refusal:
+            if replay := self.wait_for_first_run(call):
+                return replay
+            raise
+
+    def wait_for_first_run(self, call: Call, *, patience_seconds: float = 1.0) -> operations.Replay | None:
+        """The replay of an operation whose record is committed; ``None`` if there is no such record.
+
+        Only a saga commits its record when it begins, and is waited for. That of :meth:`once` is committed with the
+        effect: ``None`` does not say that nobody is at it, and before the next statement it may be done. Raises
+        :class:`StillRunning` when it takes longer than the patience, :class:`KeyReused`.
         """
         give_up_at = time.monotonic() + patience_seconds
         while True:
@@ -168,6 +188,9 @@ class Scope:
             self.waiting += 1
             try:
                 has_place = self._room.acquire(timeout=max(0.0, patience.total_seconds()))
+            except BaseException:
+                self._pass_on()
+                raise
             finally:
                 self.waiting -= 1
             if not has_place:
@@ -176,6 +199,11 @@ class Scope:
         try:
             yield
         finally:
+            self._room.release()
+
+    def _pass_on(self) -> None:
+        """Who is stopped while it waits may just have been woken for a free place: wake the next in its stead."""
+        if self._room.acquire(blocking=False):
             self._room.release()
 
 

@@ -50,6 +50,9 @@ class RemoteService:
     ) -> Any:
         """The decoded answer.
 
+        A change goes by ``operation_id``, else by one made of the call's own and the method; a handler of events, a
+        clock and a read have none, and must name it: by the event's id, for instance, which comes again with the event
+        (the request id would not do, see :func:`_onward`). That nobody names it is a :class:`TypeError`.
         Raises the refusal of the other service by its own class; :class:`Unavailable` when the call was surely not
         executed, :class:`OutcomeUnknown` when nobody knows, :class:`DeadlinePassed` when there is no time left.
         """
@@ -145,8 +148,11 @@ def _end_of_waiting(deadline: Deadline) -> float:
 def _onward(
     call: Call, method: Method, request: ContractRequest, *, operation_id: str | None, deadline: Deadline
 ) -> Call:
+    """Never under the request id: a client may stamp one on many requests, whose events would then count as one."""
     if operation_id is None and method.mutating:
-        operation_id = f"{call.operation_id or f'request/{call.request_id}'}/{method.routing_key}"
+        if call.operation_id is None:
+            raise TypeError(f"{call.method} has no operation id of its own: it must give one to {method.routing_key}.")
+        operation_id = f"{call.operation_id}/{method.routing_key}"
     return replace(
         call,
         deadline=deadline,

@@ -31,6 +31,9 @@ UNSPEAKABLE = "unreadable, and so is what is wrong with it"
 PARKING_TRIES = 5
 PARKING_PAUSE_SECONDS = 1.0
 """Before the second try; it doubles with each. A link is back in two seconds, a broker's alarm may last longer."""
+PARKING_SHARE = 4
+"""While the broker does not take what is to be parked, that holds at most one in so many of the messages taken in
+advance. The rest are for good calls, and what is bad beyond is given up at once."""
 
 
 class Requests(SharedExtension):
@@ -41,6 +44,9 @@ class Requests(SharedExtension):
     def __init__(self) -> None:
         self._doors: dict[str, Any] = {}
         self._in_hand: dict[Key, Job] = {}
+        self._unparked = 0
+        self._most_unparked = 1
+        self._is_parking_away = False
         self.counts: Counter[str] = Counter()
 
     def setup(self) -> None:
@@ -48,6 +54,7 @@ class Requests(SharedExtension):
         service: str = self.container.service_name
         self._service = service
         redeliveries_of(service)
+        self._most_unparked = max(1, config["PREFETCH_COUNT"] // PARKING_SHARE)
         self.consumer = Consumer(
             config["AMQP_URI"],
             calls_queue(service),
@@ -164,43 +171,54 @@ class Requests(SharedExtension):
         """Beside the answers that their callers get: alone, so that whoever looks sees what was wrong."""
         try:
             reason = bad[0][1] if len(bad) == 1 else f"{len(bad)} bad calls, the first: {bad[0][1]}"
-            body = frames.write_calls([call for call, _ in bad])
-            if not self._park_in_the_end(frame.delivery, reason, body):
-                self.counts["given_up"] += len(bad)
-                log.error("message.given_up", reason=reason, calls=len(bad), in_all=self.counts["given_up"])
+            self._park(frame.delivery, reason, frames.write_calls([call for call, _ in bad]), calls=len(bad))
         except Exception:  # one bad message must not end anything
             log.exception("message.not_parked")
         finally:
             frame.done_with_one()
 
-    def _park_in_the_end(self, delivery: Delivery, reason: str, body: bytes) -> bool:
-        """Gives whether they are parked, or come again with the frame, as that is not acknowledged before.
+    def _park_and_answer(
+        self, delivery: Delivery, address: wire.ReplyAddress | None, reason: str, outcome: Outcome
+    ) -> None:
+        """The answer is first, as no caller waits for as long as parking may take."""
+        try:
+            if address is not None:
+                self.replies.post(address, outcome)
+            self._park(delivery, reason)
+        except Exception:  # one bad message must not end anything
+            log.exception("message.not_parked")
+        finally:
+            self.replies.settle(delivery)
 
-        It cannot be put back as a lone call is, for its mates run. Nor may it wait for ever: it takes a place from
-        other messages.
+    def _park(self, delivery: Delivery, reason: str, body: bytes | None = None, *, calls: int = 1) -> None:
+        """What the broker never takes is given up: only what was wrong is lost, as its callers were told."""
+        self._unparked += 1
+        try:
+            is_safe = self._park_in_the_end(delivery, reason, body)
+        finally:
+            self._unparked -= 1
+        if not is_safe:
+            self.counts["given_up"] += calls
+            log.error("message.given_up", reason=reason, calls=calls, in_all=self.counts["given_up"])
+
+    def _park_in_the_end(self, delivery: Delivery, reason: str, body: bytes | None) -> bool:
+        """Gives whether it is parked, or comes again, as it is not acknowledged before.
+
+        It is not put back: its mates may run, and it would come again at once, before all good calls. Nor may it wait
+        for ever, or with too many others: each takes a place from other messages.
         """
         for attempt in range(PARKING_TRIES):
+            if self._is_parking_away and self._unparked > self._most_unparked:
+                break
             if attempt:
                 eventlet.sleep(PARKING_PAUSE_SECONDS * 2 ** (attempt - 1))
             if delivery.is_lost:
                 return True
-            if self.broker.try_park(delivery, reason=reason, origin=calls_queue(self._service), body=body):
+            is_parked = self.broker.try_park(delivery, reason=reason, origin=calls_queue(self._service), body=body)
+            self._is_parking_away = not is_parked and self.broker.publisher.link.is_open  # else it is back in a moment
+            if is_parked:
                 return True
         return delivery.is_lost
-
-    def _park_and_answer(
-        self, delivery: Delivery, address: wire.ReplyAddress | None, reason: str, outcome: Outcome
-    ) -> None:
-        try:
-            if self.broker.try_park(delivery, reason=reason, origin=calls_queue(self._service)):
-                if address is not None:
-                    self.replies.post(address, outcome)
-                self.replies.settle(delivery)
-                return
-        except Exception:  # one bad message must not end anything
-            log.exception("message.not_parked")
-        eventlet.sleep(PARKING_PAUSE_SECONDS)
-        delivery.requeue()
 
 
 def _meaning_of(fault: Exception) -> tuple[str, Outcome]:

@@ -10,6 +10,7 @@ from functools import partial
 import amqp
 import pytest
 
+from shared.nameko_ext import topology
 from tests.builders.servers import free_port
 from tests.builders.told import told
 from tests.builders.waiting import eventually
@@ -26,6 +27,9 @@ REDELIVERIES = "kirana_rpc_redeliveries_total"
 PARKED = "kirana_messages_parked_total"
 IN_FLIGHT = "kirana_rpc_in_flight"
 HANDLED = "kirana_events_handled_total"
+GIVEN_UP = "kirana_calls_given_up_total"
+CROWD = 100
+"""More messages than the service takes in advance."""
 JSON = {"content_type": "application/json", "content_encoding": "utf-8", "delivery_mode": 2}
 
 
@@ -69,6 +73,15 @@ def caller(rabbit):
         for queue in (PARKING, CALL_PARKING):
             caller.channel.queue_purge(queue)
         yield caller
+
+
+@pytest.fixture
+def no_parking(caller):
+    """As when an operator has deleted the queues. They are back afterwards."""
+    for queue in (PARKING, CALL_PARKING):
+        caller.channel.queue_delete(queue)
+    yield
+    topology.declare_parking(caller.channel, "demo")
 
 
 def test_a_request_that_comes_a_second_time_is_counted_once(rabbit, tell, tmp_path):
@@ -128,6 +141,19 @@ def test_a_call_that_is_parked_is_counted_by_the_queue_it_came_from(caller, tell
     eventually(lambda: caller.depth(CALL_PARKING) == 3, what="parking of all")
     eventually(lambda: tell(PARKED, service="demo", **{"from": CALLS}) == calls + 3, what="three more")
     assert tell(PARKED, **{"from": EVENTS}) == events
+
+
+@pytest.mark.usefixtures("no_parking")
+def test_bad_calls_that_cannot_be_parked_hold_up_no_good_call_and_are_counted_in_the_end(caller, tell):
+    before = tell(GIVEN_UP, service="demo")
+
+    bad = [caller.send("demo.echo", b"{") for _ in range(CROWD)]
+    good = [caller.ask("demo.echo", "x") for _ in range(CROWD)]
+
+    assert {reply.result["text"] for reply in caller.wait_for_all(good)} == {"x"}
+    assert {reply.body["error"]["exc_type"] for reply in caller.wait_for_all(bad)} == {"MalformedRequest"}
+    eventually(lambda: tell(GIVEN_UP, service="demo") == before + CROWD, what="the end of all tries")
+    eventually(lambda: caller.depth(CALLS) == 0, what="an empty queue")
 
 
 def test_an_event_that_is_parked_is_counted_whether_it_was_unreadable_or_failed_to_the_end(caller, tell):

@@ -102,6 +102,7 @@ class FakePayments:
         self.faults = faults or Faults()
         self.declines = False
         self.authorized = set()
+        self.voided = []
 
     def check(self, token):
         pass
@@ -116,7 +117,10 @@ class FakePayments:
         return PaymentStatus.AUTHORIZED
 
     def void(self, order_id):
+        self.faults.meet("void")
         self.authorized.discard(order_id)
+        self.voided.append(order_id)
+        self.faults.meet("void", "after")
 
 
 class FakeBook:
@@ -163,8 +167,8 @@ class FakeDesk:
             self._book.operations[order.operation_id] = refusal
         return self._book.orders[order.id]
 
-    def released(self, order):
-        self._book.orders[order.id] = replace(self._book.orders[order.id], release_due=False)
+    def released(self, order_id):
+        self._book.orders[order_id] = replace(self._book.orders[order_id], release_due=False)
 
     def withdraw(self, order):
         if self._book.orders[order.id].status is not Status.PENDING:

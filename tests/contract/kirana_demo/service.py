@@ -16,6 +16,7 @@ from shared.contracts.refusals import Refusal
 from shared.messaging.call import current, serving
 from shared.nameko_ext import HealthReport, Outbox, Remote, RemoteService, Ticker, Transactions, on_event, rpc
 from shared.nameko_ext.remote import PATIENCE
+from shared.values.identifiers import new_id
 
 
 class Remotes(Remote):
@@ -138,7 +139,9 @@ def _told(call, remote, onward, patience):
     answer = code = details = None
     try:
         with serving(call), eventlet.Timeout(onward.cut):
-            answer = msgspec.to_builtins(remote.call(*_meant(onward), patience=patience))
+            method, asked = _meant(onward)
+            named = {"operation_id": f"demo/{new_id()}"} if method.mutating else {}
+            answer = msgspec.to_builtins(remote.call(method, asked, patience=patience, **named))
     except Refusal as refusal:
         code, details = refusal.code, refusal.details
     except eventlet.Timeout:

@@ -1,17 +1,23 @@
 """Every change whose answer is kept, through identity's own doors: sent twice, it has one effect and one answer."""
 
 import pytest
+from sqlalchemy import select
 
 from rpc_services.identity.assembly import assemble
 from rpc_services.identity.service import Service
+from rpc_services.identity.tables import login_attempts
+from rpc_services.identity.throttle import counts_of
 from shared.contracts import identity
 from shared.contracts import identity_operators as operators
-from shared.contracts.refusals import KeyReused
+from shared.contracts.refusals import InvalidRequest, KeyReused
+from shared.messaging.transactions import Scope
 from shared.values.identifiers import new_id
+from shared.values.times import now
 from tests.builders.postgres import an_engine_of
 from tests.builders.sent_twice import Doors, everything_in
 
 PASSWORD, OTHER = "a good long password", "another good long one"
+MOMENTS = ["looked up the operation", "hashed the password"]
 KEEPING = [method for method in identity.METHODS if method.mutating and method.keeps_answer]
 
 
@@ -80,6 +86,38 @@ class House:
         return self.doors.told(identity.LIST_SESSIONS, asked)[0].id
 
 
+class Overtaken(Scope):
+    """Transactions of a run that another run of the same operation overtakes, from beginning to end, at one moment."""
+
+    def __init__(self, engine, moment, other_run):
+        super().__init__(engine)
+        self._moment, self._other_run = moment, other_run
+        self.looked = 0
+
+    def wait_for_first_run(self, call, **more):
+        found = super().wait_for_first_run(call, **more)
+        self.looked += 1
+        if self.looked == 1:
+            self._reach(MOMENTS[0])
+        return found
+
+    def once(self, work):
+        self._reach(MOMENTS[1])
+        return super().once(work)
+
+    def _reach(self, moment):
+        if moment == self._moment:
+            self._other_run()
+
+
+def tries_counted(engine, user, *, since):
+    """How many of the counters of this user's tries are paid for up to a later moment."""
+    keys = [count.key for count in counts_of(user.username, "", scale=1)]
+    owing = select(login_attempts.c.key).where(login_attempts.c.key.in_(keys), login_attempts.c.paid_until > since)
+    with engine.connect() as connection:
+        return len(connection.execute(owing).all())
+
+
 @pytest.fixture(scope="module")
 def engine(postgres):
     """A database of its own, for here all signing keys are replaced."""
@@ -124,6 +162,58 @@ def test_another_wish_under_the_same_operation_id_is_refused(house, engine, meth
 
     assert other.said["exc_args"][0] == KeyReused.code
     assert everything_in(engine) == before
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("method", [identity.REGISTER_USER, identity.CHANGE_PASSWORD], ids=lambda method: method.name)
+def test_a_run_that_is_overtaken_by_another_of_its_operation_gives_the_answer_of_that_one(
+    house, engine, parts, method, moment
+):
+    request, operation = house.wish(method), {"operation_id": f"me/{new_id()}", "fingerprint": "f"}
+    runs = []
+    slow = Overtaken(engine, moment, lambda: runs.append(house.doors.call(method, request, **operation)))
+
+    overtaken = Doors(Service, transactions=slow, parts=parts).call(method, request, **operation)
+
+    (first,) = runs
+    assert "exc_type" not in first.said
+    assert overtaken == (first.said, True)
+
+
+def test_whose_change_of_password_was_overtaken_by_itself_has_not_guessed(house, engine, parts):
+    user = house.doors.told(identity.REGISTER_USER, house.register_user())
+    request = identity.ChangePassword(
+        user_id=user.id, session_id="", current_password=PASSWORD, password=OTHER, password2=OTHER
+    )
+    operation = {"operation_id": f"me/{new_id()}", "fingerprint": "f"}
+    slow = Overtaken(engine, MOMENTS[0], lambda: house.doors.call(identity.CHANGE_PASSWORD, request, **operation))
+
+    Doors(Service, transactions=slow, parts=parts).call(identity.CHANGE_PASSWORD, request, **operation)
+
+    assert tries_counted(engine, user, since=now()) == 0
+
+
+def test_another_password_than_the_present_one_is_refused_and_counted_all_the_same(house, engine):
+    user = house.doors.told(identity.REGISTER_USER, house.register_user())
+    request = identity.ChangePassword(
+        user_id=user.id, session_id="", current_password=OTHER, password=OTHER, password2=OTHER
+    )
+
+    before = now()
+    refused = house.doors.call(identity.CHANGE_PASSWORD, request, operation_id=f"me/{new_id()}", fingerprint="f")
+
+    assert refused.said["exc_args"][0] == InvalidRequest.code
+    assert tries_counted(engine, user, since=before) == 2, "those of the visitor and of the account"
+
+
+def test_a_change_that_nothing_overtakes_is_looked_up_once(house, engine, parts):
+    slow = Overtaken(engine, None, None)
+
+    Doors(Service, transactions=slow, parts=parts).call(
+        identity.CHANGE_PASSWORD, house.change_password(), operation_id=f"me/{new_id()}", fingerprint="f"
+    )
+
+    assert slow.looked == 1
 
 
 def test_a_late_repetition_does_not_bring_back_a_password_that_was_changed_since(house):

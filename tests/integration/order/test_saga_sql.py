@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from rpc_services.order.desk import LEASE, SqlDesk
+from rpc_services.order.desk import SqlDesk
+from rpc_services.order.storage import LEASE
 from rpc_services.order.tables import order_history, order_items, orders
 from rpc_services.order.use_cases import resume_orders
 from shared.contracts.cart import CartOrdered

@@ -9,7 +9,6 @@ from sqlalchemy.exc import IntegrityError
 
 from rpc_services.order import use_cases
 from rpc_services.order.desk import SqlDesk
-from rpc_services.order.payments import TestPayments
 from rpc_services.order.storage import SqlBooks, SqlOrders
 from rpc_services.order.tables import metadata
 from shared.contracts import order as contract
@@ -54,9 +53,7 @@ def cancel(scope, order_id, *, operation_id, user_id="me"):
     request = contract.CancelOrder(user_id=user_id, order_id=order_id)
     with serving(Call(request_id="r", method="order.cancel_order", operation_id=operation_id)):
         return scope.once(
-            lambda session: use_cases.cancel_order(
-                request, orders=SqlOrders(session), payments=TestPayments(), clock=lambda: START
-            )
+            lambda session: use_cases.cancel_order(request, orders=SqlOrders(session), clock=lambda: START)
         )
 
 

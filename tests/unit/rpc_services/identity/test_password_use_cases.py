@@ -20,7 +20,7 @@ class Desk:
         self.policy = PasswordPolicy(FakePasswords(), frozenset())
         self.gate = Gate(self.accounts.named, self.policy.passwords, FakeAttempts(FakeClock()), 1)
 
-    def prepare(self, **fields):
+    def prepare(self, *, is_done=False, **fields):
         given = {
             "user_id": self.anna.id,
             "session_id": self.session_id,
@@ -30,7 +30,11 @@ class Desk:
             "client_address": "192.0.2.1",
         }
         return new_password(
-            ChangePassword(**given | fields), account_of=self.accounts.locked, gate=self.gate, policy=self.policy
+            ChangePassword(**given | fields),
+            account_of=self.accounts.locked,
+            gate=self.gate,
+            policy=self.policy,
+            is_done=lambda: is_done,
         )
 
     def change(self, new):
@@ -79,6 +83,16 @@ def test_who_holds_a_stolen_session_cannot_guess_the_password_for_long(desk):
 
     with pytest.raises(TooManyAttempts):
         desk.prepare()
+
+
+def test_who_repeats_a_change_that_was_made_is_no_guesser(desk):
+    desk.change(desk.prepare())
+
+    for _ in range(20):
+        with pytest.raises(InvalidRequest):
+            desk.prepare(is_done=True)
+
+    assert desk.prepare(current_password=BETTER)
 
 
 def test_of_two_changes_at_once_the_second_has_checked_a_password_that_is_no_more(desk):

@@ -39,7 +39,7 @@ class FakeAsking:
 
 def release(asking, *, seconds=None, patience=timedelta(seconds=5), **more):
     deadline = None if seconds is None else Deadline.after(timedelta(seconds=seconds))
-    with serving(Call(request_id="r", deadline=deadline)):
+    with serving(Call(request_id="r", operation_id="user/key", deadline=deadline)):
         return RemoteService("catalog", asking).call(catalog.RELEASE_STOCK, RELEASE, patience=patience, **more)
 
 
@@ -77,6 +77,37 @@ def test_a_change_always_carries_an_operation_id_and_its_fingerprint():
     assert derived.operation_id == "user/key/catalog.release_stock"
     assert given.operation_id == "order/o-1/release"
     assert derived.fingerprint == given.fingerprint == fingerprint_of(RELEASE)
+
+
+def test_a_change_that_nobody_named_is_not_asked_for_under_the_request_id_of_some_client():
+    asking = FakeAsking()
+
+    with (
+        serving(Call(request_id="a whole page view", method="demo.on_event")),
+        pytest.raises(TypeError, match=r"demo\.on_event"),
+    ):
+        RemoteService("catalog", asking).call(catalog.RELEASE_STOCK, RELEASE)
+
+    assert asking.asked == []
+
+
+def test_whoever_handles_two_events_of_one_request_names_two_changes_and_each_again_by_the_same_name():
+    asking = FakeAsking()
+
+    for event_id in ("e-1", "e-2", "e-1"):
+        with serving(Call(request_id="a whole page view", method="demo.on_event")):
+            RemoteService("catalog", asking).call(catalog.RELEASE_STOCK, RELEASE, operation_id=f"event/{event_id}")
+
+    assert [question.call.operation_id for question in asking.asked] == ["event/e-1", "event/e-2", "event/e-1"]
+
+
+def test_a_read_needs_no_name():
+    asking = FakeAsking()
+
+    with serving(Call(request_id="r", method="demo.on_event")):
+        RemoteService("catalog", asking).call(catalog.LIST_SKUS, catalog.ListSkus(skus=[]))
+
+    assert [question.call.operation_id for question in asking.asked] == [None]
 
 
 def test_nothing_is_asked_when_the_deadline_has_passed():

@@ -1,6 +1,6 @@
 """How a service sorts the requests the broker brings, also twice, and what becomes of them when it is told to go."""
 
-from itertools import chain
+from itertools import chain, cycle
 from types import SimpleNamespace
 
 import eventlet
@@ -24,6 +24,12 @@ class FakeDelivery:
     def __init__(self, *, redelivered=False):
         self.properties, self.redelivered, self.settled = PROPERTIES, redelivered, None
         self.is_lost = False
+
+    @classmethod
+    def of_nothing(cls, **known):
+        delivery = cls(**known)
+        delivery.body = b"{"
+        return delivery
 
     @classmethod
     def of_frame(cls, *methods, redelivered=False):
@@ -77,13 +83,19 @@ class FakeReplies:
         self.announced = 0
         self.can_announce = True
         self.has_given_up = False
+        self.lone = []
+
+    def post(self, address, outcome):
+        del address
+        self.lone.append(outcome.code)
 
     def post_framed(self, reply_to, call_id, outcome, *, replayed):
         del reply_to, replayed
         self.framed[call_id] = outcome
 
     def settle(self, delivery):
-        delivery.ack()
+        if not delivery.is_lost:
+            delivery.ack()
 
     def announce(self, address):
         del address
@@ -293,10 +305,14 @@ def hasty(monkeypatch):
     monkeypatch.setattr("shared.nameko_ext.requests.PARKING_PAUSE_SECONDS", 0)
 
 
-def parking(requests, *, refused=0):
+def a_broker(try_park, *, is_open=True):
+    return SimpleNamespace(try_park=try_park, publisher=SimpleNamespace(link=SimpleNamespace(is_open=is_open)))
+
+
+def parking(requests, *, refused=0, is_open=True):
     """A broker that takes what is parked after so many tries."""
-    said, tried = chain([False] * refused, [True]), []
-    requests.broker = SimpleNamespace(try_park=lambda *_, **kept: tried.append(kept) or next(said))
+    said, tried = chain([False] * refused, cycle([True])), []
+    requests.broker = a_broker(lambda *_, **kept: tried.append(kept) or next(said), is_open=is_open)
     return tried
 
 
@@ -341,12 +357,96 @@ def test_bad_calls_whose_frame_the_broker_took_back_come_again_with_it(requests,
         delivery.is_lost = len(tried) == last_try
         return False
 
-    requests.broker = SimpleNamespace(try_park=fail)
+    requests.broker = a_broker(fail)
 
     requests.receive(delivery)
     turns()
 
     assert (len(tried), requests.counts["given_up"]) == (last_try, 0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_lone_bad_call_that_the_broker_never_takes_is_answered_given_up_and_counted(requests):
+    tried = parking(requests, refused=PARKING_TRIES)
+    delivery = FakeDelivery.of_nothing()
+
+    requests.receive(delivery)
+    turns()
+
+    assert (len(tried), requests.replies.lone) == (PARKING_TRIES, ["MalformedRequest"])
+    assert (delivery.settled, requests.counts["given_up"]) == ("ack", 1)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_lone_bad_call_is_parked_as_soon_as_the_broker_takes_it_and_its_caller_does_not_wait_for_that(requests):
+    answered = []
+
+    def refuse_once(*_, **__):
+        answered.append(list(requests.replies.lone))
+        return len(answered) > 1
+
+    requests.broker = a_broker(refuse_once)
+    delivery = FakeDelivery.of_nothing()
+
+    requests.receive(delivery)
+    turns()
+
+    assert answered == [["MalformedRequest"]] * 2
+    assert (delivery.settled, requests.counts["given_up"]) == ("ack", 0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_lone_bad_call_that_the_broker_took_back_comes_again(requests):
+    delivery = FakeDelivery.of_nothing()
+    requests.broker = a_broker(lambda *_, **__: lose(delivery))
+
+    requests.receive(delivery)
+    turns()
+
+    assert (delivery.settled, requests.counts["given_up"]) == (None, 0)
+
+
+def test_what_cannot_be_parked_leaves_most_places_to_good_calls(requests):
+    """Nobody hurries here: whoever waits for another try still does so at the end."""
+    tried, deliveries = [], [FakeDelivery.of_nothing() for _ in range(12)]
+    requests._most_unparked = 3
+
+    def refuse(delivery, **_):
+        tried.append(delivery)
+        eventlet.sleep(0)
+        return False
+
+    def bring(some):
+        for delivery in some:
+            requests.receive(delivery)
+        for _ in range(3):
+            eventlet.sleep(0)
+        return len(tried), requests.counts["given_up"]
+
+    requests.broker = a_broker(refuse)
+
+    at_first = bring(deliveries[:8])
+    later = bring(deliveries[8:])
+
+    assert at_first == (8, 5)
+    assert later == (8, 9), "a try takes a place for seconds, too"
+    assert [delivery.settled for delivery in deliveries].count(None) == 3
+
+
+@pytest.mark.parametrize("refused", [0, 12])
+def test_a_crowd_of_bad_calls_is_given_a_try_each_while_the_broker_takes_them_or_its_link_comes_back(
+    requests, refused, monkeypatch
+):
+    monkeypatch.setattr("shared.nameko_ext.requests.PARKING_PAUSE_SECONDS", 0)
+    parking(requests, refused=refused, is_open=not refused)
+    deliveries = [FakeDelivery.of_nothing() for _ in range(12)]
+
+    for delivery in deliveries:
+        requests.receive(delivery)
+    turns()
+
+    assert {delivery.settled for delivery in deliveries} == {"ack"}
+    assert requests.counts["given_up"] == 0
 
 
 def unspeakable(*_):
