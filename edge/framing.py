@@ -89,6 +89,16 @@ class HeadReader:
         return method, target, version, header
 
 
+def is_spoilt(received: bytearray, seen: int) -> bool:
+    """Whether a head that has not ended holds, after its first ``seen`` bytes, a NUL or a line feed without its CR.
+
+    That is what a head can be refused for at once: whoever ends lines so may wait for ever for an end that we would
+    see, too. Fields that are wrong otherwise are refused when the head is whole.
+    """
+    feeds = received.count(b"\n", seen)
+    return feeds != received.count(b"\r\n", max(0, seen - 1)) or received.find(0, seen) != -1
+
+
 def _not_a_path(method: str) -> FramingViolation:
     if method == "CONNECT":
         return FramingViolation("No tunnels are opened here.", status_code=405)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sanic.http import Http, Stage
 
-from edge.framing import LONGEST_LINE, FramingViolation
+from edge.framing import LONGEST_LINE, FramingViolation, is_spoilt
 from edge.heads import date_line, date_now, head_of
 
 HEAD_END = b"\r\n\r\n"
@@ -20,7 +21,17 @@ ANSWERING = (HANDLER, RESPONSE)
 
 
 class StrictHttp(Http):
-    """Reads heads itself, and only once: what was checked is what the request is made of."""
+    """Reads heads itself, and only once: what was checked is what the request is made of.
+
+    ``before_end`` is waited for when a body's last part has come, before whoever reads it is given that.
+    """
+
+    __slots__ = ("before_end",)
+    before_end: Callable[[], Awaitable[None]] | None
+
+    def __init__(self, protocol: Any) -> None:
+        super().__init__(protocol)  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+        self.before_end = None
 
     def __bool__(self) -> bool:
         """Whether a request is being answered; Sanic asks several times for each."""
@@ -69,6 +80,14 @@ class StrictHttp(Http):
         protocol.state["requests_count"] += 1
         protocol.took_request()
 
+    async def read(self) -> bytes | None:
+        """The next part of the body; ``None`` after the last."""
+        part: bytes | None = await super().read()
+        if self.before_end is not None and part and not self.request_bytes_left:
+            self.request_body = None  # from here on the client waits for us, and not we for the client
+            await self.before_end()
+        return part
+
     def respond(self, response: Any) -> Any:
         """Begin the answer; while the worker drains it is the connection's last."""
         protocol: Any = self.protocol
@@ -104,10 +123,12 @@ class StrictHttp(Http):
         self.stage = IDLE
 
     async def _whole_head(self) -> bytes:
-        searched = 0
-        while (end := self.recv_buffer.find(HEAD_END, searched)) == -1:
-            searched = max(0, len(self.recv_buffer) - 3)
-            if searched >= self.HEADER_MAX_SIZE:
+        seen = 0
+        while (end := self.recv_buffer.find(HEAD_END, max(0, seen - 3))) == -1:
+            if is_spoilt(self.recv_buffer, seen):  # as long as it has no end, all of the buffer belongs to the head
+                raise FramingViolation("A line of the head is malformed.", status_code=400)
+            seen = len(self.recv_buffer)
+            if seen - 3 >= self.HEADER_MAX_SIZE:
                 break
             await self._receive_more()
         if end == -1 or end >= self.HEADER_MAX_SIZE:

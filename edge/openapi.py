@@ -40,6 +40,7 @@ HEADERS: dict[str, Json] = {
     "Pragma": {"description": "no-cache, beside Cache-Control (RFC 6749).", "schema": {"type": "string"}},
     "X-Cart-Merged": {"description": "Whether the guest's cart came along.", "schema": {"type": "string"}},
 }
+KEYS_COUNT = ("accepted", "required")
 ALWAYS = ("X-Request-ID", "Server-Timing", "Cache-Control")
 WHEN_AGAIN = (408, 409, 429, 503)
 CHALLENGING = (401, 403)
@@ -167,7 +168,7 @@ def _parameters(route: Route, schemas: dict[tuple[str, str], Json]) -> list[Json
 def _header_parameters(policy: RoutePolicy) -> list[Json]:
     text = {"type": "string"}
     headers: list[Json] = []
-    if policy.idempotency != "none":
+    if policy.idempotency in KEYS_COUNT:
         key = {**text, "maxLength": 255, "pattern": KEY_PATTERN}
         headers.append({"name": "Idempotency-Key", "required": policy.idempotency == "required", "schema": key})
     if "if-match" in policy.arguments.values():
@@ -232,7 +233,7 @@ def _headers(policy: RoutePolicy) -> Json:
     names += ["Location"] if policy.answer.location else []
     names += ["Link"] if policy.answer.page else []
     names += ["RateLimit", "RateLimit-Policy"] if policy.limits else []
-    names += ["Idempotency-Replayed"] if policy.idempotency != "none" else []
+    names += ["Idempotency-Replayed"] if policy.idempotency in KEYS_COUNT else []
     names += ["X-Cart-Merged"] if policy.local == "log_in" else []
     names += ["Pragma"] if policy.body == "form" else []
     own = {name: _moved(member) for name, member in policy.answer.headers.items() if name not in HEADERS}
@@ -251,7 +252,7 @@ def _told(names: Iterable[str]) -> Json:
 def _problem_headers(policy: RoutePolicy, status: int) -> Json:
     names = [*ALWAYS]
     names += ["RateLimit", "RateLimit-Policy"] if policy.limits else []
-    names += ["Idempotency-Replayed"] if policy.idempotency != "none" else []
+    names += ["Idempotency-Replayed"] if policy.idempotency in KEYS_COUNT else []
     names += ["Retry-After"] if status in WHEN_AGAIN else []
     names += ["WWW-Authenticate"] if status in CHALLENGING else []
     names += ["Pragma"] if policy.body == "form" and status in OAUTH_STATUSES else []
@@ -286,7 +287,8 @@ def _areas(route: Route) -> set[str]:
     policy = route.policy
     areas = {"request", "route"} if policy.arguments else {"route"}
     areas |= {"auth"} if policy.auth != "none" else set()
-    areas |= {"idempotency", "outcome", "deadline"} if route.mutating else {"deadline"}
+    areas |= {"outcome", "deadline"} if route.mutating else {"deadline"}
+    areas |= {"idempotency"} if route.mutating and policy.idempotency != "ignored" else set()
     areas |= {"version"} if "if-match" in policy.arguments.values() else set()
     areas |= {"request", "upstream"} if policy.http else set()
     areas |= {call.partition(".")[0] for call in calls_of(policy)}

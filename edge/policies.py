@@ -101,7 +101,10 @@ class Answer(Word, frozen=True, kw_only=True):
 
 
 class RoutePolicy(Word, frozen=True, kw_only=True):
-    """One route. What could fail open (``auth``, ``limits``) has no default and must be said."""
+    """One route. What could fail open (``auth``, ``limits``) has no default and must be said.
+
+    ``idempotency`` says what a client's key is worth; it is ``ignored`` where answers are secrets that nobody keeps.
+    """
 
     name: Label
     method: Verb
@@ -121,7 +124,7 @@ class RoutePolicy(Word, frozen=True, kw_only=True):
     deadline: Seconds = 5.0
     body: BodyKind = "json"
     body_limit: Annotated[int, Meta(ge=0, le=1_000_000)] = 16_384
-    idempotency: Literal["none", "accepted", "required"] = "none"
+    idempotency: Literal["none", "ignored", "accepted", "required"] = "none"
     answer: Answer = Answer()
     cache: CachePolicy | None = None
     transforms: Transforms | None = None

@@ -12,7 +12,7 @@ from sanic.http import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 from edge.brief import brief
-from edge.framing import HeadReader
+from edge.framing import HeadReader, is_spoilt
 from edge.http1 import HANDLER, HEAD_END, IDLE, REQUEST, RESPONSE, StrictHttp
 from edge.reception import holder_of, reception_of
 
@@ -68,7 +68,7 @@ class StrictProtocol(HttpProtocol):
         """Take in bytes. Only the first ones of a request set its clock: a byte a second keeps nothing alive.
 
         What is left of a body after its answer still belongs to that request. A head wakes its task only when it is
-        whole, so that a dripping one costs next to nothing.
+        whole, or can be refused, so that a dripping one costs next to nothing.
         """
         if self.conn_info is None:
             return
@@ -251,9 +251,10 @@ def _full() -> bytes:
 
 
 def _is_enough(http: Any, fresh: int) -> bool:
-    """Whether the head in the buffer, of whose bytes the last ``fresh`` are new, is whole or already too large."""
-    size = len(http.recv_buffer)
-    return bool(size > http.HEADER_MAX_SIZE or http.recv_buffer.find(HEAD_END, max(0, size - fresh - 3)) != -1)
+    """Whether the head in the buffer, of whose bytes the last ``fresh`` are new, is whole, too large or spoilt."""
+    buffer = http.recv_buffer
+    size, seen = len(buffer), len(buffer) - fresh
+    return bool(size > http.HEADER_MAX_SIZE or buffer.find(HEAD_END, max(0, seen - 3)) != -1 or is_spoilt(buffer, seen))
 
 
 def _has_unread_body(http: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edge.callables import method_named
 from edge.policies import Answer, LocalTarget, RoutePolicy
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ INSTEAD = {
 }
 
 
+KEEP_NO_ANSWER: frozenset[LocalTarget] = frozenset({"log_in", "grant_token"})
+"""Targets that change something and answer with secrets. Of methods the contract says it (``keeps_answer``)."""
+
+
 def heard_of(policy: RoutePolicy) -> frozenset[str]:
     """The words of ``answer`` that this route's target goes by."""
     if policy.http is not None:
@@ -50,6 +55,7 @@ def unheard_faults(policy: RoutePolicy, said: Mapping[str, Any]) -> Iterator[str
             yield f"/answer/{word}: an answer 204 has none: leave it out, or say another status"
     if policy.http is not None:
         yield from _limits_beside_http(policy, said)
+    yield from _key_faults(policy)
 
 
 def _why_not(policy: RoutePolicy, word: str) -> str:
@@ -57,6 +63,28 @@ def _why_not(policy: RoutePolicy, word: str) -> str:
         instead = INSTEAD.get(word, "it says this itself")
         return f"the answer of a service that speaks HTTP is its own: {instead}"
     return f"'{policy.local}' does not go by this: leave it out"
+
+
+def _key_faults(policy: RoutePolicy) -> Iterator[str]:
+    """A key that is promised to count where no answer is kept, or said not to where one is."""
+    if policy.http is not None:
+        if policy.idempotency == "ignored":
+            yield "/idempotency: the service has the key and decides: say 'none' if it has no use for it"
+    elif _keeps_answer(policy):
+        if policy.idempotency == "ignored":
+            yield "/idempotency: answers are kept here: say 'accepted' or 'required'"
+    elif policy.idempotency in {"accepted", "required"}:
+        yield "/idempotency: the answers are secrets that nobody keeps: say 'ignored'"
+
+
+def _keeps_answer(policy: RoutePolicy) -> bool:
+    """Also where it is not known what the route leads to, of which other faults tell."""
+    if policy.local is not None:
+        return policy.local not in KEEP_NO_ANSWER
+    try:
+        return policy.call is None or method_named(policy.call).keeps_answer
+    except LookupError:
+        return True
 
 
 def _limits_beside_http(policy: RoutePolicy, said: Mapping[str, Any]) -> Iterator[str]:

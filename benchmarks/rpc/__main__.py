@@ -77,6 +77,10 @@ def main() -> None:
     told = promises.judged(rounds)
     print(*told, sep="\n")
     print(f"Written to {_write(runs, options)}")
+    _check(told, options)
+
+
+def _check(told: Sequence[promises.Promise], options: argparse.Namespace) -> None:
     if options.check and not promises.are_kept(told):
         raise SystemExit(1)
 
@@ -95,8 +99,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--poison", action="store_true", help="instead: p99 of calls beside a stream of poison")
     parser.add_argument("--strangers", type=int, default=50, help="with --poison: messages per second (default: 50)")
     options = parser.parse_args()
-    if options.check and (options.slow_call or options.poison):
-        parser.error("--check judges what frames are worth: not with --slow-call or --poison")
+    if options.check and options.poison:
+        parser.error("--check judges what frames are worth, and --slow-call: not --poison")
     return options
 
 
@@ -105,7 +109,10 @@ def _show_bad_company(options: argparse.Namespace) -> None:
         environment = {**os.environ, "KIRANA_AMQP_URL": rabbit.url, "PYTHONPATH": "."}
         with running("benchmarks.rpc.service", "kirana", environment=environment):
             if options.slow_call:
-                print(asyncio.run(company.beside_a_slow_call(rabbit.url, rounds=options.rounds)))
+                beside = asyncio.run(company.beside_a_slow_call(rabbit.url, rounds=options.rounds))
+                told = promises.judged_beside_a_slow_call(beside.ratios, beside.overtaken)
+                print(beside, *told, sep="\n")
+                _check(told, options)
             if options.poison:
                 stream = {"rounds": options.rounds, "seconds": options.seconds, "per_second": options.strangers}
                 print(asyncio.run(company.beside_poison(rabbit.url, **stream)))

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from itertools import count, cycle, islice
 from statistics import median, quantiles
 from typing import Any
@@ -37,7 +38,29 @@ A_CALL = b'{"args": [], "kwargs": {"product_id": 1}}'
 _numbers = count()
 
 
-async def beside_a_slow_call(url: str, *, rounds: int) -> str:
+@dataclass(frozen=True)
+class BesideASlowCall:
+    """The p99 of a thousand quick calls in ms, and how often all of them were answered before the slow one was."""
+
+    without: Sequence[float]
+    beside: Sequence[float]
+    overtaken: int
+
+    @property
+    def ratios(self) -> list[float]:
+        """One of each round."""
+        return _ratios(self.without, self.beside)
+
+    def __str__(self) -> str:
+        rounds = len(self.beside)
+        return (
+            f"{QUICK_CALLS} calls of {QUICK_SECONDS * 1000:g} ms at once, {rounds} rounds: "
+            f"{_compared(self.without, self.beside)}; "
+            f"in {self.overtaken} of {rounds} rounds all of them came before the one of {SLOW_SECONDS:g} s"
+        )
+
+
+async def beside_a_slow_call(url: str, *, rounds: int) -> BesideASlowCall:
     """A thousand calls of 1 ms at once through one lane, in turn without and with one of 2 s before them."""
     alone, beside, overtaken = [], [], 0
     async with _a_client(url) as client:
@@ -50,10 +73,7 @@ async def beside_a_slow_call(url: str, *, rounds: int) -> str:
                 (beside if is_beside else alone).append(p99)
                 overtaken += is_beside and not company.done()
                 await company
-    return (
-        f"{QUICK_CALLS} calls of {QUICK_SECONDS * 1000:g} ms at once, {rounds} rounds: {_compared(alone, beside)}; "
-        f"in {overtaken} of {rounds} rounds all of them came before the one of {SLOW_SECONDS:g} s"
-    )
+    return BesideASlowCall(alone, beside, overtaken)
 
 
 async def beside_poison(url: str, *, rounds: int, seconds: float, per_second: int) -> str:
@@ -155,9 +175,13 @@ def _p99(milliseconds: Sequence[float]) -> float:
 
 
 def _compared(without: Sequence[float], beside: Sequence[float]) -> str:
-    """Only what was measured right after each other is compared: the machine's own speed changes."""
-    ratios = sorted(one / other for one, other in zip(beside, without, strict=True))
+    ratios = sorted(_ratios(without, beside))
     return (
         f"p99 {median(without):.1f} ms without, {median(beside):.1f} ms beside, "
         f"ratio {median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
     )
+
+
+def _ratios(without: Sequence[float], beside: Sequence[float]) -> list[float]:
+    """Only what was measured right after each other is compared: the machine's own speed changes."""
+    return [one / other for one, other in zip(beside, without, strict=True)]

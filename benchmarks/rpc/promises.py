@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -15,6 +15,8 @@ TIMES_A_MESSAGE_PER_CALL = 4.0
 TIMES_STOCK = 4.0
 P50_OF_ONE_CLIENT = 1.1
 P99_MS_OF_SIXTEEN = 15.0
+P99_BESIDE_A_SLOW_CALL = 1.25
+"""Unmoved, as far as a machine tells whose own speed changes from one second to the next."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,15 @@ def judged(runs: Runs) -> list[Promise]:
     """Those of which something was measured. Rounds are compared with their neighbours in time only."""
     failed = sum(run["failed"] for rounds in runs.values() for run in rounds)
     return [replace(promise, failed=failed) for promise in _judged(runs)]
+
+
+def judged_beside_a_slow_call(ratios: Sequence[float], overtaken: int) -> list[Promise]:
+    """Of quick calls beside a slow one: of each round their p99 to that without, and how often all came before it."""
+    share = overtaken / len(ratios)
+    return [
+        Promise("beside a slow call, times the p99 without it", median(ratios), P99_BESIDE_A_SLOW_CALL, at_least=False),
+        Promise("share of rounds in which all came before the slow call", share, 1.0, at_least=True),
+    ]
 
 
 def are_kept(told: Collection[Promise]) -> bool:

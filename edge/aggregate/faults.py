@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 import msgspec
 
-from edge.aggregate.shapes import UNAVAILABLE, fields_of, members_of, shown, sources_of, with_arguments
+from edge.aggregate.shapes import NAMED, fields_of, members_of, shown, sources_of, with_arguments
 from edge.callables import method_named
 from edge.document import escaped
 from edge.upstreams.faults import VARIABLE, http_faults
@@ -76,8 +76,8 @@ def _known_fields(part: PartPolicy) -> Mapping[str, Any]:
 def _part_faults(policy: RoutePolicy, part: PartPolicy) -> Iterator[str]:
     if (part.call is None) == (part.http is None):
         yield ": exactly one of 'call' and 'http' is needed"
-    if part.name == UNAVAILABLE:
-        yield f"/name: '{UNAVAILABLE}' is what names the parts that are down"
+    if part.name in NAMED:
+        yield f"/name: '{part.name}' is a member that names parts: those that are down, said no, or were not asked"
     if part.deadline is not None and part.deadline > policy.deadline:
         yield "/deadline: a part has no more time than the route"
     sources = {source for source in part.arguments.values() if source.startswith(OF_CALLER)} - {ADDRESS}

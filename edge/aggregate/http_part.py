@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import orjson
 
 from edge.aggregate.parts import Declined
+from edge.problems import MEDIA_TYPE
 from edge.rpc.failures import NotExecuted
 from edge.targets.http import Steering, path_of, sender_of
 from edge.upstreams.failures import Unusable
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 1_000_000
 OK = 200
 CLIENT_FAULTS = range(400, 500)
+FOR_NOW = frozenset({408, 425, 429})
+"""Of these, what says nothing of the thing that was asked for: too slow, too early, too many."""
+
 PASSED_ON = frozenset({"accept-language"})
 """The client's other headers are about the whole answer; of its secrets those go on that the policy names."""
 
@@ -48,7 +52,7 @@ class HttpFetch:
         lease, answer = await forward(upstreams.way(self._name, self._policy), ask, upstreams.connections.ask)
         whole = await streamed(answer, lease, self._policy).gathered(MOST_BYTES)
         if whole.status in CLIENT_FAULTS:
-            raise Declined(whole)
+            raise Declined(whole, is_for_now=whole.status in FOR_NOW or _is_retryable(whole))
         if whole.status > max(CLIENT_FAULTS):
             raise NotExecuted(f"the service answered {whole.status}")
         return _value(whole)
@@ -64,6 +68,17 @@ class HttpFetch:
             fields=to_service(asked, sender_of(exchange), credentials=self._policy.credentials),
             connect=self._policy.connect,
         )
+
+
+def _is_retryable(answer: HTTPResponse) -> bool:
+    """Whether it is a problem document in which the service says so itself, as ours do."""
+    if not str(answer.headers.get("content-type", "")).lower().startswith(MEDIA_TYPE):
+        return False
+    try:
+        document = orjson.loads(answer.body or b"")
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(document, dict) and document.get("retryable") is True
 
 
 def _value(answer: HTTPResponse) -> Any:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from edge.aggregate.shapes import NAMED, REFUSED, SKIPPED, UNAVAILABLE
 from edge.cache.flights import is_failure
-from edge.problems import Rejected
+from edge.problems import PROBLEMS, Rejected
 from edge.rpc.calls import Deadline
 from edge.rpc.failures import CallFailure, RemoteRefusal
 from shared.contracts.refusals import DeadlinePassed, Refusal
@@ -26,17 +27,21 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-ANSWERED, REFUSED, UNAVAILABLE, SKIPPED = "answered", "refused", "unavailable", "skipped"
-OUTCOMES = (ANSWERED, REFUSED, UNAVAILABLE, SKIPPED)
+ANSWERED = "answered"
+OUTCOMES = (ANSWERED, *NAMED)
 IDENTITIES = frozenset({"caller.user_id", "caller.session_id", "caller.cart_token"})
 
 
 class Declined(Exception):
-    """A service that speaks HTTP said no (4xx): ``response`` is the whole answer where the part is required."""
+    """A service that speaks HTTP said no (4xx): ``response`` is the whole answer where the part is required.
 
-    def __init__(self, response: HTTPResponse) -> None:
+    ``is_for_now`` says that it may answer the same question soon: that is no word on what was asked for.
+    """
+
+    def __init__(self, response: HTTPResponse, *, is_for_now: bool) -> None:
         super().__init__(f"the service answered {response.status}")
         self.response = response
+        self.is_for_now = is_for_now
 
 
 class Fetch(Protocol):
@@ -91,11 +96,9 @@ class Part:
             return self._failed(fault)
 
     def _failed(self, fault: Exception) -> Outcome:
-        if isinstance(fault, Declined):
-            return Outcome(REFUSED, None, fault)
-        if not isinstance(fault, CallFailure | RemoteRefusal | Refusal | Rejected):
+        if not isinstance(fault, Declined | CallFailure | RemoteRefusal | Refusal | Rejected):
             log.error("edge.part_failed", part=self.policy.name, exc_info=fault)
-        if is_failure(fault):
+        if _is_down(fault):
             return Outcome(UNAVAILABLE, self.policy.fallback, fault)
         return Outcome(REFUSED, None, fault)
 
@@ -119,6 +122,15 @@ class Part:
         elif self._is_down and not is_down:
             log.info("edge.part_available_again", part=self.policy.name)
         self._is_down = is_down
+
+
+def _is_down(fault: Exception) -> bool:
+    """Whether this tells of the service's state, and not of what was asked for: every "not now" does."""
+    if isinstance(fault, Declined):
+        return fault.is_for_now
+    if isinstance(fault, RemoteRefusal | Refusal | Rejected) and fault.code in PROBLEMS:
+        return PROBLEMS[fault.code].retryable or is_failure(fault)
+    return is_failure(fault)
 
 
 def _sooner(deadline: Deadline, budget: float | None) -> Deadline:

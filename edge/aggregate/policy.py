@@ -19,8 +19,9 @@ class PartPolicy(Word, frozen=True, kw_only=True):
     """One member of the answer, from one service.
 
     ``fixed`` are arguments that the table itself says. Without a ``required`` part there is no answer; one that is not
-    required and down is ``fallback`` instead, and named in ``unavailable``. ``deadline`` is the part's own budget in
-    seconds, within the route's. ``page`` takes the ``items`` of a page, ``hide`` drops members.
+    required and down is ``fallback`` instead, and named in ``unavailable``; one that is refused is null, and named in
+    ``refused``. ``deadline`` is the part's own budget in seconds, within the route's. ``page`` takes the ``items`` of a
+    page, ``hide`` drops members.
     """
 
     name: Label

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from edge.aggregate.policy import AggregatePolicy, PartPolicy
     from edge.policies import RoutePolicy
 
-UNAVAILABLE = "unavailable"
+UNAVAILABLE, REFUSED, SKIPPED = "unavailable", "refused", "skipped"
+NAMED = (UNAVAILABLE, REFUSED, SKIPPED)
+"""Members of the answer that name parts, by what became of them; who is in none of them has answered."""
+
+ABOUT = (
+    "A part that did not answer is null and named: in ``unavailable`` if it is down (then something may stand in for "
+    "it), in ``refused`` if its service said no, in ``skipped`` if nobody is known to ask for."
+)
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 """What goes on to an HTTP service, which alone knows more of it."""
 
@@ -57,13 +64,13 @@ def request_of(policy: RoutePolicy, aggregate: AggregatePolicy) -> type[Request]
 
 
 def answer_of(policy: RoutePolicy, aggregate: AggregatePolicy) -> type[Answer]:
-    """What clients see: a member per part, then the names of those that are down."""
+    """What clients see: a member per part, then the names of those that did not answer, by the reason."""
     members: list[tuple[str, Any]] = []
     for part in aggregate.parts:
         kind = shown(part, name=f"{camel(policy.name)}{camel(part.name)}")
         members.append((part.name, kind if part.required else Union[kind, None]))  # noqa: UP007 - as above
-    members.append((UNAVAILABLE, list[str]))
-    about = {"__doc__": "Parts that are down are null, or what stands in for them, and named in ``unavailable``."}
+    members += [(kind, list[str]) for kind in NAMED]
+    about = {"__doc__": ABOUT}
     name = f"{camel(policy.name)}Answer"
     made = msgspec.defstruct(name, members, bases=(Answer,), namespace=about, frozen=True, kw_only=True)
     return cast("type[Answer]", made)

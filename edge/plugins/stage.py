@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 NOT_THEIRS = HOP_BY_HOP | FRAMING
+STATUSES = range(200, 600)
 _WRITABLE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _WHO = re.compile(r"[\x21-\x7e]{1,128}")
@@ -39,9 +41,13 @@ def stage_of(name: str, plugin: Plugin, handler: Handler) -> Around:
         way = _Way(exchange, proceed, name, may_name_caller=may_name_caller)
         try:
             await exchange.equipment.collaborators.plugins.open(name, plugin)
-            return _checked(await handler(way.request, way.proceed))
+            return _checked(await handler(way.request, way.proceed), passed_on=way.status)
         except Refused:
             raise
+        except asyncio.CancelledError as cancelled:
+            if cancelled is way.fault or _is_called_off():
+                raise
+            raise _failed(name, cancelled, count) from None  # something of the plugin's own, which nobody waits for
         except Exception as fault:
             if fault is way.fault:  # it comes from behind the plugin, and says more than we could
                 raise
@@ -53,7 +59,7 @@ def stage_of(name: str, plugin: Plugin, handler: Handler) -> Around:
 class _Way:
     """One request at one plugin."""
 
-    __slots__ = ("_exchange", "_has_proceeded", "_may_name_caller", "_name", "_proceed", "fault", "request")
+    __slots__ = ("_exchange", "_has_proceeded", "_may_name_caller", "_name", "_proceed", "fault", "request", "status")
 
     def __init__(self, exchange: Exchange, proceed: Target, name: str, *, may_name_caller: bool) -> None:
         self._exchange = exchange
@@ -61,7 +67,8 @@ class _Way:
         self._name = name
         self._may_name_caller = may_name_caller
         self._has_proceeded = False
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
+        self.status: int | None = None
         self.request = _seen(exchange)
 
     async def proceed(self, request: Request) -> Response:
@@ -71,10 +78,12 @@ class _Way:
         self._has_proceeded = True
         self._take(request)
         try:
-            return Response.around(await self._proceed(self._exchange))
-        except Exception as fault:
+            answer = await self._proceed(self._exchange)
+        except (Exception, asyncio.CancelledError) as fault:
             self.fault = fault
             raise
+        self.status = answer.status
+        return Response.around(answer)
 
     def _take(self, request: Request) -> None:
         exchange = self._exchange
@@ -121,9 +130,18 @@ def _known(caller: Caller | None, plugin: str) -> KnownCaller | None:
     return KnownCaller(caller.user_id, f"plugin/{plugin}", frozenset(caller.scopes), expires_at=0)
 
 
-def _checked(response: object) -> HTTPResponse:
+def _is_called_off() -> bool:
+    """Whether it is the request that was cancelled: its client has gone, or its time is over."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _checked(response: object, *, passed_on: int | None) -> HTTPResponse:
+    """``passed_on`` is the status that came from behind the plugin: the edge alone can switch protocols (101)."""
     if not isinstance(response, Response):
         raise TypeError(f"a plugin answers with a Response, not with {type(response).__name__}")
+    if response.status != passed_on and response.status not in STATUSES:
+        raise ValueError(f"a plugin answers with a status from 200 to 599, not with {response.status!r}"[:200])
     _check(response.headers)
     return response.answer
 
@@ -134,7 +152,7 @@ def _check(headers: Header) -> None:
             raise ValueError(f"the header field {name[:40]!r} cannot be written")
 
 
-def _failed(name: str, fault: Exception, count: Callable[[], None]) -> Internal:
+def _failed(name: str, fault: BaseException, count: Callable[[], None]) -> Internal:
     count()
     log.error("edge.plugin_failed", plugin=name, exc_info=fault)
     return Internal()

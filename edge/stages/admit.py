@@ -17,7 +17,10 @@ from shared.contracts.refusals import Unavailable
 
 @for_each
 def admit(route: Route) -> Stage:
-    """A place is held from here to the answer, except while a body is awaited: slow senders take nobody's place."""
+    """A place is held from here to the answer, except while a body is awaited: slow senders take nobody's place.
+
+    Who has waited for a body needs a place like anybody else then: there may be none any more.
+    """
     kind, upstream, priority = route.policy.name, upstream_of(route.policy), priority_of(route.policy)
     shed, stood_in = SHED.format(upstream=upstream), STOOD_IN.format(upstream=upstream)
     kept = KeptPages(route) if may_stand_in(route.policy) else None
@@ -34,7 +37,7 @@ def admit(route: Route) -> Stage:
             exchange.problem, exchange.reason = Unavailable.code, shed
             return refusal(exchange.request.path, exchange.request_id, closing=is_late)
         if is_late:
-            exchange.place = limit  # limit_body takes it when the body is there
+            exchange.place = limit  # limit_body sees to it when the body is there
         else:
             limit.enter()
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sanic import HTTPResponse
 
+from edge.admission import awaited
 from edge.bodies import read_object
 from edge.exchange import Exchange, Target
 from edge.forms import read_form
@@ -44,9 +45,12 @@ async def limit_body(exchange: Exchange, proceed: Target) -> HTTPResponse:
         _check_type(exchange)
     if passed_on is None and exchange.header("content-length") is not None:
         await exchange.request.receive_body()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
-    if exchange.place is not None and passed_on is None:
-        exchange.place.enter()
-        exchange.place = None
+    place = exchange.place
+    if place is not None and passed_on is not None:
+        exchange.body = {}
+        return await awaited.passed_on(exchange, place, proceed)
+    if place is not None and not awaited.enter(exchange, place):  # there was room when the head came
+        return awaited.shed(exchange)
     raw = exchange.request.body
     exchange.body = READ[exchange.matched.policy.body](raw) if raw.strip() else {}
     return await proceed(exchange)

@@ -11,6 +11,7 @@ from edge.composing import only_for
 from edge.exchange import Exchange, Target
 from edge.limiting.limits import Limit, LimitsAway, Verdict, limit_headers
 from edge.problems import Rejected
+from edge.routes import NotRouted
 from edge.stages.authenticate import recognized
 
 
@@ -37,14 +38,31 @@ def limit_rate_by_caller(exchange: Exchange, proceed: Target) -> Awaitable[HTTPR
 
 
 async def limit_rate_of_unrouted(exchange: Exchange, proceed: Target) -> HTTPResponse:
-    """Who tries paths and methods at random is counted by address, like whoever reads; questions about methods are not.
+    """Who tries paths and methods at random, or asks for methods, is counted by address, like whoever reads.
 
-    A browser asks those by itself, before a request that is then counted.
+    Preflights are not: a browser asks them by itself, before a request that is then counted.
     """
     limit = exchange.snapshot.table.unrouted
-    if limit is not None and exchange.request.method != "OPTIONS":
-        await _take(exchange, (limit,), (limit.key(network_of(exchange.address)),))
-    return await proceed(exchange)
+    if limit is None or _is_preflight(exchange):
+        return await proceed(exchange)
+    await _take(exchange, (limit,), (limit.key(network_of(exchange.address)),))
+    response = await proceed(exchange)
+    response.headers.update(limit_headers(exchange.verdicts))
+    return response
+
+
+def _is_preflight(exchange: Exchange) -> bool:
+    """Whether a browser asks so for a page that may call us: about a path that is there, and without a body.
+
+    Pages of other origins get no further than this question: no request follows that would be counted.
+    """
+    request = exchange.request
+    if request.method != "OPTIONS" or "access-control-request-method" not in request.headers:
+        return False
+    if exchange.header("origin") not in exchange.equipment.collaborators.settings.cors_origins:
+        return False
+    found, _ = exchange.snapshot.table.find(request.method, request.path)
+    return isinstance(found, NotRouted) and bool(found.allowed) and exchange.header("content-length") in {None, "0"}
 
 
 def _guest(network: str) -> str:

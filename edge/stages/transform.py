@@ -10,12 +10,13 @@ from sanic import HTTPResponse
 
 from edge.composing import only_for
 from edge.exchange import Exchange, Target
-from edge.problems import MEDIA_TYPE, Rejected
+from edge.problems import Rejected
 from edge.transforms.changing import Clash, change_fields
 from edge.upstreams.delivery import Delivered
 from edge.upstreams.failures import Unusable
 
 if TYPE_CHECKING:
+    from edge.policies import RoutePolicy
     from edge.transforms.changing import JsonChanger
     from edge.transforms.compiled import RouteChanges
 
@@ -24,10 +25,23 @@ log = structlog.get_logger()
 MOST_BYTES = 1_000_000
 """Of a JSON answer that is to be changed: it must be had whole."""
 
+PARTIAL = 206
+OTHER_FAMILIES = ("image", "audio", "video", "font")
+OTHER_KINDS = frozenset(
+    {
+        "text/html", "text/css", "text/csv", "text/xml", "text/event-stream", "application/xml", "application/pdf",
+        "application/zip", "application/gzip",
+    }
+)  # fmt: skip
+"""What nobody says of JSON. All else may be some: labels are forgotten, and ``text/plain`` is what many begin with."""
+
 
 @only_for(lambda route: route.transforms is not None)
 async def transform(exchange: Exchange, proceed: Target) -> HTTPResponse:
-    """An answer that should be changed and cannot be is none: what a route hides must not come out for being large."""
+    """An answer that should be changed and cannot be is none: what a route hides must not come out for being large.
+
+    Nor for how it is labelled. The edge's own problems do not come by here: they are exceptions, told further out.
+    """
     changes = exchange.matched.transforms
     if changes is None:
         return await proceed(exchange)
@@ -35,7 +49,7 @@ async def transform(exchange: Exchange, proceed: Target) -> HTTPResponse:
         exchange.body = _changed_body(exchange.body, changes.request_json)
     response = await proceed(exchange)
     try:
-        return await _changed(response, changes)
+        return await _changed(response, changes, hides=_hides(exchange.matched.policy))
     except Unusable as unusable:
         log.warning("edge.answer_not_changed", reason=unusable.reason)
         raise
@@ -53,9 +67,10 @@ def _changed_body(body: dict[str, object], changer: JsonChanger) -> dict[str, ob
     return changed
 
 
-async def _changed(response: HTTPResponse, changes: RouteChanges) -> HTTPResponse:
-    if changes.response_json is not None and _is_json(response):
-        response = await _with_json(response, changes.response_json)
+async def _changed(response: HTTPResponse, changes: RouteChanges, *, hides: bool) -> HTTPResponse:
+    kind = _kind(response)
+    if changes.response_json is not None and (_is_json(kind) or (hides and not _is_other(kind))):
+        response = await _with_json(response, changes.response_json, is_told=_is_json(kind))
     if changes.back is not None:
         changed = change_fields([(name, str(value)) for name, value in response.headers.items()], changes.back)
         response.headers.clear()
@@ -64,13 +79,18 @@ async def _changed(response: HTTPResponse, changes: RouteChanges) -> HTTPRespons
     return response
 
 
-async def _with_json(response: HTTPResponse, changer: JsonChanger) -> HTTPResponse:
+async def _with_json(response: HTTPResponse, changer: JsonChanger, *, is_told: bool) -> HTTPResponse:
+    """``is_told``: the answer says that it is JSON. If not, one without a brace passes: it can hold no member."""
     if isinstance(response, Delivered):
         response = await response.gathered(MOST_BYTES)
     if not response.body:
         return response
     if response.headers.get("content-encoding", "identity") != "identity" or len(response.body) > MOST_BYTES:
         raise Unusable("the answer is packed, or too large to be changed")
+    if response.status == PARTIAL:  # the value alone would be JSON, too
+        raise Unusable("a part of an answer cannot be changed")
+    if not is_told and b"{" not in response.body:
+        return response
     try:
         changed = changer.change(orjson.loads(response.body))
     except (orjson.JSONDecodeError, Clash) as fault:
@@ -80,6 +100,20 @@ async def _with_json(response: HTTPResponse, changer: JsonChanger) -> HTTPRespon
     return response
 
 
-def _is_json(response: HTTPResponse) -> bool:
-    kind = str(response.headers.get("content-type") or response.content_type or "").partition(";")[0].strip().lower()
-    return kind == "application/json" or (kind.endswith("+json") and kind != MEDIA_TYPE)
+def _hides(policy: RoutePolicy) -> bool:
+    response = policy.transforms.response if policy.transforms else None
+    return response is not None and response.json is not None and bool(response.json.drop)
+
+
+def _kind(response: HTTPResponse) -> str:
+    told = response.headers.get("content-type") or response.content_type or ""
+    return str(told).partition(";")[0].strip().lower()
+
+
+def _is_json(kind: str) -> bool:
+    return kind.endswith(("/json", "+json"))
+
+
+def _is_other(kind: str) -> bool:
+    family, _, detail = kind.partition("/")
+    return family in OTHER_FAMILIES or kind in OTHER_KINDS or detail.endswith("+xml")

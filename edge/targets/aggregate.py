@@ -1,4 +1,4 @@
-"""The target of routes that ask several services: one answer, whole or with what is missing named in it."""
+"""The target of routes that ask several services: one answer, with what is missing named in it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sanic import HTTPResponse
 
-from edge.aggregate import parts
 from edge.aggregate.gathering import gather_parts
 from edge.aggregate.http_part import HttpFetch
 from edge.aggregate.parts import Declined, Part
-from edge.aggregate.shapes import UNAVAILABLE
+from edge.aggregate.shapes import NAMED, REFUSED, UNAVAILABLE
 from edge.answers import plain_json, respond
 from edge.callables import method_named
 from edge.exchange import Exchange
@@ -39,10 +38,13 @@ class AggregateTarget:
         finally:
             exchange.rpc_seconds += time.perf_counter() - began
         pairs = list(zip(self._parts, outcomes, strict=True))
-        missing = [part.policy.name for part, outcome in pairs if outcome.kind == parts.UNAVAILABLE]
-        whole: dict[str, Any] = {part.policy.name: outcome.value for part, outcome in pairs}
-        whole[UNAVAILABLE] = missing
-        return plain_json(whole) if missing else respond(exchange, whole)  # what is not whole says no-store
+        answer: dict[str, Any] = {part.policy.name: outcome.value for part, outcome in pairs}
+        for kind in NAMED:
+            answer[kind] = [part.policy.name for part, outcome in pairs if outcome.kind == kind]
+        has_holes = (
+            answer[UNAVAILABLE] or answer[REFUSED]
+        )  # a no may be about this moment, too: nobody else is given it
+        return plain_json(answer) if has_holes else respond(exchange, answer)  # what is not whole says no-store
 
 
 def _made(route: Route, policy: PartPolicy) -> Part:

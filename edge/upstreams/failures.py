@@ -16,8 +16,8 @@ class Unreached(NotExecuted):
 class Broken(OutcomeUnknown):
     """Something was sent, and no answer came: the connection broke, or the time was over."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, blame=Blame.SERVICE)
+    def __init__(self, reason: str, *, blame: Blame = Blame.SERVICE) -> None:
+        super().__init__(reason, blame=blame)
 
 
 class Unusable(Rejected):

@@ -12,9 +12,11 @@ import structlog
 
 from edge.discovery.table import Instance
 from edge.problems import Rejected
-from edge.rpc.failures import ANSWER_MARGIN, CallFailure, NotExecuted
+from edge.rpc.failures import ANSWER_MARGIN, Blame, CallFailure, NotExecuted
 from edge.upstreams.failures import Broken, Unreached, Unusable
+from edge.upstreams.headers import caller_told
 from edge.upstreams.pool import Outgoing
+from edge.upstreams.tunnel import shake_hands
 from edge.upstreams.upload import Upload
 from edge.upstreams.way import ABANDONED, ANSWERED, FAILED, NOT_ASKED, UNKNOWN, UNREACHED
 
@@ -31,6 +33,10 @@ Asking = Callable[[Instance, Outgoing], Awaitable[T]]
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 NOT_WELL = frozenset({502, 503, 504})
 """An instance that answers so cannot do its work. Any other status is about the request, be it a fault of the code."""
+
+FAIR_SHARE = 0.5
+"""Of the time that a request of the route has at most. A service that had less of it, and gave no answer, has failed at
+nothing: the client took the time for its body, or the edge took it."""
 
 RETRY_PAUSE = (0.05, 0.2)
 """Seconds, by lot: of many whose instance failed at once, not all are to reach the next one at once, too."""
@@ -66,8 +72,9 @@ async def forward(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, T]:
     permit = way.admit()
     began = time.monotonic()
     outcome = ABANDONED
+    way.longest = max(way.longest, ask.deadline.remaining() - ANSWER_MARGIN)
     try:
-        reached = await _in_time(way, ask, asking)
+        reached = await _in_time(way, ask, asking, began)
         outcome = ANSWERED
     except (CallFailure, Unusable) as fault:
         outcome = _outcome_of(fault)
@@ -86,6 +93,12 @@ def taken(ask: Ask, began: float) -> float:
     return max(0.0, time.monotonic() - began)
 
 
+def had_its_share(way: Way, ask: Ask, began: float) -> bool:
+    """Whether what was asked at ``began`` (monotonic seconds) had enough time until now to be blamed for silence."""
+    waited = ask.upload.waited if ask.upload else 0.0
+    return time.monotonic() - began - waited >= FAIR_SHARE * way.longest
+
+
 def _outcome_of(fault: CallFailure | Unusable) -> str:
     match fault:
         case Unusable():
@@ -94,11 +107,13 @@ def _outcome_of(fault: CallFailure | Unusable) -> str:
             return UNREACHED
         case NotExecuted():
             return NOT_ASKED
+        case Broken(blame=Blame.EDGE):
+            return ABANDONED
         case _:
             return UNKNOWN
 
 
-async def _in_time(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, T]:
+async def _in_time(way: Way, ask: Ask, asking: Asking[T], began: float) -> tuple[Lease, T]:
     try:
         async with asyncio.timeout(ask.deadline.remaining() - ANSWER_MARGIN):
             return await _twice_at_most(way, ask, asking)
@@ -107,17 +122,18 @@ async def _in_time(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, T]:
             raise Rejected(
                 "request.timeout", "The body did not arrive in time.", headers={"connection": "close"}
             ) from None
-        raise Broken("no answer came in time") from None
+        blame = Blame.SERVICE if had_its_share(way, ask, began) else Blame.EDGE
+        raise Broken("no answer came in time", blame=blame) from None
 
 
 async def _twice_at_most(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, T]:
     way.service.budget.earn()
-    lease = way.pick(key=ask.key, named=ask.named, stays=ask.stays)
+    lease = _place(way, ask, asking)
     try:
         return lease, await _ask(way, lease, ask, asking)
     except (CallFailure, Unusable) as fault:
         lease.release()
-        other = _another(way, ask, fault, lease.member)
+        other = _another(way, ask, asking, fault, lease.member)
         if other is None:
             raise
     way.service.retries += 1
@@ -125,13 +141,19 @@ async def _twice_at_most(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, 
     return other, await _ask(way, other, ask, asking)
 
 
-def _another(way: Way, ask: Ask, fault: CallFailure | Unusable, but: Member) -> Lease | None:
+def _place(way: Way, ask: Ask, asking: Asking[T], but: Member | None = None) -> Lease:
+    """A place at an instance, for who shakes hands one to keep. Raises ``NotExecuted``."""
+    holder = caller_told(ask.outgoing.fields) if asking is shake_hands else None
+    return way.pick(key=ask.key, named=ask.named, stays=ask.stays, but=but, holder=holder)
+
+
+def _another(way: Way, ask: Ask, asking: Asking[T], fault: CallFailure | Unusable, but: Member) -> Lease | None:
     """A place at another instance for a second try, if there may be one."""
     has_time = ask.deadline.remaining() - ANSWER_MARGIN > RETRY_PAUSE[1]
     if not way.policy.retries or not has_time or not ask.may_repeat(fault):
         return None
     try:
-        lease = way.pick(key=ask.key, named=ask.named, stays=ask.stays, but=but)
+        lease = _place(way, ask, asking, but)
     except NotExecuted:
         return None
     if way.service.budget.spend():
@@ -142,6 +164,7 @@ def _another(way: Way, ask: Ask, fault: CallFailure | Unusable, but: Member) -> 
 
 async def _ask(way: Way, lease: Lease, ask: Ask, asking: Asking[T]) -> T:
     """Ask one instance, and note how it is. What ends for another reason says nothing of it."""
+    began = time.monotonic()
     try:
         answer = await asking(lease.member.instance, ask.outgoing)
     except (CallFailure, Unusable):
@@ -150,7 +173,8 @@ async def _ask(way: Way, lease: Lease, ask: Ask, asking: Asking[T]) -> T:
         raise
     except BaseException:
         lease.release()
-        if ask.deadline.remaining() <= ANSWER_MARGIN and not (ask.upload and ask.upload.awaits_client):
+        is_late = ask.deadline.remaining() <= ANSWER_MARGIN and not (ask.upload and ask.upload.awaits_client)
+        if is_late and had_its_share(way, ask, began):
             way.service.failed(lease.member)
         raise
     if getattr(answer, "status", 0) in NOT_WELL:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,12 +20,42 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+HOLDERS = 4
+"""A caller may keep the tunnels of one in so many of an instance's places, rounded up."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Member(Candidate):
-    """One instance. ``weight`` is set anew by whoever chooses."""
+    """One instance. ``weight`` is set anew by whoever chooses.
+
+    ``outstanding`` counts requests and tunnels, ``tunnels`` the latter alone, and ``held`` those of each caller.
+    """
 
     instance: Instance
+    tunnels: int = 0
+    held: Counter[str] = field(default_factory=Counter)
+
+    def has_room(self, most: int, holder: str | None) -> bool:
+        """Whether it may have one more of its kind. Tunnels last, so they have places of their own, as many."""
+        if holder is None:
+            return self.outstanding - self.tunnels < most
+        return self.tunnels < most and (not holder or self.held[holder] * HOLDERS < most)
+
+    def enter(self, holder: str | None) -> None:
+        """One more to do: a tunnel of ``holder`` ("" is a guest), or a request."""
+        self.outstanding += 1
+        if holder is not None:
+            self.tunnels += 1
+            self.held[holder] += 1
+
+    def leave(self, holder: str | None) -> None:
+        """One less to do."""
+        self.outstanding -= 1
+        if holder is not None:
+            self.tunnels -= 1
+            self.held[holder] -= 1
+            if not self.held[holder]:
+                del self.held[holder]
 
 
 class Service:

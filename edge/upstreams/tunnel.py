@@ -16,6 +16,7 @@ from edge.heads import head_of
 from edge.upstreams.delivery import Delivered, patience, request_of
 from edge.upstreams.failures import Broken, Unreached, Unusable
 from edge.upstreams.headers import to_client
+from edge.upstreams.refusals import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MOST_HEAD_BYTES = 16_384
-MOST_REFUSAL_BYTES = 65_536
 PART_BYTES = 65_536
 LOOK_SECONDS = 1.0
 SWITCHING = 101
-_STATUS = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
+_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
+_TOO_OLD = (b"0", b"101")
 _FIELD = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[\t ]*([^\x00-\x08\x0a-\x1f\x7f]*?)[\t ]*")
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 
@@ -80,7 +81,7 @@ async def shake_hands(instance: Instance, outgoing: Outgoing) -> Side | HTTPResp
         writer.write(_head_of(f"{instance.address}:{instance.port}", outgoing))
         status, fields = _head_read(await reader.readuntil(b"\r\n\r\n"))
         agreed = status == SWITCHING
-        return Side(reader, writer, fields) if agreed else await _refusal(reader, status, fields)
+        return Side(reader, writer, fields) if agreed else await refusal_of(reader, status, fields)
     except (asyncio.IncompleteReadError, OSError) as fault:
         raise Broken(repr(fault)[:200]) from None
     except (asyncio.LimitOverrunError, ValueError) as fault:
@@ -179,18 +180,7 @@ def _head_read(head: bytes) -> tuple[int, Fields]:
     first, *lines = head[:-4].split(b"\r\n")
     status = _STATUS.fullmatch(first)
     read = [_FIELD.fullmatch(line) for line in lines]
-    if status is None or None in read:
+    if status is None or None in read or status.groups() == _TOO_OLD:
         raise ValueError(f"the answer to the handshake is malformed: {first[:80]!r}")
     pairs = [(field[1].decode().lower(), field[2].decode(errors="surrogateescape")) for field in read if field]
-    return int(status[1]), pairs
-
-
-async def _refusal(reader: asyncio.StreamReader, status: int, fields: Fields) -> HTTPResponse:
-    """The answer of a service that does not want to switch: it must be short, and say how long it is."""
-    lengths = [value for name, value in fields if name == "content-length"]
-    if status < SWITCHING or len(lengths) != 1 or not lengths[0].isdecimal() or int(lengths[0]) > MOST_REFUSAL_BYTES:
-        raise ValueError(f"the service does not switch, and says no more than {status}")
-    refusal = HTTPResponse(await reader.readexactly(int(lengths[0])), status=status)
-    for name, value in to_client(fields):
-        refusal.headers.add(name, value)
-    return refusal
+    return int(status[2]), pairs

@@ -25,11 +25,15 @@ class Incoming(Protocol):
 
 
 class Upload:
-    """``left`` is how many bytes are still to come, ``ended_at`` (monotonic seconds) when the last of them came."""
+    """``left`` is how many bytes are still to come, ``ended_at`` (monotonic seconds) when the last of them came.
+
+    ``waited`` is for how many seconds nothing else was waited for but the client.
+    """
 
     def __init__(self, incoming: Incoming, length: int) -> None:
         self.left = length
         self.ended_at = math.inf
+        self.waited = 0.0
         self.is_touched = False
         self._is_free = asyncio.Event()
         self._is_free.set()
@@ -70,6 +74,7 @@ class Upload:
 
     async def _read(self) -> bytes | None:
         self._is_free.clear()
+        began = time.monotonic()
         try:
             part = await self._incoming.read()
             self.left = self.left - len(part) if part is not None else 0
@@ -77,5 +82,6 @@ class Upload:
                 self.ended_at = time.monotonic()
                 await self._incoming.read()  # only who reads past the end tells the connection that it was reached
         finally:
+            self.waited += time.monotonic() - began
             self._is_free.set()
         return part

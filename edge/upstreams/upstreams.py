@@ -108,7 +108,7 @@ class Upstreams:
             if way.policy is policy:
                 return way
             if way.policy == policy:
-                way.policy = policy
+                way.renew(policy)
                 return way
         made = Way(route, policy, self.service(policy.service), self._dice)
         if known:

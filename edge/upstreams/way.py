@@ -29,37 +29,43 @@ UNKNOWN = "unknown"
 NOT_ASKED = "not_asked"
 ABANDONED = "abandoned"
 OUTCOMES = (ANSWERED, FAILED, UNREACHED, UNKNOWN, NOT_ASKED, ABANDONED)
-"""Answered; with what nobody can use; no connection; perhaps done, no answer; refused by the edge; caller gone."""
+"""Answered; with what nobody can use; no connection; perhaps done, no answer; refused by the edge; given up because of
+the caller, who went away or left the service too little time."""
 
 
 class Lease:
     """A place at an instance, taken until it is given back; forgotten, it comes back by itself."""
 
-    __slots__ = ("_is_held", "member")
+    __slots__ = ("_holder", "_is_held", "member")
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: Member, holder: str | None = None) -> None:
         self.member = member
+        self._holder = holder
         self._is_held = True
-        member.outstanding += 1
+        member.enter(holder)
 
     def release(self) -> None:
         """Give the place back, once."""
         if self._is_held:
             self._is_held = False
-            self.member.outstanding -= 1
+            self.member.leave(self._holder)
 
     def __del__(self) -> None:
         self.release()
 
 
 class Way:
-    """Made once per route and policy; lives as long as the route does."""
+    """Made once per route and policy; lives as long as the route does.
+
+    ``longest`` is the most time, in seconds, that a request had for its answer when it began.
+    """
 
     def __init__(self, route: str, policy: HttpPolicy, service: Service, dice: random.Random) -> None:
         self.route = route
         self.policy = policy
         self.service = service
         self.dice = dice
+        self.longest = 0.0
         self.outcomes: Counter[str] = Counter()
         self.divider = Divider(policy.versions, dice) if policy.versions else None
         self.breaker = Breaker(_opening(policy.breaker), dice=dice, on_move=self._tell)
@@ -67,16 +73,24 @@ class Way:
         self._outliers = service.outliers(policy.ejection)
         self._arrivals = service.arrivals
 
-    def pick(self, *, key: bytes, named: str | None, stays: bytes, but: Member | None = None) -> Lease:
+    def renew(self, policy: HttpPolicy) -> None:
+        """The same words in another table, where the route's deadline may be another one."""
+        self.policy = policy
+        self.longest = 0.0
+
+    def pick(
+        self, *, key: bytes, named: str | None, stays: bytes, but: Member | None = None, holder: str | None = None
+    ) -> Lease:
         """A place at an instance. Raises ``NotExecuted`` when none can be had.
 
         ``key`` is what a hash goes by, ``named`` what the client says of versions, ``stays`` who stays with one.
-        ``but`` has been tried already.
+        ``but`` has been tried already. ``holder`` is who wants to keep the place for a tunnel: "" is a guest, and
+        ``None`` nobody, since it is an ordinary request.
         """
         members = [one for one in self.service.members() if one is not but]
         if not members:
             raise NotExecuted(f"no instance of {self.service.name} is there")
-        free = [one for one in self._weighed(members) if one.outstanding < self.policy.connections]
+        free = [one for one in self._weighed(members) if one.has_room(self.policy.connections, holder)]
         if not free:
             raise NotExecuted(f"every instance of {self.service.name} has all it may have to do")
         if self.divider is not None:
@@ -85,7 +99,7 @@ class Way:
             free = [one for one in free if one.instance.version == version]
             if not free:
                 raise NotExecuted(f"no instance of a wanted version of {self.service.name} is there")
-        return Lease(free[self._balancer.choose(free, key)])
+        return Lease(free[self._balancer.choose(free, key)], holder)
 
     def admit(self) -> Permit:
         """Leave to ask. Raises ``NotExecuted`` while the breaker is open."""

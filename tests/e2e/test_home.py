@@ -28,7 +28,7 @@ def test_a_customer_finds_new_products_the_cart_and_the_last_orders_as_their_own
     home = whole_home(customer)
 
     assert home.status_code == 200
-    assert list(home.json()) == ["featured", "cart", "orders", "unavailable"]
+    assert list(home.json()) == ["featured", "cart", "orders", "unavailable", "refused", "skipped"]
     assert product["id"] in [each["id"] for each in home.json()["featured"]]
     assert home.json()["cart"] == customer.get("/api/cart").json()
     assert home.json()["orders"] == customer.get("/api/orders", params={"limit": 3}).json()
@@ -45,6 +45,7 @@ def test_a_guest_finds_products_and_with_a_token_the_cart_behind_it(stack, clien
         lost = whole_home(stranger, headers={"X-Cart-Token": "x" * 43})
 
     assert (nobody["cart"], nobody["orders"], nobody["unavailable"]) == (None, None, [])
+    assert nobody["skipped"] == ["cart", "orders"]
     assert product["id"] in [each["id"] for each in nobody["featured"]]
     assert [line["product_id"] for line in guest["cart"]["items"]] == [product["id"]]
-    assert (lost.status_code, lost.json()["unavailable"]) == (200, [])
+    assert (lost.status_code, lost.json()["unavailable"], lost.json()["refused"]) == (200, [], ["cart"])

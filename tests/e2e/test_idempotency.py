@@ -12,13 +12,13 @@ from edge.settings import PACKAGED_ROUTES
 from tests.builders.shop import PASSWORD, Client, a_product, assert_problem, logged_in, registered, settled, unique
 from tests.e2e.test_description import an_administrator
 
-NEVER_KEPT = {"log_in", "refresh_tokens", "grant_token"}
-"""Their answers are secrets, so nobody remembers them."""
-
 ENDS_ITS_CALLER = {"log_out"}
 """Afterwards its token counts no more, not even for an answer."""
 
 TABLE = {route.policy.name: route for route in load(PACKAGED_ROUTES).routes if route.mutating and not route.policy.http}
+NEVER_KEPT = {name for name, route in TABLE.items() if route.policy.idempotency == "ignored"}
+"""Their answers are secrets, so nobody remembers them."""
+
 OF_THE_ANSWER = ("content-type", "etag", "location", "cache-control", "x-cart-token")
 
 
@@ -285,7 +285,11 @@ def test_an_order_is_not_placed_without_a_key_and_neither_is_a_cart_checked_out(
         "place_order",
         "checkout",
     }
-    assert {route.policy.idempotency for route in TABLE.values()} == {"accepted", "required"}
+    assert {route.policy.idempotency for route in TABLE.values()} == {"accepted", "required", "ignored"}
+
+
+def test_a_key_is_ignored_where_the_answers_are_tokens_and_nowhere_else():
+    assert {"log_in", "refresh_tokens", "grant_token"} == NEVER_KEPT
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from benchmarks.rpc import promises
-from benchmarks.rpc.__main__ import main
+from benchmarks.rpc import __main__, company, promises
+from benchmarks.rpc.company import BesideASlowCall
 
 
 def runs(*, clients=64, failed=0):
@@ -36,12 +36,60 @@ def test_a_run_of_which_nothing_was_judged_keeps_nothing():
     assert not promises.are_kept(told)
 
 
-@pytest.mark.parametrize("other", ["--slow-call", "--poison"])
-def test_what_is_not_judged_cannot_be_checked(other, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["rpc", "--check", other])
+@pytest.mark.parametrize(
+    ("ratios", "overtaken", "is_kept"),
+    [
+        ([0.5, 1.0, 9.0], 3, True),
+        ([0.5, 1.3, 1.3], 3, False),
+        ([1.0, 1.0, 1.0], 2, False),
+    ],
+    ids=["not moved but once", "moved as a rule", "held up by the slow call once"],
+)
+def test_quick_calls_are_to_be_as_quick_beside_a_slow_one_and_to_come_before_it(ratios, overtaken, is_kept):
+    assert promises.are_kept(promises.judged_beside_a_slow_call(ratios, overtaken)) is is_kept
+
+
+class NoServer:
+    """In the place of whatever would be started."""
+
+    url = ""
+
+    def __init__(self, *_arguments, **_options):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_fault):
+        pass
+
+
+@pytest.mark.parametrize(("milliseconds", "status"), [(10.0, None), (20.0, 1)])
+def test_the_check_of_the_slow_call_ends_as_what_was_measured_says(milliseconds, status, monkeypatch, capsys):
+    async def measured(_url, *, rounds):
+        return BesideASlowCall([10.0] * rounds, [milliseconds] * rounds, rounds)
+
+    monkeypatch.setattr(sys, "argv", ["rpc", "--check", "--slow-call"])
+    monkeypatch.setattr(__main__, "Rabbit", NoServer)
+    monkeypatch.setattr(__main__, "running", NoServer)
+    monkeypatch.setattr(__main__, "end_on_sigterm", lambda: None)
+    monkeypatch.setattr(company, "beside_a_slow_call", measured)
+
+    ended = None
+    try:
+        __main__.main()
+    except SystemExit as end:
+        ended = end.code
+
+    assert ended == status
+    assert f"the p99 without it: {milliseconds / 10:.2f} (at most 1.25)" in capsys.readouterr().out
+
+
+def test_what_is_not_judged_cannot_be_checked(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["rpc", "--check", "--poison"])
 
     with pytest.raises(SystemExit) as ended:
-        main()
+        __main__.main()
 
     assert ended.value.code == 2
     assert "--check judges" in capsys.readouterr().err

@@ -1,6 +1,10 @@
 import pytest
 
 from edge.routes import BadRoutes, compiled
+from edge.targets.declared import DECLARED
+from edge.targets.oauth_types import GrantedToken
+from edge.unheard import KEEP_NO_ANSWER
+from shared.contracts.identity import TokenPair
 from tests.builders.gateway import a_route as passed_on
 from tests.builders.tables import a_page, a_route, table_text
 
@@ -126,6 +130,45 @@ def test_where_answers_are_kept_the_route_says_what_the_service_leaves_open():
     assert faults_of(passed_on(**kept)) == []
 
 
+LOG_IN = LOG_OUT | {
+    "name": "log_in", "path": "/log_in", "local": "log_in", "auth": "none",
+    "arguments": {"username": "body", "password": "body", "client_address": "caller.address"},
+}  # fmt: skip
+REFRESH = {
+    "name": "refresh", "method": "POST", "path": "/refresh", "call": "identity.refresh_tokens",
+    "arguments": {"refresh": "body"},
+}  # fmt: skip
+GRANT = LOG_OUT | {
+    "name": "grant", "path": "/grant", "local": "grant_token", "auth": "none", "body": "form",
+    "arguments": dict.fromkeys(("grant_type", "scope", "refresh_token", "client_id", "client_secret"), "body"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("route", [LOG_IN, REFRESH, GRANT], ids=["local", "call", "form"])
+def test_a_key_is_not_promised_to_count_where_the_answers_are_secrets(route):
+    vain = "/idempotency: the answers are secrets that nobody keeps: say 'ignored'"
+
+    assert faults_of(a_route(**route | {"idempotency": "accepted"})) == [vain]
+    assert faults_of(a_route(**route | {"idempotency": "required"})) == [vain]
+    assert faults_of(a_route(**route | {"idempotency": "ignored"})) == []
+
+
+def test_a_key_is_ignored_nowhere_else():
+    told = faults_of(a_route(**LOG_OUT | {"idempotency": "ignored"}), a_route(**GONE | {"idempotency": "ignored"}))
+
+    assert told == ["/idempotency: answers are kept here: say 'accepted' or 'required'"] * 2
+    assert faults_of(passed_on(name="send", method="POST", idempotency="ignored")) == [
+        "/idempotency: the service has the key and decides: say 'none' if it has no use for it"
+    ]
+    assert any("changes something" in fault for fault in faults_of(a_route(idempotency="ignored")))
+
+
+def test_a_route_that_leads_nowhere_is_told_that_alone():
+    assert faults_of(a_route(method="POST", call="identity.no_such", idempotency="accepted")) == [
+        "/call: identity has no method 'no_such'"
+    ]
+
+
 def test_a_body_has_one_limit_and_it_stands_where_the_body_is_looked_at():
     changes = {"transforms": {"request": {"json": {"set": {"channel": "web"}}}}}
     sends = {"name": "send", "method": "POST", "idempotency": "accepted"}
@@ -139,3 +182,7 @@ def test_a_body_has_one_limit_and_it_stands_where_the_body_is_looked_at():
     assert faults_of(passed_on(**sends, **changes, http={"body_limit": 10})) == [
         "/http/body_limit: the body is read here, to be changed: say the route's own 'body_limit'"
     ]
+
+
+def test_every_target_that_gives_tokens_is_known_to_keep_none():
+    assert {name for name, target in DECLARED.items() if target.answer in {TokenPair, GrantedToken}} == KEEP_NO_ANSWER

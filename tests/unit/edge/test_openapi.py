@@ -44,6 +44,18 @@ def test_the_key_is_required_where_it_is(document):
     assert {one["name"]: one["required"] for one in parameters if one["in"] == "header"} == {"Idempotency-Key": True}
 
 
+def test_a_key_is_described_exactly_where_it_counts(table, document):
+    for route in table.routes:
+        operation = document["paths"][route.policy.path][route.policy.method.lower()]
+        told = {one["name"] for one in operation["parameters"]}
+        responses = operation["responses"].values()
+        counts = route.policy.idempotency in {"accepted", "required"}
+
+        assert ("Idempotency-Key" in told) == counts, route.policy.name
+        assert any("Idempotency-Replayed" in one["headers"] for one in responses) == counts, route.policy.name
+        assert any("`idempotency." in one["description"] for one in responses) == counts, route.policy.name
+
+
 def test_a_page_is_a_plain_array_and_hidden_members_stay_hidden(document):
     answer = document["paths"]["/api/orders"]["get"]["responses"]["200"]
     order = answer["content"]["application/json"]["schema"]["items"]

@@ -181,6 +181,84 @@ def ask(*parts: bytes, pause: float = 0.0) -> bytes:
     return asyncio.run(scenario())
 
 
+async def delivered(*parts: bytes) -> bytes:
+    """The answer to a request that comes in exactly these packets, whatever a network would make of them."""
+    async with a_server() as port:
+        return await delivered_to(port, *parts)
+
+
+async def delivered_to(port: int, *parts: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        await eventually_async(lambda: RECEPTIONS[-1].open_connections == 1)
+        (connection,) = RECEPTIONS[-1]._guests
+        for part in parts:
+            connection.data_received(part)
+            for _ in range(5):  # its task sees each by itself
+                await asyncio.sleep(0)
+        return await asyncio.wait_for(until_the_end(reader), 15)
+    finally:
+        writer.close()
+        await eventually_async(lambda: RECEPTIONS[-1].open_connections == 0)
+
+
+SPLIT = POST + b"Connection: close\r\nContent-Length: 6\r\n\r\n"
+BODY = b"\n\0\n\r\n\n"
+
+
+def test_a_head_may_be_cut_anywhere_and_its_body_is_no_part_of_it():
+    whole = SPLIT + BODY
+
+    async def scenario():
+        async with a_server(REQUEST_TIMEOUT=30) as port:
+            return {
+                cut: await delivered_to(port, whole[:cut], whole[cut : cut + 1], whole[cut + 1 :])
+                for cut in range(1, len(whole))
+            }
+
+    answers = asyncio.run(scenario())
+
+    assert {cut: statuses(answer) for cut, answer in answers.items() if statuses(answer) != [200]} == {}
+    assert all(answer.endswith(b'{"length":6}') for answer in answers.values())
+
+
+def test_a_head_may_come_byte_by_byte():
+    answer = asyncio.run(delivered(*[bytes([byte]) for byte in SPLIT + BODY]))
+
+    assert statuses(answer) == [200]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (b"GET / HTTP/1.1", b"\n"),
+        (b"GET / HTTP/1.1\r", b"\nHost: a", b"\n"),
+        (GET, b"\n"),
+        (GET + b"\r", b"X\n"),
+        (GET + b"X: ", b"\0"),
+        (GET + b"X: 1\r\n" * 90, b"\n"),
+    ],
+    ids=["line", "field", "end", "carriage return before", "nul", "long"],
+)
+def test_a08_a_line_feed_alone_or_a_nul_ends_the_connection_in_whichever_packet_it_comes(parts):
+    async def scenario():
+        async with a_server(REQUEST_TIMEOUT=30) as port:
+            return await delivered_to(port, *parts)
+
+    answer = asyncio.run(scenario())
+
+    assert statuses(answer) == [400]
+    assert b"connection: close" in answer
+
+
+def test_a08_that_holds_for_the_next_request_of_a_connection_too():
+    async def scenario():
+        async with a_server(REQUEST_TIMEOUT=30, KEEP_ALIVE_TIMEOUT=30) as port:
+            return await delivered_to(port, GET + b"\r\n", GET, b"X: 1\n")
+
+    assert statuses(asyncio.run(scenario())) == [200, 400]
+
+
 def test_a_proper_request_is_answered_without_naming_the_server():
     answer = ask(GET + b"Connection: close\r\n\r\n")
 

@@ -16,6 +16,7 @@ import pytest
 from tests.builders.proxy import Proxy, Way
 from tests.builders.waiting import eventually_async
 from tests.integration.edge.rpc.doubling import Doubling, copy_of
+from tests.integration.edge.rpc.mortal_edge import CUT_SHORT, MortalEdge
 from tests.integration.edge.rpc.plane import FULL_WITH_ONE, QUEUE, RETURNING, TRUSTING, drained, out_there
 from tests.integration.edge.rpc.things import Said
 
@@ -34,6 +35,33 @@ def test_a_worker_killed_at_any_moment_loses_doubles_and_denies_no_change(plane)
                 await asyncio.sleep(ledger.chance.uniform(0, 0.3))
                 plane.service.again()
             await eventually_async(ledger.answers, what="an answer of the next worker")
+
+    plane.suffer(scenario, with_events=True)
+
+
+@pytest.mark.usefixtures("a_patient_link")
+def test_an_edge_killed_at_any_moment_loses_and_doubles_nothing_and_its_client_may_ask_another(plane, tmp_path):
+    """What it had out runs or does not, answers to nobody, and is asked for once more through the edge beside it."""
+
+    async def scenario(ledger):
+        pid, stop, died_with = plane.service.pid, asyncio.Event(), []
+        async with out_there(ledger.trickle(stop, hands=2, patience=30)):
+            try:
+                for number in range(5):
+                    (folder := tmp_path / str(number)).mkdir()
+                    with MortalEdge(plane.broker.url, ledger.database, folder, ledger.chance.random()) as edge:
+                        await eventually_async(edge.has_answered, what="a change through the edge that is to die")
+                        await asyncio.sleep(ledger.chance.uniform(0, 0.7))
+                        edge.die()
+                        died_with += edge.changes()
+            finally:
+                stop.set()
+
+        assert any(change.history == [CUT_SHORT] for change in died_with), "none died with a change in its hands"
+        assert {change.said for change in ledger.changes} == {Said.ANSWERED}, "the edge beside them noticed"
+        assert set(ledger.tally) == {"read answered"}
+        ledger.changes += died_with
+        assert (plane.service.pid, plane.service.lives) == (pid, True)
 
     plane.suffer(scenario, with_events=True)
 
@@ -256,15 +284,16 @@ def test_a_broker_that_stands_still_for_moments_and_for_fifteen_seconds_hangs_no
 def test_a_killed_broker_is_used_again_within_ten_seconds_of_its_return_by_edge_and_service(plane):
     async def scenario(ledger):
         took = []
-        for _ in range(2):
+        for _ in range(3):
             async with out_there(ledger.crowd(longest=0.5)):
                 await asyncio.sleep(ledger.chance.uniform(0, 0.6))
                 plane.broker.kill()
             await asyncio.to_thread(plane.broker.start)
-            began = time.monotonic()
+            began, late_before = time.monotonic(), ledger.lateness.seconds
             await eventually_async(ledger.answers, what="an answer after the broker's return")
-            took.append(time.monotonic() - began)
+            took.append(time.monotonic() - began - (ledger.lateness.seconds - late_before))
+        print(f"answered {', '.join(f'{seconds:.1f}' for seconds in took)} s after the broker's returns")
         assert plane.service.lives
-        assert min(took) < 10, took  # the machine may have been busy the other time
+        assert max(took) < 10, took
 
     plane.suffer(scenario)

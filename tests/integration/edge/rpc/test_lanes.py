@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import resource
 import signal
@@ -47,6 +48,8 @@ def say(value: object, **more: object) -> dict[str, object]:
 SAY = method("say", service="lanes")
 NOTE = method("note", service="lanes", mutating=True)
 TOO_MANY = "too many calls to this service are waiting"
+MOST_PAIRS = 5
+UNMOVED = 1.5
 
 
 async def until_it_answers(caller) -> None:
@@ -202,11 +205,9 @@ def test_over_its_places_a_method_is_refused_at_once_and_the_others_of_its_servi
 
 
 def test_one_slow_call_among_a_thousand_quick_ones_holds_none_of_them_up(broker, lanes):
-    async def quickest_to_slowest(caller, *, beside: int) -> float:
-        slow = [
-            asyncio.create_task(caller.client.call(SAY, say(-n, seconds=30.0), context=a_context(60)))
-            for n in range(beside)
-        ]
+    """In pairs without and with it, until a pair is alike: to whatever else the machine does one of them is lost."""
+
+    async def p99(caller) -> float:
         seconds = []
 
         async def timed(n: int) -> None:
@@ -216,20 +217,27 @@ def test_one_slow_call_among_a_thousand_quick_ones_holds_none_of_them_up(broker,
 
         for start in range(0, 1000, 50):
             await asyncio.gather(*(timed(n) for n in range(start, start + 50)))
-        assert all(not task.done() for task in slow), "the quick ones waited for the slow one"
-        for task in slow:
-            task.cancel()
         return sorted(seconds)[989]
+
+    async def compared(caller) -> float:
+        """Times the p99 of the thousand alone; endless if the slow one came before the last of them."""
+        began = time.perf_counter()
+        alone = await p99(caller)
+        slow_seconds = max(2.0, 3 * (time.perf_counter() - began))  # a machine that is starved is slow with all of them
+        slow = asyncio.create_task(caller.client.call(SAY, say(-1, seconds=slow_seconds), context=a_context(60)))
+        beside, is_last = await p99(caller), not slow.done()
+        await slow  # or the next pair would have its company, too
+        print(f"p99 of a thousand: {alone * 1000:.1f} ms alone, {beside * 1000:.1f} ms beside a slow one, {is_last=}")
+        return beside / alone if is_last else math.inf
 
     async def scenario(caller):
         await until_it_answers(caller)
-        await quickest_to_slowest(caller, beside=0)
+        await p99(caller)
 
-        alone = await quickest_to_slowest(caller, beside=0)
-        accompanied = await quickest_to_slowest(caller, beside=1)
-
-        print(f"p99 of a thousand: {alone * 1000:.1f} ms alone, {accompanied * 1000:.1f} ms beside a slow one")
-        assert accompanied < alone + 10.0, "whoever waits for the slow one waits for most of half a minute"
+        ratios = [await compared(caller)]
+        while len(ratios) < MOST_PAIRS and min(ratios) > UNMOVED:
+            ratios.append(await compared(caller))
+        assert min(ratios) <= UNMOVED, ratios
 
     lanes.start()
     in_lanes(broker, scenario)

@@ -211,6 +211,34 @@ async def test_a_body_that_stays_away_is_the_clients_fault_and_frees_the_service
     assert outcomes == {"abandoned": 1}
 
 
+async def test_clients_that_send_their_last_byte_too_late_open_no_breaker_and_eject_nobody(tmp_path):
+    async def steadily(_asked, _reader, writer):
+        await asyncio.sleep(0.5)
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        return True
+
+    async def send_late(port):
+        async with connected(port) as (reader, writer):
+            writer.write(b"POST /things/x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{")
+            await asyncio.sleep(0.8)
+            writer.write(b"}")
+            return (await reader.readuntil(b"\r\n"))[9:12]
+
+    async with (
+        Upstream("a", steadily) as one,
+        Upstream("b", steadily) as two,
+        a_gateway(tmp_path, POST | {"deadline": 1}) as edge,
+    ):
+        edge.there_are(one, two)
+        statuses = set(await asyncio.gather(*(send_late(edge.port) for _ in range(14))))
+        breaker, ejected = edge.way("send").breaker_state.value, edge.service.figures()["ejected"]
+        outcomes = dict(edge.way("send").outcomes)
+
+    assert statuses <= {b"504", b"408"}  # on a slow machine the last byte itself comes too late
+    assert (breaker, ejected) == ("closed", 0)
+    assert outcomes == {"abandoned": 14}
+
+
 async def test_an_early_no_reaches_a_client_that_is_still_sending(tmp_path):
     async def refuse(_asked, _reader, writer):
         writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno")

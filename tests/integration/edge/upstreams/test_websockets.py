@@ -1,6 +1,7 @@
 """WebSockets through the edge, with a client and a server that are not ours."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from websockets.asyncio.client import connect
@@ -106,6 +107,92 @@ async def test_a_service_that_does_not_want_to_switch_is_quoted(tmp_path):
     response = refused.value.response
     assert (response.status_code, response.body, response.headers["x-why"]) == (403, b"members only", "rules")
     assert figures["in_flight"] == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 401 Unauthorized\r\ntransfer-encoding: chunked\r\n\r\n5\r\nno no\r\n0\r\n\r\n",
+        b"HTTP/1.0 401 Unauthorized\r\n\r\nno no",
+    ],
+    ids=["chunked", "to the end"],
+)
+async def test_however_a_service_says_no_it_has_answered_and_is_not_broken(tmp_path, said):
+    async def refuse(_asked, _reader, writer):
+        writer.write(said)
+        await writer.drain()
+
+    async with Upstream("a", refuse) as one, Upstream("b", refuse) as two, a_gateway(tmp_path, TUNNEL) as edge:
+        edge.there_are(one, two)
+        responses = []
+        for _ in range(12):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(at(edge))
+            responses.append((refused.value.response.status_code, bytes(refused.value.response.body)))
+        breaker, ejected = edge.way().breaker_state.value, edge.service.figures()["ejected"]
+
+    assert set(responses) == {(401, b"no no")}
+    assert (breaker, ejected) == ("closed", 0)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"SSH-2.0-OpenSSH_9\r\n\r\n",
+        b"HTTP/1.0 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+    ],
+    ids=["no http", "too old a switch", "not the last word"],
+)
+async def test_what_is_no_answer_to_a_handshake_is_a_502(tmp_path, nonsense):
+    async def talk(_asked, _reader, writer):
+        writer.write(nonsense)
+        await writer.drain()
+
+    async with Upstream("a", talk) as one, a_gateway(tmp_path, TUNNEL) as edge:
+        edge.there_are(one)
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(at(edge))
+        outcomes = dict(edge.way().outcomes)
+
+    assert refused.value.response.status_code == 502
+    assert outcomes == {"failed": 1}
+
+
+async def test_tunnels_take_no_place_of_the_services_other_requests(tmp_path):
+    few = {"websocket": True, "connections": 3, "silence": 60}
+    live = a_route("live", path="/live/{rest}", http=few)
+    plain = a_route(http={"connections": 3})
+    async with Chat() as chat, a_gateway(tmp_path, live, plain) as edge, AsyncExitStack() as tunnels:
+        edge.there_are(chat)
+        for _ in range(3):
+            await tunnels.enter_async_context(connect(at(edge, "/live/room")))
+        with pytest.raises(InvalidStatus) as one_too_many:
+            await connect(at(edge, "/live/room"))
+        plain_answer = await edge.client.get("/things/x")
+
+    assert one_too_many.value.response.status_code == 503
+    assert plain_answer.status_code == 426  # the service's own word: it wants nothing but WebSockets
+
+
+async def test_one_caller_does_not_keep_the_others_from_a_service(tmp_path):
+    route = a_route(auth="required", http={"websocket": True, "connections": 4, "silence": 60})
+    ann, bob = ({"Authorization": f"Bearer {a_token(sub=name)}"} for name in ("ann", "bob"))
+    async with Chat() as chat, a_gateway(tmp_path, route) as edge:
+        edge.there_are(chat)
+        async with connect(at(edge), additional_headers=ann):
+            with pytest.raises(InvalidStatus) as second:
+                await connect(at(edge), additional_headers=ann)
+            async with connect(at(edge), additional_headers=bob) as other:
+                await other.send("hello")
+                heard = await other.recv()
+        await eventually_async(lambda: edge.service.figures()["in_flight"] == 0, what="the tunnels to be over")
+        async with connect(at(edge), additional_headers=ann) as again:
+            await again.send("back")
+            heard_again = await again.recv()
+
+    assert second.value.response.status_code == 503
+    assert (heard, heard_again) == ("hello", "back")
 
 
 async def test_nobody_there_is_a_503_for_a_handshake_too(tmp_path):

@@ -24,7 +24,7 @@ def test_a_sound_aggregate_takes_and_gives_what_its_parts_do():
     (route,) = compiled(table_text(a_home(FEATURED | {"arguments": words}, CART, THINGS))).routes
 
     assert route.policy.arguments == words | {"user_id": "caller.user_id"}
-    assert route.answer.__struct_fields__ == ("featured", "cart", "things", "unavailable")
+    assert route.answer.__struct_fields__ == ("featured", "cart", "things", "unavailable", "refused", "skipped")
     assert [policy.service for policy in route.http_policies.values()] == ["things"]
     assert route.target_name == "aggregate.home"
     assert not route.mutating
@@ -41,7 +41,9 @@ def test_a_sound_aggregate_takes_and_gives_what_its_parts_do():
         ({"call": "cart.clear_cart", "page": False}, "changes something"),
         ({"call": "left out"}, "exactly one of"),
         ({"http": {"service": "things"}}, "exactly one of"),
-        ({"name": "unavailable"}, "parts that are down"),
+        ({"name": "unavailable"}, "a member that names parts"),
+        ({"name": "refused"}, "a member that names parts"),
+        ({"name": "skipped"}, "a member that names parts"),
         ({"name": "two words"}, "/aggregate/parts/0/name"),
         ({"deadline": 6}, "no more time than the route"),
         ({"arguments": {"colour": "query"}}, "'colour' is not a field"),

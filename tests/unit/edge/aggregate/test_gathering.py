@@ -75,8 +75,10 @@ def expected(required, outcomes):
             code = {"refuses": "catalog.product_not_found", "fails": "service.unavailable"}
             return {"refuses": 404}.get(outcome, 503), code.get(outcome, "deadline.passed"), position
     missing = [name for name, outcome in zip(PARTS, outcomes, strict=True) if outcome in down]
+    refused = [name for name, outcome in zip(PARTS, outcomes, strict=True) if outcome == "refuses"]
     values = [shown if outcome == "answers" else None for shown, outcome in zip(SHOWN, outcomes, strict=True)]
-    return 200, dict(zip(PARTS, values, strict=True)) | {"unavailable": missing}, None
+    named = {"unavailable": missing, "refused": refused, "skipped": []}
+    return 200, dict(zip(PARTS, values, strict=True)) | named, None
 
 
 @pytest.mark.parametrize("required", list(itertools.product([False, True], repeat=3)), ids=lambda needs: f"{needs}")
@@ -113,16 +115,17 @@ def test_only_a_whole_answer_may_be_kept():
     (route,) = a_table([False] * 3, answer={"cache_control": "public, no-cache", "etag": "content"}).routes
     target = AggregateTarget(route, route.policy.aggregate)
 
-    async def both():
+    async def all_three():
         whole, _ = await played(route, target, ["answers"] * 3, ORDERS[0])
         partial, _ = await played(route, target, ["answers", "fails", "answers"], ORDERS[0])
-        return dict(whole[1]), dict(partial[1])
+        refused, _ = await played(route, target, ["answers", "refuses", "answers"], ORDERS[0])
+        return dict(whole[1]), dict(partial[1]), dict(refused[1])
 
-    whole, partial = hurried(both())
+    whole, partial, refused = hurried(all_three())
 
     assert whole["cache-control"] == "public, no-cache"
     assert "etag" in whole
-    assert partial == {"cache-control": "no-store"}
+    assert partial == refused == {"cache-control": "no-store"}
 
 
 def test_parts_never_have_more_time_than_the_route():
@@ -157,5 +160,6 @@ def test_what_a_part_does_not_expect_is_that_parts_fault_alone():
     response = hurried(AggregateTarget(route, route.policy.aggregate)(an_exchange(route, FakeRpc(**answers))))
 
     assert json.loads(response.body) == {
-        "products": None, "categories": [], "product": {"id": 1}, "unavailable": ["products"]
+        "products": None, "categories": [], "product": {"id": 1}, "unavailable": ["products"],
+        "refused": [], "skipped": [],
     }  # fmt: skip

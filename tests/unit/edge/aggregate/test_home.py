@@ -29,6 +29,7 @@ CART = {
     "id": "c-1", "version": 2, "items": [], "item_count": 0, "subtotal": "0.00", "currency": "EUR",
     "expires_at": None, "warnings": [], "cart_token": None,
 }  # fmt: skip
+NONE_ELSE = {"refused": [], "skipped": []}
 ORDER = {"id": new_id(), "version": 9, "total": "1.00"}
 
 
@@ -61,12 +62,14 @@ async def test_a_user_sees_products_cart_and_last_orders_in_this_order():
     answer = await home_of(rpc, authorization=user())
 
     assert answer.status_code == 200
-    assert list(answer.json()) == ["featured", "cart", "orders", "unavailable"]
+    assert list(answer.json()) == ["featured", "cart", "orders", "unavailable", "refused", "skipped"]
     assert answer.json() == {
         "featured": [PRODUCT],
         "cart": {name: value for name, value in CART.items() if name != "cart_token"},
         "orders": [{name: value for name, value in ORDER.items() if name != "version"}],
         "unavailable": [],
+        "refused": [],
+        "skipped": [],
     }
     assert {name: arguments for name, arguments, _ in rpc.calls} == {
         "list_products": {"sort": "newest", "limit": 12},
@@ -80,7 +83,10 @@ async def test_nobody_is_asked_about_somebody_who_is_not_known_and_nothing_is_ca
     rpc = the_shop()
     answer = await home_of(rpc)
 
-    assert answer.json() == {"featured": [PRODUCT], "cart": None, "orders": None, "unavailable": []}
+    assert answer.json() == {
+        "featured": [PRODUCT], "cart": None, "orders": None, "unavailable": [], "refused": [],
+        "skipped": ["cart", "orders"],
+    }  # fmt: skip
     assert [name for name, _, _ in rpc.calls] == ["list_products"]
     assert is_described(answer.json())
 
@@ -100,7 +106,17 @@ async def test_a_cart_that_there_is_not_is_no_outage():
         the_shop(get_cart=RemoteRefusal("cart.not_found", "There is no such cart.", {})), x_cart_token=GUEST_CART
     )
 
-    assert (answer.status_code, answer.json()["cart"], answer.json()["unavailable"]) == (200, None, [])
+    body = answer.json()
+    assert (answer.status_code, body["cart"]) == (200, None)
+    assert (body["unavailable"], body["refused"], body["skipped"]) == ([], ["cart"], ["orders"])
+    assert is_described(body)
+
+
+@pytest.mark.parametrize("code", ["quota.exceeded", "idempotency.still_running"])
+async def test_a_service_that_says_not_now_is_down(code):
+    answer = await home_of(the_shop(get_cart=RemoteRefusal(code, "Not now.", {})), x_cart_token=GUEST_CART)
+
+    assert (answer.json()["unavailable"], answer.json()["refused"]) == (["cart"], [])
 
 
 @pytest.mark.parametrize("method", ["list_products", "get_cart", "list_orders"])
@@ -183,7 +199,7 @@ async def test_a_partial_answer_is_never_kept_and_a_whole_one_is(tmp_path):
         kept = await client.get("/page")
         unchanged = await client.get("/page", headers={"If-None-Match": whole.headers["etag"]})
 
-    assert partial.json() == {"featured": None, "tree": [CATEGORY], "unavailable": ["featured"]}
+    assert partial.json() == {"featured": None, "tree": [CATEGORY], "unavailable": ["featured"]} | NONE_ELSE
     assert partial.headers["cache-status"] == "kirana; fwd=miss"
     assert whole.headers["cache-status"] == "kirana; fwd=miss; stored"
     assert kept.headers["cache-status"] == "kirana; hit"
@@ -222,14 +238,16 @@ async def test_what_stands_in_for_a_part_is_said_to_do_so(tmp_path):
     async with serving(collaborators(rpc), a_page(tmp_path, fallback=[])) as client:
         answer = await client.get("/page")
 
-    assert answer.json() == {"featured": [], "tree": [], "unavailable": ["featured"]}
+    assert answer.json() == {"featured": [], "tree": [], "unavailable": ["featured"]} | NONE_ELSE
 
 
 async def test_the_answer_is_described_as_it_is(tmp_path):
     document = json.loads(describe(load(ROUTES)))
     schemas = document["components"]["schemas"]
 
-    assert list(schemas["GetHomeAnswer"]["properties"]) == ["featured", "cart", "orders", "unavailable"]
+    assert list(schemas["GetHomeAnswer"]["properties"]) == [
+        "featured", "cart", "orders", "unavailable", "refused", "skipped",
+    ]  # fmt: skip
     assert "cart_token" not in schemas["GetHomeCart"]["properties"]
     assert "version" not in schemas["GetHomeOrders"]["properties"]
     assert not is_described({"featured": [], "cart": None, "orders": None})

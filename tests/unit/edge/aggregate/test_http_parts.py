@@ -3,6 +3,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from edge.cache.answering import ResponseCache
+from edge.cache.local import LocalStore
 from tests.builders.gateway import a_gateway
 from tests.builders.upstream import Upstream, answer
 from tests.fakes.edge import a_token
@@ -10,6 +12,11 @@ from tests.fakes.edge import a_token
 pytestmark = pytest.mark.anyio
 
 JSON = "content-type: application/json"
+PROBLEM = "content-type: application/problem+json; charset=utf-8"
+
+
+def a_body(things, **named):
+    return {"things": things, "unavailable": [], "refused": [], "skipped": []} | named
 
 
 def a_page(*, required=False, **part):
@@ -43,7 +50,7 @@ async def test_a_part_comes_from_a_service_that_speaks_http(tmp_path):
         tmp_path, route, answer(b'{"a":[1]}', JSON), path="/page/7%2F8?q=a%26b", headers=headers
     )
 
-    assert response.json() == {"things": {"a": [1]}, "unavailable": []}
+    assert response.json() == a_body({"a": [1]})
     assert response.headers["content-type"] == "application/json"
     assert asked.target == "/v1/7%2F8?limit=3&fresh=true&q=a%26b"
     assert asked.values("accept") == ["application/json"]
@@ -61,13 +68,17 @@ async def test_a_part_comes_from_a_service_that_speaks_http(tmp_path):
         answer(b"", status=301),
         answer(b"\x1f\x8b", JSON, "content-encoding: gzip"),
         b"nonsense\r\n\r\n",
+        answer(b"{}", JSON, status=408),
+        answer(b"{}", JSON, status=425),
+        answer(b"{}", JSON, "retry-after: 1", status=429),
+        answer(b'{"retryable":true}', PROBLEM, status=409),
     ],
-    ids=["no-json", "500", "503", "redirect", "packed", "no-http"],
+    ids=["no-json", "500", "503", "redirect", "packed", "no-http", "slow", "early", "many", "retryable"],
 )
 async def test_what_cannot_be_used_is_down(tmp_path, given):
     response, _ = await asked_of(tmp_path, a_page(), given)
 
-    assert (response.status_code, response.json()) == (200, {"things": None, "unavailable": ["things"]})
+    assert (response.status_code, response.json()) == (200, a_body(None, unavailable=["things"]))
 
 
 async def test_a_no_is_null_where_the_part_is_not_required_and_the_answer_where_it_is(tmp_path):
@@ -75,8 +86,56 @@ async def test_a_no_is_null_where_the_part_is_not_required_and_the_answer_where_
     optional, _ = await asked_of(tmp_path, a_page(), said)
     required, _ = await asked_of(tmp_path, a_page(required=True), said)
 
-    assert (optional.status_code, optional.json()) == (200, {"things": None, "unavailable": []})
+    assert (optional.status_code, optional.json()) == (200, a_body(None, refused=["things"]))
     assert (required.status_code, required.json()) == (404, {"why": "sold out"})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        answer(b'{"retryable":false}', PROBLEM, status=409),
+        answer(b'{"retryable":true}', JSON, status=409),
+        answer(b"[true]", PROBLEM, status=404),
+        answer(b"oops", PROBLEM, status=404),
+    ],
+    ids=["not", "no-problem", "list", "junk"],
+)
+async def test_a_no_is_one_for_now_only_where_a_problem_document_says_so(tmp_path, said):
+    response, _ = await asked_of(tmp_path, a_page(), said)
+
+    assert response.json() == a_body(None, refused=["things"])
+
+
+@pytest.mark.parametrize("status", [404, 429])
+async def test_an_answer_with_a_hole_is_given_to_nobody_else(tmp_path, status):
+    given = [answer(b"{}", JSON, status=status), answer(b'{"a":1}', JSON)]
+
+    async def behave(_asked, _reader, writer):
+        writer.write(given.pop(0))
+        await writer.drain()
+        return True
+
+    words = {"auth": "none", "answer": {"cache_control": "public, no-cache", "etag": "content"}, "cache": {"ttl": 60}}
+    async with (
+        Upstream("a", behave) as one,
+        a_gateway(tmp_path, a_page() | words, cache=ResponseCache(local=LocalStore())) as edge,
+    ):
+        edge.there_are(one)
+        holed, whole, kept = [await edge.client.get("/page/7") for _ in range(3)]
+
+    assert holed.json()["things"] is None
+    assert (holed.headers["cache-control"], holed.headers["cache-status"]) == ("no-store", "kirana; fwd=miss")
+    assert "etag" not in holed.headers
+    assert whole.json() == kept.json() == a_body({"a": 1})
+    assert kept.headers["cache-status"] == "kirana; hit"
+
+
+async def test_a_required_part_that_says_not_now_says_so_for_the_whole(tmp_path):
+    said = answer(b'{"why":"too many"}', JSON, "retry-after: 3", status=429)
+    response, _ = await asked_of(tmp_path, a_page(required=True), said)
+
+    assert (response.status_code, response.json()) == (429, {"why": "too many"})
+    assert response.headers["retry-after"] == "3"
 
 
 @pytest.mark.parametrize(("given", "status"), [(answer(status=500), 503), (answer(b"oops"), 502)], ids=["500", "junk"])
@@ -92,7 +151,7 @@ async def test_nobody_there_is_down(tmp_path):
         response = await edge.client.get("/page/7")
         described = json.loads((await edge.client.get("/page/7")).content)
 
-    assert response.json() == described == {"things": None, "unavailable": ["things"]}
+    assert response.json() == described == a_body(None, unavailable=["things"])
 
 
 VERSIONS = {"split": {"stable": 1, "canary": 0}, "header": {"name": "X-Canary", "values": {"1": "canary"}}}

@@ -16,12 +16,15 @@ HIDDEN = b"GET /api/products/1 HTTP/1.1\r\n" + HOST + b"\r\n\r\n"
 CHUNKS = b"5\r\nhello\r\n0\r\n\r\n"
 
 
-async def assert_refused(status, *attacks, code=None):
-    """Each alone: one problem document, the end of the connection, and nobody behind the edge hears of it."""
+async def assert_refused(status, *attacks, code=None, then=LAST):
+    """Each alone: one problem document, the end of the connection, and nobody behind the edge hears of it.
+
+    A proper request follows, unless the test says otherwise: its end is one for whatever came before, too.
+    """
     rpc = FakeRpc(get_product=a_product_answer())
     async with serving(collaborators(rpc)) as client:
         for attack in attacks:
-            heard = await said(client.base_url.port, attack + LAST)
+            heard = await said(client.base_url.port, attack + then)
             assert heard.statuses == [status], (attack[:300], heard)
             assert heard.ended, attack[:300]
             assert heard.headers["connection"] == "close"
@@ -101,7 +104,23 @@ async def test_a08_control_characters_in_a_header_are_refused():
             b"GET /health/live HTTP/1.1\r\n" + HOST + b"\r\nX-A: a" + bad + b"b\r\n\r\n"
             for bad in (b"\n", b"\x00", b"\r", b"\x0b", b"\x7f", b"\nX-B: ", b"\xff")
         ),
-        b"GET /health/live HTTP/1.1\n" + HOST + b"\n\n\r\n\r\n",
+    )
+
+
+async def test_a08_lines_without_a_carriage_return_and_a_nul_are_refused_before_the_head_has_an_end():
+    line = b"GET /health/live HTTP/1.1"
+    await assert_refused(
+        400,
+        line + b"\n" + HOST + b"\n\n",
+        line + b"\r\n" + HOST + b"\n\n",
+        line + b"\r\n" + HOST + b"\r\n\n",
+        line + b"\r\n" + HOST + b"\r\nX: \0",
+        line + b"\n",
+        b"\n",
+        b"\0",
+        b"\x16\x03\x01\x02\x00",
+        code="request.malformed",
+        then=b"",
     )
 
 

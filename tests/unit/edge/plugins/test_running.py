@@ -334,11 +334,28 @@ async def refusing_in_unknown_words(_request, _proceed):
     raise Refused("bakery.closed", "No.")
 
 
+async def waiting_for_what_it_called_off(_request, _proceed):
+    helper = asyncio.create_task(asyncio.sleep(60))
+    helper.cancel()
+    await helper
+
+
+async def answering_999(request, proceed):
+    response = await proceed(request)
+    response.status = 999
+    return response
+
+
+async def answering_no_final_status(_request, _proceed):
+    return Response(b"{}", status=103)
+
+
 FAULTY = {
     function.__name__: function
     for function in (
         broken_before, broken_after, timed_out_itself, answering_nonsense, proceeding_twice, splitting, framing,
-        smuggling, promoting, refusing_in_unknown_words,
+        smuggling, promoting, refusing_in_unknown_words, waiting_for_what_it_called_off, answering_999,
+        answering_no_final_status,
     )
 }  # fmt: skip
 
@@ -384,6 +401,32 @@ async def test_what_comes_from_behind_it_is_told_as_without_it(packages, an_edge
 
     assert (answered.status_code, answered.json()["code"]) == (status, code)
     assert not [line for line in logs if line["event"] == "edge.plugin_failed"]
+
+
+async def test_who_goes_away_is_no_fault_of_the_plugin_that_waits(packages, an_edge):
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def hang(_request, _proceed):
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    packages.offer(hang=a_plugin(hang))
+    async with an_edge(named("hang", deadline=50.0)) as client:
+        counted = told("hang")
+        with capture_logs() as logs:
+            _, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+            writer.write(f"GET {PRODUCT} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            await eventually_async(began.is_set)
+            writer.transport.abort()
+            await eventually_async(lambda: any(line["event"] == "http.request" for line in logs))
+
+    assert ended.is_set()
+    assert [line["http.response.status_code"] for line in logs if line["event"] == "http.request"] == [499]
+    assert not [line for line in logs if line["event"] == "edge.plugin_failed"]
+    assert told("hang") == counted
 
 
 @pytest.mark.parametrize("place", [AROUND, BEFORE])

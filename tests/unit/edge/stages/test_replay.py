@@ -3,7 +3,7 @@ import pytest
 
 from edge.rpc.calls import RpcReply
 from edge.rpc.failures import RemoteRefusal
-from tests.builders.answers import a_cart_answer, an_order_answer
+from tests.builders.answers import a_cart_answer, a_token_answer, an_order_answer
 from tests.fakes.edge import FakeRedis, FakeRpc, a_token, collaborators, serving
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +49,34 @@ async def test_a_key_belongs_to_its_caller():
     _, operations = await ordering(("k", ORDER, "one"), ("k", ORDER, "two"))
 
     assert operations[0][0] != operations[1][0]
+
+
+async def test_the_key_of_a_caller_with_a_slash_is_no_other_callers():
+    asked = [("c", ORDER, "a/b"), ("b/c", ORDER, "a"), ("c", ORDER, "a%2Fb"), ("k", ORDER, "u-1")]
+    _, operations = await ordering(*asked)
+
+    ids = [operation for operation, _ in operations]
+    assert len(set(ids)) == len(ids)
+    assert ids[-1] == "user:u-1/k"
+
+
+@pytest.mark.parametrize("key", ["k", "x" * 256, '"'])
+async def test_where_the_answers_are_secrets_a_key_is_ignored(key):
+    rpc = FakeRpc(issue_tokens=a_token_answer(), refresh_tokens=a_token_answer(), merge_carts=a_cart_answer())
+    headers = {"Idempotency-Key": key}
+    body = {"username": "ann", "password": "correct horse", "cart_token": "c" * 43}
+    async with serving(collaborators(rpc)) as client:
+        for password in ("correct horse", "another horse"):  # the same key for another request is no 422 either
+            answer = await client.post("/api/token", json=body | {"password": password}, headers=headers)
+            assert (answer.status_code, answer.headers["x-cart-merged"]) == (200, "true")
+        answer = await client.post("/api/token/refresh", json={"refresh": "r" * 43}, headers=headers)
+
+    operations = [context.operation_id for _, _, context in rpc.calls]
+    assert answer.status_code == 200
+    assert "idempotency-replayed" not in answer.headers
+    assert all(operation.startswith("request/") for operation in operations)
+    assert len(set(operations)) == len(operations) == 5
+    assert {context.fingerprint for _, _, context in rpc.calls} == {None}
 
 
 async def test_another_spelling_of_the_same_body_is_the_same_request_and_another_body_is_not():

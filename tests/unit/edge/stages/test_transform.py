@@ -1,6 +1,9 @@
 import pytest
 import yaml
 
+from tests.builders.gateway import a_gateway
+from tests.builders.gateway import a_route as a_passed_route
+from tests.builders.upstream import Upstream, answer
 from tests.fakes.edge import FakeRpc, collaborators, serving
 
 pytestmark = pytest.mark.anyio
@@ -73,3 +76,106 @@ async def test_a_problem_stays_a_problem(tmp_path):
 
     assert (response.status_code, response.json()["code"]) == (400, "request.invalid")
     assert "x-served-by" not in response.headers
+
+
+HIDING = {"transforms": {"response": {"json": {"drop": ["secret"]}}}}
+BODY = b'{"name":"a","secret":"s3"}'
+
+
+async def passed_on(tmp_path, given, *, transforms=None, **options):
+    """What becomes of this answer of an HTTP service on a route that hides ``secret``."""
+
+    async def behave(_asked, _reader, writer):
+        writer.write(given)
+        await writer.drain()
+        return True
+
+    route = a_passed_route(**(HIDING if transforms is None else {"transforms": transforms}))
+    async with Upstream("a", behave) as one, a_gateway(tmp_path, route) as edge:
+        edge.there_are(one)
+        return await edge.client.get("/things/x", **options)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json", "Application/JSON; charset=utf-8", "text/json", "application/vnd.shop+json",
+        "application/problem+json", "text/plain", "text/javascript", "application/octet-stream", "nonsense", None,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [200, 404])
+async def test_what_a_route_hides_does_not_come_out_for_its_label(tmp_path, kind, status):
+    labels = [] if kind is None else [f"content-type: {kind}"]
+    response = await passed_on(tmp_path, answer(BODY, *labels, status=status))
+
+    assert (response.status_code, response.json()) == (status, {"name": "a"})
+    assert response.headers["content-type"] == (kind or "application/octet-stream")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        answer(BODY + b"\n" + BODY, "content-type: application/x-ndjson"),
+        answer(b"callback(" + BODY + b")", "content-type: text/javascript"),
+        answer(BODY[:-1]),
+        answer(BODY, "content-type: text/plain", "content-encoding: br"),
+        answer(b'"s3"', "content-type: application/json", "content-range: bytes 21-24/26", status=206),
+        answer(b"s3", "content-type: text/plain", "content-range: bytes 22-23/26", status=206),
+        answer(b"--x\r\n\r\n" + BODY + b"\r\n--x--", "content-type: multipart/byteranges; boundary=x", status=206),
+        answer(b"not even", "content-type: application/json"),
+    ],
+    ids=["lines", "script", "cut", "packed", "part", "part-of-text", "parts", "no-json"],
+)
+async def test_what_may_hold_it_and_cannot_be_read_is_an_answer_of_no_use(tmp_path, given):
+    response = await passed_on(tmp_path, given)
+
+    assert (response.status_code, response.json()["code"]) == (502, "upstream.unusable")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"<p>{secret}</p>", "text/html; charset=utf-8"),
+        (b"\x89PNG{", "image/png"),
+        (b"<svg>{}</svg>", "image/svg+xml"),
+        (b"<a>{</a>", "application/atom+xml"),
+        (b"data: {}\n\n", "text/event-stream"),
+        (b"404 page not found\n", "text/plain"),
+        (b"", "text/plain"),
+    ],
+)
+async def test_what_is_surely_no_json_passes_as_it_is(tmp_path, body, kind):
+    response = await passed_on(tmp_path, answer(body, f"content-type: {kind}", status=404))
+
+    assert (response.status_code, response.content, response.headers["content-type"]) == (404, body, kind)
+
+
+async def test_a_head_is_asked_for_as_before(tmp_path):
+    async def behave(_asked, _reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 26\r\n\r\n")
+        await writer.drain()
+        return True
+
+    async with Upstream("a", behave) as one, a_gateway(tmp_path, a_passed_route(**HIDING)) as edge:
+        edge.there_are(one)
+        response = await edge.client.head("/things/x")
+
+    assert (response.status_code, response.content) == (200, b"")
+
+
+async def test_where_nothing_is_hidden_the_label_is_believed(tmp_path):
+    changes = {"response": {"json": {"set": {"seen": True}}}}
+    told = await passed_on(tmp_path, answer(BODY, "content-type: text/json"), transforms=changes)
+    untold = await passed_on(tmp_path, answer(BODY + BODY, "content-type: text/plain"), transforms=changes)
+
+    assert told.json() == {"name": "a", "secret": "s3", "seen": True}
+    assert untold.content == BODY + BODY
+
+
+async def test_the_edges_own_problems_stay_as_they_are(tmp_path):
+    changes = {"response": {"json": {"drop": ["detail", "code"]}}}
+    async with a_gateway(tmp_path, a_passed_route(transforms=changes)) as edge:
+        response = await edge.client.get("/things/x")
+
+    assert (response.status_code, response.json()["code"]) == (503, "service.unavailable")
+    assert response.json()["detail"]
