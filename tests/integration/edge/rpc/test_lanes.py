@@ -48,7 +48,7 @@ def say(value: object, **more: object) -> dict[str, object]:
 SAY = method("say", service="lanes")
 NOTE = method("note", service="lanes", mutating=True)
 TOO_MANY = "too many calls to this service are waiting"
-MOST_PAIRS = 5
+MOST_PAIRS = 8
 UNMOVED = 1.5
 
 
