@@ -152,11 +152,14 @@ class Saga:
         """Let the money of a cancelled order go. What fails is put off: the sweeper does it again until it is done.
 
         Only once the cancellation is committed, for a payment that is void is so for good. The stock follows the event.
+        Whatever goes wrong here, the cancellation is done, and its caller is told so.
         """
         try:
             self._let_money_go(order_id)
         except Refusal as fault:
             log.warning("order.void_put_off", order_id=order_id, code=fault.code)
+        except Exception:  # a provider's own fault, or the database's
+            log.exception("order.void_failed", order_id=order_id)
 
     def _inherit(self, busy: StillRunning) -> Any:
         """Whoever had the call before has died or lost the broker; no need to wait for the sweeper."""

@@ -156,6 +156,16 @@ def test_a_provider_who_is_away_is_asked_again_until_the_money_is_let_go(shop):
     assert shop.row == ("cancelled", False)
 
 
+def test_a_provider_that_breaks_makes_no_failure_of_a_cancellation_that_is_done(shop):
+    shop.faults.order("void", RuntimeError("its own fault"))
+
+    assert shop.cancel().status == "cancelled"
+    assert shop.row == ("cancelled", True)
+
+    assert shop.sweep() == 1
+    assert (shop.payments.voided, shop.row) == ([shop.order_id], ("cancelled", False))
+
+
 def test_a_repetition_lets_nothing_go_a_second_time(shop):
     operation_id = f"me/{new_id()}"
     first = shop.cancel(operation_id=operation_id)
