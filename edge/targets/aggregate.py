@@ -41,10 +41,9 @@ class AggregateTarget:
         answer: dict[str, Any] = {part.policy.name: outcome.value for part, outcome in pairs}
         for kind in NAMED:
             answer[kind] = [part.policy.name for part, outcome in pairs if outcome.kind == kind]
-        has_holes = (
-            answer[UNAVAILABLE] or answer[REFUSED]
-        )  # a no may be about this moment, too: nobody else is given it
-        return plain_json(answer) if has_holes else respond(exchange, answer)  # what is not whole says no-store
+        if answer[UNAVAILABLE] or answer[REFUSED]:  # a no may be about this moment, too: nobody else is given it
+            return plain_json(answer)
+        return respond(exchange, answer)
 
 
 def _made(route: Route, policy: PartPolicy) -> Part:
