@@ -11,6 +11,7 @@ import os
 import sys
 import time
 
+import orjson
 import uvloop
 
 from benchmarks.edge.percentiles import summary
@@ -26,6 +27,13 @@ PATIENCE_SECONDS = 5.0
 ROOM = 10_000
 
 
+async def asked_for(client: RpcClient, product_id: int, request_id: str) -> bytes:
+    """One product, as JSON. Raises what :meth:`edge.rpc.client.RpcClient.call` raises."""
+    context = CallContext(request_id=request_id, deadline=Deadline.after(PATIENCE_SECONDS), route="direct")
+    reply = await client.call(catalog.METHODS["get_product"], {"product_id": product_id}, context=context)
+    return orjson.dumps(reply.result)
+
+
 async def _offer(rate: float, seconds: float, products: int) -> dict[str, float]:
     pending = Pending(limit=ROOM)
     broker = Broker(os.environ["KIRANA_AMQP_URL"], name="bench-direct", pending=pending)
@@ -33,8 +41,7 @@ async def _offer(rate: float, seconds: float, products: int) -> dict[str, float]
     latencies: list[float] = []
 
     async def ask(number: int, due: float) -> None:
-        context = CallContext(request_id=f"direct-{number}", deadline=Deadline.after(PATIENCE_SECONDS), route="direct")
-        await client.call(catalog.METHODS["get_product"], {"product_id": number % products + 1}, context=context)
+        await asked_for(client, number % products + 1, f"direct-{number}")
         latencies.append(time.perf_counter() - due)
 
     await broker.open()

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import permutations
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import httpx
@@ -25,6 +24,7 @@ from rich.table import Table
 
 from benchmarks import wrk
 from benchmarks.processes import end_on_sigterm, running, wait_for
+from benchmarks.promises import check, spread
 from benchmarks.rpc import company, promises
 from benchmarks.rpc.edge import MODES, PRODUCTS
 from tests.builders.rabbitmq import Rabbit
@@ -77,12 +77,8 @@ def main() -> None:
     told = promises.judged(rounds)
     print(*told, sep="\n")
     print(f"Written to {_write(runs, options)}")
-    _check(told, options)
-
-
-def _check(told: Sequence[promises.Promise], options: argparse.Namespace) -> None:
-    if options.check and not promises.are_kept(told):
-        raise SystemExit(1)
+    if options.check:
+        check(told)
 
 
 def _options() -> argparse.Namespace:
@@ -112,7 +108,8 @@ def _show_bad_company(options: argparse.Namespace) -> None:
                 beside = asyncio.run(company.beside_a_slow_call(rabbit.url, rounds=options.rounds))
                 told = promises.judged_beside_a_slow_call(beside.ratios, beside.overtaken)
                 print(beside, *told, sep="\n")
-                _check(told, options)
+                if options.check:
+                    check(told)
             if options.poison:
                 stream = {"rounds": options.rounds, "seconds": options.seconds, "per_second": options.strangers}
                 print(asyncio.run(company.beside_poison(rabbit.url, **stream)))
@@ -224,9 +221,7 @@ def _show_ratios(runs: promises.Runs) -> None:
 
 
 def _ratio(runs: promises.Runs, other: str, clients: int, *, of: str = "requests_per_second") -> str:
-    """The median of the rounds' ratios, and the least and the most."""
-    found = sorted(promises.ratios(runs, "lanes", other, clients, of=of))
-    return f"{median(found):.2f} ({found[0]:.2f}-{found[-1]:.2f})"
+    return spread(promises.ratios(runs, "lanes", other, clients, of=of))
 
 
 def _write(runs: list[dict[str, Any]], options: argparse.Namespace) -> Path:

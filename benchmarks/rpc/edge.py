@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import aiormq
@@ -14,6 +15,7 @@ from pamqp.commands import Basic
 from sanic import HTTPResponse, Request, Sanic
 from sanic.response import raw
 
+from benchmarks.processes import STARTS_WITHIN
 from benchmarks.rpc import contract
 from edge.application import Application
 from edge.protocol import StrictProtocol
@@ -22,6 +24,7 @@ from edge.rpc.calls import CallContext, Deadline
 from edge.rpc.client import RpcClient
 from edge.rpc.connection import Broker
 from edge.rpc.consumers import Consumers
+from edge.rpc.failures import CallFailure
 from edge.rpc.guard import Guard
 from edge.rpc.lane import POLICY
 from edge.rpc.pending import Pending
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 MODES = ("lanes", "singles", "stock")
 PATIENCE_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 0.2
 ROOM = 50_000
 JSON = "application/json"
 
@@ -130,6 +134,16 @@ class OneMessagePerCall:
             answer.set_result(message.body)
 
 
+async def _answered(client: Looking) -> None:
+    """Wait until the service is there. Raises ``TimeoutError`` when it does not come."""
+    async with asyncio.timeout(STARTS_WITHIN):
+        while True:
+            with suppress(CallFailure, TimeoutError):
+                await asyncio.wait_for(client.look(1), PATIENCE_SECONDS)
+                return
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
 def main() -> None:
     """Serve until terminated."""
     mode, port = sys.argv[1], int(sys.argv[2])
@@ -143,6 +157,7 @@ def main() -> None:
     @app.before_server_start
     async def connect(_: Sanic[Any, Any]) -> None:
         await client.open()
+        await _answered(client)
         leave_out_what_lives()
 
     async def serve(request: Request) -> HTTPResponse:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Any
+
+from benchmarks.promises import Promise
 
 Runs = Mapping[tuple[str, int], list[dict[str, Any]]]
 """The rounds of each way and number of clients, in order."""
@@ -17,29 +19,6 @@ P50_OF_ONE_CLIENT = 1.1
 P99_MS_OF_SIXTEEN = 15.0
 P99_BESIDE_A_SLOW_CALL = 1.25
 """Unmoved, as far as a machine tells whose own speed changes from one second to the next."""
-
-
-@dataclass(frozen=True)
-class Promise:
-    """One of them; ``reached`` is the median of the rounds, of whose requests so many ``failed``."""
-
-    text: str
-    reached: float
-    bound: float
-    at_least: bool
-    failed: int = 0
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether this run reached it. What failed was not served, however fast: then it shows nothing."""
-        if self.failed:
-            return False
-        return self.reached >= self.bound if self.at_least else self.reached <= self.bound
-
-    def __str__(self) -> str:
-        sign = "at least" if self.at_least else "at most"
-        failed = f"; {self.failed} requests failed" if self.failed else ""
-        return f"{'✓' if self.is_kept else '✗'} {self.text}: {self.reached:.2f} ({sign} {self.bound:g}){failed}"
 
 
 def judged(runs: Runs) -> list[Promise]:
@@ -55,11 +34,6 @@ def judged_beside_a_slow_call(ratios: Sequence[float], overtaken: int) -> list[P
         Promise("beside a slow call, times the p99 without it", median(ratios), P99_BESIDE_A_SLOW_CALL, at_least=False),
         Promise("share of rounds in which all came before the slow call", share, 1.0, at_least=True),
     ]
-
-
-def are_kept(told: Collection[Promise]) -> bool:
-    """Whether this run shows that they are: one of which nothing was judged shows nothing."""
-    return bool(told) and all(promise.is_kept for promise in told)
 
 
 def ratios(runs: Runs, way: str, other: str, clients: int, *, of: str) -> list[float]:

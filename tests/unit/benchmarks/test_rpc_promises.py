@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from benchmarks.promises import are_kept
 from benchmarks.rpc import __main__, company, promises
 from benchmarks.rpc.company import BesideASlowCall
 
@@ -19,13 +20,13 @@ def runs(*, clients=64, failed=0):
 
 @pytest.mark.parametrize("clients", [1, 16, 64, 256])
 def test_what_was_reached_by_requests_that_were_served_is_kept(clients):
-    assert promises.are_kept(promises.judged(runs(clients=clients)))
+    assert are_kept(promises.judged(runs(clients=clients)))
 
 
 def test_a_run_of_which_requests_failed_keeps_nothing_and_says_so():
     told = promises.judged(runs(failed=3))
 
-    assert not promises.are_kept(told)
+    assert not are_kept(told)
     assert all(str(promise).startswith("✗") and str(promise).endswith("; 3 requests failed") for promise in told)
 
 
@@ -33,7 +34,7 @@ def test_a_run_of_which_nothing_was_judged_keeps_nothing():
     told = promises.judged(runs(clients=7))
 
     assert told == []
-    assert not promises.are_kept(told)
+    assert not are_kept(told)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_a_run_of_which_nothing_was_judged_keeps_nothing():
     ids=["not moved but once", "moved as a rule", "held up by the slow call once"],
 )
 def test_quick_calls_are_to_be_as_quick_beside_a_slow_one_and_to_come_before_it(ratios, overtaken, is_kept):
-    assert promises.are_kept(promises.judged_beside_a_slow_call(ratios, overtaken)) is is_kept
+    assert are_kept(promises.judged_beside_a_slow_call(ratios, overtaken)) is is_kept
 
 
 class NoServer:
