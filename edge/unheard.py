@@ -94,5 +94,7 @@ def _limits_beside_http(policy: RoutePolicy, said: Mapping[str, Any]) -> Iterato
     if changes is None or changes.json is None:
         if "body_limit" in said:
             yield "/body_limit: the body is passed on: say it in 'http: {body_limit: BYTES}'"
+        elif policy.method == "GET" and isinstance(spoken, dict) and "body_limit" in spoken:
+            yield "/http/body_limit: a GET has no body: leave it out"
     elif isinstance(spoken, dict) and "body_limit" in spoken:
         yield "/http/body_limit: the body is read here, to be changed: say the route's own 'body_limit'"

@@ -11,6 +11,7 @@ import orjson
 import structlog
 from sanic import HTTPResponse
 
+from edge.addresses import network_of
 from edge.answers import JSON
 from edge.exchange import Exchange
 from edge.problems import Rejected
@@ -50,14 +51,15 @@ class Steering:
         self._version_header = versions.header.name if versions and versions.header else None
         self._sticky = (versions.sticky if versions else None) or ""
 
-    def ask(self, exchange: Exchange, outgoing: Outgoing) -> Ask:
-        """What goes out for this request, with all that the balancing goes by."""
+    def ask(self, exchange: Exchange, outgoing: Outgoing, *, holder: str | None = None) -> Ask:
+        """What goes out for this request, with all that the balancing goes by; ``holder`` as ``Ask`` has it."""
         return Ask(
             outgoing=outgoing,
             deadline=exchange.deadline,
             key=_key_of(exchange, self._hash, self._hash_header),
             named=exchange.header(self._version_header) if self._version_header else None,
             stays=_key_of(exchange, self._sticky, ""),
+            holder=holder,
         )
 
 
@@ -72,10 +74,12 @@ class HttpTarget:
 
     async def __call__(self, exchange: Exchange) -> HTTPResponse:
         """Send the request on. The answer's body is delivered after the stages."""
-        ask = self._steering.ask(exchange, _outgoing(exchange, self._policy, self._template))
+        is_tunnel = self._policy.websocket and asks_for_websocket(exchange.request)
+        outgoing = _outgoing(exchange, self._policy, self._template)
+        ask = self._steering.ask(exchange, outgoing, holder=_holder(exchange) if is_tunnel else None)
         began = time.perf_counter()
         try:
-            if self._policy.websocket and asks_for_websocket(exchange.request):
+            if is_tunnel:
                 return await self._switched(exchange, ask)
             return await self._answered(exchange, ask)
         finally:
@@ -191,6 +195,12 @@ def sender_of(exchange: Exchange) -> Sender:
         scopes=caller.scopes if caller else (),
         before=before,
     )
+
+
+def _holder(exchange: Exchange) -> str:
+    """Whose tunnel it is; no guest can be taken for a caller."""
+    caller = exchange.caller
+    return f"user {caller.user_id}" if caller is not None else f"address {network_of(exchange.address)}"
 
 
 def _key_of(exchange: Exchange, kind: str, header: str) -> bytes:

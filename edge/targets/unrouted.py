@@ -15,11 +15,13 @@ EVERY_METHOD = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 async def _read_past_body(exchange: Exchange) -> None:
-    """Nobody asked for one, but Sanic reports what is left unread; and it keeps what it reads, so not too much."""
-    if exchange.header("content-length") is None:
+    """Nobody asked for one, but Sanic reports what is left unread. Nothing of it is kept."""
+    incoming = exchange.request.stream
+    if incoming is None or exchange.header("content-length") is None:
         return
     try:
-        await exchange.request.receive_body()  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
+        while await incoming.read():  # type: ignore[attr-defined]  # only HTTP/1 is served, whose stream can be read
+            pass
     except PayloadTooLarge:
         raise Rejected("request.too_large", "No body is wanted here.", headers={"connection": "close"}) from None
 

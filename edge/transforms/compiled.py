@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     Fields = list[tuple[str, str]]
 
+WHOLE_AND_PLAIN = frozenset({"accept-encoding", "range", "if-range"})
+"""What would bring JSON packed, or a piece of it: neither can be changed."""
+
 
 class RouteChanges:
     """``None`` where nothing is to be changed."""
@@ -31,7 +34,7 @@ class RouteChanges:
         there = change_fields(fields, self._there) if self._there else fields
         if self.response_json is None:
             return there
-        return [(name, value) for name, value in there if name != "accept-encoding"]  # packed JSON cannot be changed
+        return [(name, value) for name, value in there if name not in WHOLE_AND_PLAIN]
 
 
 def _changer(changes: Changes | None) -> JsonChanger | None:

@@ -14,9 +14,7 @@ from edge.discovery.table import Instance
 from edge.problems import Rejected
 from edge.rpc.failures import ANSWER_MARGIN, Blame, CallFailure, NotExecuted
 from edge.upstreams.failures import Broken, Unreached, Unusable
-from edge.upstreams.headers import caller_told
 from edge.upstreams.pool import Outgoing
-from edge.upstreams.tunnel import shake_hands
 from edge.upstreams.upload import Upload
 from edge.upstreams.way import ABANDONED, ANSWERED, FAILED, NOT_ASKED, UNKNOWN, UNREACHED
 
@@ -44,13 +42,17 @@ RETRY_PAUSE = (0.05, 0.2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A request and what decides where it goes: see :meth:`edge.upstreams.way.Way.pick`."""
+    """A request and what decides where it goes: see :meth:`edge.upstreams.way.Way.pick`.
+
+    ``holder`` is who keeps the place for a tunnel; ``None`` where the answer ends it.
+    """
 
     outgoing: Outgoing
     deadline: Deadline
     key: bytes = b""
     named: str | None = None
     stays: bytes = b""
+    holder: str | None = None
 
     @property
     def upload(self) -> Upload | None:
@@ -128,12 +130,12 @@ async def _in_time(way: Way, ask: Ask, asking: Asking[T], began: float) -> tuple
 
 async def _twice_at_most(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, T]:
     way.service.budget.earn()
-    lease = _place(way, ask, asking)
+    lease = _place(way, ask)
     try:
         return lease, await _ask(way, lease, ask, asking)
     except (CallFailure, Unusable) as fault:
         lease.release()
-        other = _another(way, ask, asking, fault, lease.member)
+        other = _another(way, ask, fault, lease.member)
         if other is None:
             raise
     way.service.retries += 1
@@ -141,19 +143,18 @@ async def _twice_at_most(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, 
     return other, await _ask(way, other, ask, asking)
 
 
-def _place(way: Way, ask: Ask, asking: Asking[T], but: Member | None = None) -> Lease:
-    """A place at an instance, for who shakes hands one to keep. Raises ``NotExecuted``."""
-    holder = caller_told(ask.outgoing.fields) if asking is shake_hands else None
-    return way.pick(key=ask.key, named=ask.named, stays=ask.stays, but=but, holder=holder)
+def _place(way: Way, ask: Ask, but: Member | None = None) -> Lease:
+    """A place at an instance. Raises ``NotExecuted``."""
+    return way.pick(key=ask.key, named=ask.named, stays=ask.stays, but=but, holder=ask.holder)
 
 
-def _another(way: Way, ask: Ask, asking: Asking[T], fault: CallFailure | Unusable, but: Member) -> Lease | None:
+def _another(way: Way, ask: Ask, fault: CallFailure | Unusable, but: Member) -> Lease | None:
     """A place at another instance for a second try, if there may be one."""
     has_time = ask.deadline.remaining() - ANSWER_MARGIN > RETRY_PAUSE[1]
     if not way.policy.retries or not has_time or not ask.may_repeat(fault):
         return None
     try:
-        lease = _place(way, ask, asking, but)
+        lease = _place(way, ask, but)
     except NotExecuted:
         return None
     if way.service.budget.spend():

@@ -91,11 +91,6 @@ def may_pass(name: str) -> bool:
     return not name.startswith(SAID_BY_THE_EDGE_PREFIXES)
 
 
-def caller_told(fields: Fields) -> str:
-    """The caller that these fields tell a service of; "" for a guest. The client's own word never gets among them."""
-    return next((value for name, value in fields if name == "x-user-id"), "")
-
-
 def to_client(answered: Iterable[tuple[str, str]]) -> Fields:
     """The fields that go on to the client. Raises ``ValueError`` for one that cannot be written."""
     fields = [(name.lower(), value) for name, value in answered]

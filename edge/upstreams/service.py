@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 HOLDERS = 4
-"""A caller may keep the tunnels of one in so many of an instance's places, rounded up."""
+"""A caller may keep the tunnels of one in so many of an instance's places, rounded up: guests by their address."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,10 +39,10 @@ class Member(Candidate):
         """Whether it may have one more of its kind. Tunnels last, so they have places of their own, as many."""
         if holder is None:
             return self.outstanding - self.tunnels < most
-        return self.tunnels < most and (not holder or self.held[holder] * HOLDERS < most)
+        return self.tunnels < most and self.held[holder] * HOLDERS < most
 
     def enter(self, holder: str | None) -> None:
-        """One more to do: a tunnel of ``holder`` ("" is a guest), or a request."""
+        """One more to do: a tunnel of ``holder``, or a request."""
         self.outstanding += 1
         if holder is not None:
             self.tunnels += 1

@@ -84,8 +84,8 @@ class Way:
         """A place at an instance. Raises ``NotExecuted`` when none can be had.
 
         ``key`` is what a hash goes by, ``named`` what the client says of versions, ``stays`` who stays with one.
-        ``but`` has been tried already. ``holder`` is who wants to keep the place for a tunnel: "" is a guest, and
-        ``None`` nobody, since it is an ordinary request.
+        ``but`` has been tried already. ``holder`` is who wants to keep the place for a tunnel; nobody does (``None``)
+        with an ordinary request.
         """
         members = [one for one in self.service.members() if one is not but]
         if not members:

@@ -183,6 +183,8 @@ def test_a_body_has_one_limit_and_it_stands_where_the_body_is_looked_at():
         "/http/body_limit: the body is read here, to be changed: say the route's own 'body_limit'"
     ]
 
+    assert faults_of(passed_on(http={"body_limit": 10})) == ["/http/body_limit: a GET has no body: leave it out"]
+
 
 def test_every_target_that_gives_tokens_is_known_to_keep_none():
     assert {name for name, target in DECLARED.items() if target.answer in {TokenPair, GrantedToken}} == KEEP_NO_ANSWER

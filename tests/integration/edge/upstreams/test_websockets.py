@@ -54,6 +54,10 @@ def at(edge, path="/things/room"):
     return f"ws://127.0.0.1:{edge.port}{path}"
 
 
+def known_as(name):
+    return {"Authorization": f"Bearer {a_token(sub=name)}"}
+
+
 async def test_what_is_said_comes_back_however_long_it_is_and_the_end_is_told(tmp_path):
     async with Chat() as chat, a_gateway(tmp_path, TUNNEL) as edge:
         edge.there_are(chat)
@@ -161,33 +165,46 @@ async def test_what_is_no_answer_to_a_handshake_is_a_502(tmp_path, nonsense):
 
 async def test_tunnels_take_no_place_of_the_services_other_requests(tmp_path):
     few = {"websocket": True, "connections": 3, "silence": 60}
-    live = a_route("live", path="/live/{rest}", http=few)
+    live = a_route("live", path="/live/{rest}", auth="optional", http=few)
     plain = a_route(http={"connections": 3})
     async with Chat() as chat, a_gateway(tmp_path, live, plain) as edge, AsyncExitStack() as tunnels:
         edge.there_are(chat)
-        for _ in range(3):
-            await tunnels.enter_async_context(connect(at(edge, "/live/room")))
+        for name in ("ann", "bob", "eve"):
+            await tunnels.enter_async_context(connect(at(edge, "/live/room"), additional_headers=known_as(name)))
         with pytest.raises(InvalidStatus) as one_too_many:
-            await connect(at(edge, "/live/room"))
+            await connect(at(edge, "/live/room"), additional_headers=known_as("zoe"))
         plain_answer = await edge.client.get("/things/x")
 
     assert one_too_many.value.response.status_code == 503
     assert plain_answer.status_code == 426  # the service's own word: it wants nothing but WebSockets
 
 
-async def test_one_caller_does_not_keep_the_others_from_a_service(tmp_path):
-    route = a_route(auth="required", http={"websocket": True, "connections": 4, "silence": 60})
-    ann, bob = ({"Authorization": f"Bearer {a_token(sub=name)}"} for name in ("ann", "bob"))
-    async with Chat() as chat, a_gateway(tmp_path, route) as edge:
+def by_way_of(address):
+    return {"X-Forwarded-For": address}
+
+
+@pytest.mark.parametrize(
+    ("one", "the_same", "another"),
+    [
+        (known_as("ann"), known_as("ann"), known_as("bob")),
+        (by_way_of("192.0.2.1"), by_way_of("192.0.2.1"), by_way_of("192.0.2.2")),
+        (by_way_of("2001:db8::1"), by_way_of("2001:db8::2"), by_way_of("2001:db8:0:1::1")),
+        (by_way_of("192.0.2.1"), by_way_of("192.0.2.1"), known_as("192.0.2.1") | by_way_of("192.0.2.1")),
+    ],
+    ids=["callers", "guests", "guests of one network", "a guest and a caller"],
+)
+async def test_nobody_keeps_the_others_from_a_service(tmp_path, one, the_same, another):
+    route = a_route(auth="optional", http={"websocket": True, "connections": 4, "silence": 60})
+    async with Chat() as chat, a_gateway(tmp_path, route, trusted_proxies=("127.0.0.1",)) as edge:
         edge.there_are(chat)
-        async with connect(at(edge), additional_headers=ann):
+        async with connect(at(edge), additional_headers=one):
             with pytest.raises(InvalidStatus) as second:
-                await connect(at(edge), additional_headers=ann)
-            async with connect(at(edge), additional_headers=bob) as other:
+                await connect(at(edge), additional_headers=the_same)
+            async with connect(at(edge), additional_headers=another) as other:
                 await other.send("hello")
                 heard = await other.recv()
         await eventually_async(lambda: edge.service.figures()["in_flight"] == 0, what="the tunnels to be over")
-        async with connect(at(edge), additional_headers=ann) as again:
+        async with connect(at(edge), additional_headers=one) as again:
             await again.send("back")
             heard_again = await again.recv()
 
