@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from edge.limiting.limits import Asked, Check, Limit, Taken
@@ -40,7 +40,7 @@ class Gathering:
         self._on_answer = on_answer
         self._on_loss = on_loss
         self._groups: dict[tuple[str, ...], Asked] = {}
-        self._under_way: list[Asked] = []
+        self._under_way: dict[tuple[str, ...], Asked] = {}
         self._is_departing = False
         self._alarm: asyncio.TimerHandle | None = None
         self._callers: list[str] = []
@@ -62,17 +62,22 @@ class Gathering:
             self._callers.append(caller)
         return seat
 
+    def asking(self, keys: tuple[str, ...]) -> int:
+        """How many have asked about these and know nothing yet."""
+        groups = (self._groups.get(keys), self._under_way.get(keys))
+        return sum([len(group.seats) for group in groups if group is not None])
+
     def _depart(self) -> None:
         self._is_departing = False
         if self._under_way or not self._groups:
             return
         names = list(self._groups)[:LARGEST_BATCH]
-        asked = self._under_way = [self._groups.pop(name) for name in names]
+        asked = self._under_way = {name: self._groups.pop(name) for name in names}
         callers, self._callers = self._callers, []
         self._question = Question(callers, len(asked)) if callers else None
         self._alarm = asyncio.get_running_loop().call_later(self._half, self._be_patient)
         try:
-            self._shared.take(asked, partial(self._arrived, asked))
+            self._shared.take(list(asked.values()), partial(self._arrived, asked))
         except ConnectionError as fault:
             self._arrived(asked, fault)
 
@@ -83,24 +88,24 @@ class Gathering:
         self._arrived(self._under_way, TimeoutError("no answer in time"))
         self._shared.abort()
 
-    def _arrived(self, asked: list[Asked], answer: list[Taken] | Exception) -> None:
+    def _arrived(self, asked: dict[tuple[str, ...], Asked], answer: list[Taken] | Exception) -> None:
         if asked is not self._under_way:
             return  # it was given up before
-        self._under_way = []
+        self._under_way = {}
         if self._question is not None:
             self._question.over(answer)
         if self._alarm is not None:
             self._alarm.cancel()
         if isinstance(answer, Exception):
-            self._give_up(asked, answer)
+            self._give_up(asked.values(), answer)
             return
-        self.batch_sizes[sum([len(group.seats) for group in asked])] += 1
-        for group, taken in zip(asked, answer, strict=True):
+        self.batch_sizes[sum([len(group.seats) for group in asked.values()])] += 1
+        for group, taken in zip(asked.values(), answer, strict=True):
             self._on_answer(group, taken)
             _tell(group, taken)
         self._depart()
 
-    def _give_up(self, asked: list[Asked], fault: Exception) -> None:
+    def _give_up(self, asked: Iterable[Asked], fault: Exception) -> None:
         self._on_loss(fault)
         waiting, self._groups = self._groups, {}
         for group in (*asked, *waiting.values()):

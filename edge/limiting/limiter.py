@@ -20,6 +20,7 @@ from edge.limiting.shared_windows import AWAY, SharedWindows
 log = structlog.get_logger()
 
 MOST_LIMITS = 10_000
+MOST_WINDOWS = 10_000
 MOST_ROUNDS = 3
 """Each tells what was admitted during the one before, which is soon as little as it can be."""
 
@@ -38,6 +39,30 @@ class Patience(NamedTuple):
 
 
 PATIENCE = Patience()
+
+
+class Asking:
+    """One request that is being counted; ``seat`` is what Redis will say of it, ``asked_at`` of a monotonic clock."""
+
+    __slots__ = ("_limiter", "asked_at", "keys", "limits", "seat")
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        limits: Sequence[Limit],
+        keys: tuple[str, ...],
+        seat: asyncio.Future[Taken],
+        asked_at: float,
+    ) -> None:
+        self._limiter = limiter
+        self.limits = limits
+        self.keys = keys
+        self.seat = seat
+        self.asked_at = asked_at
+
+    async def verdicts(self) -> list[Verdict]:
+        """Wait for them, once. Raises as :meth:`Limiter.take`."""
+        return self._limiter.judge(self, await self.seat)
 
 
 class Limiter:
@@ -67,6 +92,7 @@ class Limiter:
         self._local = LocalWindows(monotonic=monotonic)
         self._refusals = Refusals()
         self._scale = scale
+        self._room: dict[tuple[str, ...], int] = {}
         self._quotas: dict[Limit, int] = {}
         self._edges = edges
         self._monotonic = monotonic
@@ -105,15 +131,34 @@ class Limiter:
         if self._refusals and (known := self._refusals.find(keys, limits, self._monotonic())):
             self._count_refusal(known)
             return known
-        asked_at = self._monotonic()
-        taken = await self._gathering.ask(limits, keys)
+        return await self._ask(limits, keys).verdicts()
+
+    def begin(self, limits: Sequence[Limit], keys: tuple[str, ...]) -> Asking | None:
+        """Begin to :meth:`take` for a request that will most likely be admitted, and can go on meanwhile.
+
+        ``None``, with nothing begun, while Redis is away, and where as many wait for their verdicts as there was room
+        for at the last one; where nobody knows of any, one goes first.
+        """
+        if self.is_local or self._gathering.asking(keys) >= self._room.get(keys, 1):
+            return None
+        return self._ask(limits, keys)
+
+    def judge(self, asking: Asking, taken: Taken) -> list[Verdict]:
+        """What was told of one request, or when nothing was, what this worker says alone. Raises as :meth:`take`."""
+        limits, keys = asking.limits, asking.keys
         if taken is UNANSWERED:
             return self._alone(limits, keys)
         self.counts["shared"] += 1
         verdicts = self._verdicts(limits, taken)
         if not taken.admitted:
-            self._refusals.note(keys, limits, verdicts, taken=taken, asked_at=asked_at)
+            self._refusals.note(keys, limits, verdicts, taken=taken, asked_at=asking.asked_at)
+        if len(self._room) >= MOST_WINDOWS:
+            self._room.clear()
+        self._room[keys] = min([left for left, _ in taken.left])
         return verdicts
+
+    def _ask(self, limits: Sequence[Limit], keys: tuple[str, ...]) -> Asking:
+        return Asking(self, limits, keys, self._gathering.ask(limits, keys), self._monotonic())
 
     def _alone(self, limits: Sequence[Limit], keys: Sequence[str]) -> list[Verdict]:
         judged: list[Limit] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Sequence
 
 from sanic import HTTPResponse
@@ -9,17 +10,26 @@ from sanic import HTTPResponse
 from edge.addresses import network_of
 from edge.composing import only_for
 from edge.exchange import Exchange, Target
+from edge.limiting.limiter import Asking
 from edge.limiting.limits import Limit, LimitsAway, Verdict, limit_headers
 from edge.problems import Rejected
-from edge.routes import NotRouted
+from edge.routes import NotRouted, Route
 from edge.stages.authenticate import recognized
 
 
 @only_for(lambda route: route.by_address is not None)
 async def limit_rate_by_address(exchange: Exchange, proceed: Target) -> HTTPResponse:
-    """Before anything costly: count the client's address, and with it the caller, if it is known already who calls."""
-    await _take(exchange, *_known_windows(exchange))
-    response = await proceed(exchange)
+    """Before anything costly: count the client's address, and with it the caller, if it is known already who calls.
+
+    A read that will most likely be within its limits is under way meanwhile.
+    """
+    limits, keys = _known_windows(exchange)
+    asking = exchange.equipment.limiter.begin(limits, keys) if _only_reads(exchange.matched) else None
+    if asking is None:
+        await _take(exchange, limits, keys)
+        response = await proceed(exchange)
+    else:
+        response = await _meanwhile(exchange, asking, proceed)
     response.headers.update(limit_headers(exchange.verdicts))
     return response
 
@@ -65,6 +75,34 @@ def _is_preflight(exchange: Exchange) -> bool:
     return isinstance(found, NotRouted) and bool(found.allowed) and exchange.header("content-length") in {None, "0"}
 
 
+def _only_reads(route: Route) -> bool:
+    """Whether nobody would notice an answer that is thrown away: what others do, services and plugins, is their own."""
+    policy = route.policy
+    return not route.mutating and not policy.plugins and (policy.call is not None or policy.aggregate is not None)
+
+
+async def _meanwhile(exchange: Exchange, asking: Asking, proceed: Target) -> HTTPResponse:
+    """The answer, or in its place that there is none for who turns out to ask too often: that comes before all else."""
+    try:
+        response = await proceed(exchange)
+    except asyncio.CancelledError:
+        if asking.seat.done():
+            exchange.verdicts[:0] = await asking.verdicts()
+        raise
+    except Exception:
+        await _end(exchange, asking)
+        raise
+    await _end(exchange, asking)
+    return response
+
+
+async def _end(exchange: Exchange, asking: Asking) -> None:
+    """What was asked first is told first, though another limit may have been judged since."""
+    verdicts = await _verdicts(asking.verdicts())
+    exchange.verdicts[:0] = verdicts
+    _refuse(verdicts)
+
+
 def _guest(network: str) -> str:
     return f"guest/{network}"
 
@@ -102,11 +140,20 @@ def _known_caller(exchange: Exchange, network: str) -> str | None:
 
 
 async def _take(exchange: Exchange, limits: Sequence[Limit], keys: tuple[str, ...]) -> None:
+    verdicts = await _verdicts(exchange.equipment.limiter.take(limits, keys))
+    exchange.verdicts += verdicts
+    _refuse(verdicts)
+
+
+async def _verdicts(told: Awaitable[list[Verdict]]) -> list[Verdict]:
     try:
-        verdicts = await exchange.equipment.limiter.take(limits, keys)
+        return await told
     except LimitsAway:
         raise Rejected("service.unavailable", "Limits cannot be judged right now.", retry_after=1) from None
-    exchange.verdicts += verdicts
+
+
+def _refuse(verdicts: Sequence[Verdict]) -> None:
+    """Unless all of them allow it."""
     refused = [one for one in verdicts if not one.allowed]
     if refused:
         raise _refusal(refused)

@@ -47,3 +47,19 @@ class FakeWindows:
         return Taken(
             admitted, [(max(0, check.quota - self.used[check.key]), float(check.window)) for check in group.checks]
         )
+
+
+class HeldWindows(FakeWindows):
+    """Says nothing before it is let."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = []
+
+    def take(self, asked, tell):
+        self.held.append((asked, tell))
+
+    def answer(self):
+        held, self.held = self.held, []
+        for question in held:
+            super().take(*question)

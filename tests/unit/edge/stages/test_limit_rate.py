@@ -1,9 +1,16 @@
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
 import pytest
 
+from edge.limiting.limiter import Limiter, Patience
+from edge.rpc.failures import RemoteRefusal
 from tests.builders.answers import a_product_answer
 from tests.builders.structured_fields import members
+from tests.builders.waiting import eventually_async
 from tests.fakes.edge import FakeRpc, a_token, collaborators, serving
-from tests.fakes.windows import FakeWindows
+from tests.fakes.windows import FakeWindows, HeldWindows
 
 pytestmark = pytest.mark.anyio
 
@@ -128,3 +135,106 @@ async def test_without_redis_the_shop_stays_open_and_the_limit_is_kept():
 async def test_health_is_never_limited():
     async with serving(collaborators(rate_scale=0.0001)) as client:
         assert {(await client.get("/health/live")).status_code for _ in range(5)} == {200}
+
+
+ADDRESS = "window:browse-address:127.0.0.1"
+A_WHILE = 0.05
+"""Seconds in which what does not wait would long have happened."""
+
+
+@asynccontextmanager
+async def asking_slowly(rpc):
+    """An edge whose limits are judged when the test says so."""
+    shared = HeldWindows()
+    parts = replace(collaborators(rpc), limiter=Limiter(shared, patience=Patience(answer=60.0)))
+    async with serving(parts) as client:
+        await parts.limiter.open()
+        yield client, shared
+        await parts.limiter.close()
+
+
+async def test_a_read_is_under_way_while_redis_is_asked_but_answered_only_after():
+    rpc = FakeRpc(get_product=a_product_answer())
+    async with asking_slowly(rpc) as (client, shared):
+        reading = asyncio.create_task(client.get("/api/products/7"))
+        await eventually_async(lambda: rpc.calls and shared.held)
+        done, _ = await asyncio.wait([reading], timeout=A_WHILE)
+        shared.answer()
+        answer = await reading
+
+    assert done == set()
+    assert answer.status_code == 200
+    assert members(answer.headers["ratelimit"])["browse-address"]["r"] == 1199
+
+
+async def answered(shared, *requests):
+    """What they hear, however often each must ask."""
+    running = [asyncio.ensure_future(request) for request in requests]
+    while not all(each.done() for each in running):
+        shared.answer()
+        await asyncio.sleep(A_WHILE / 10)
+    return [each.result() for each in running]
+
+
+async def test_a_change_waits_for_its_limits():
+    rpc = FakeRpc(cancel_order={"id": "o", "version": 1})
+    headers = {"Authorization": f"Bearer {a_token(sub='one')}"}
+    async with asking_slowly(rpc) as (client, shared):
+        await answered(shared, client.post("/api/orders/o/cancel", headers=headers))  # the caller is known from now on
+        rpc.calls.clear()
+        changing = asyncio.create_task(client.post("/api/orders/o/cancel", headers=headers))
+        await eventually_async(lambda: shared.held)
+        await asyncio.sleep(A_WHILE)
+        early = list(rpc.calls)
+        (answer,) = await answered(shared, changing)
+
+    assert early == []
+    assert answer.status_code == 200
+    assert len(rpc.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "found", [a_product_answer(), RemoteRefusal("product.not_found", "No.", {})], ids=["answered", "refused"]
+)
+async def test_who_asked_too_often_elsewhere_hears_only_that(found):
+    rpc = FakeRpc(get_product=found)
+    async with asking_slowly(rpc) as (client, shared):
+        shared.used[ADDRESS] = 1_000_000
+        reading = asyncio.create_task(client.get("/api/products/7"))
+        await eventually_async(lambda: rpc.calls and shared.held)
+        shared.answer()
+        first, again = await reading, await client.get("/api/products/8")
+
+    assert [first.status_code, again.status_code] == [429, 429]
+    assert first.json()["violated_policies"] == ["browse-address"]
+    assert members(first.headers["ratelimit"])["browse-address"]["r"] == 0
+    assert len(rpc.calls) == 1
+
+
+async def test_no_more_go_on_than_there_was_room_for_and_of_strangers_one():
+    rpc = FakeRpc(get_product=a_product_answer())
+    async with asking_slowly(rpc) as (client, shared):
+        shared.used[ADDRESS] = 1200 - 6
+        under_way = []
+        for first in (10, 20):
+            reading = [asyncio.create_task(client.get(f"/api/products/{first + number}")) for number in range(4)]
+            await eventually_async(lambda: shared.held)
+            await asyncio.sleep(A_WHILE)
+            under_way.append(len(rpc.calls))
+            statuses = [answer.status_code for answer in await answered(shared, *reading)]
+
+    assert under_way == [1, 4 + 2]
+    assert statuses == [200, 200, 429, 429]
+
+
+async def test_a_read_under_way_when_redis_is_lost_is_judged_alone():
+    rpc = FakeRpc(get_product=a_product_answer())
+    async with asking_slowly(rpc) as (client, shared):
+        reading = asyncio.create_task(client.get("/api/products/7"))
+        await eventually_async(lambda: rpc.calls and shared.held)
+        shared.fault = ConnectionError()
+        shared.answer()
+        answer = await reading
+
+    assert answer.status_code == 200
+    assert "ratelimit" in answer.headers
