@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from edge.aggregate.policy import AggregatePolicy
     from shared.contracts.method import Method, Request
 
+EDGE_KNOWS = {"client_address": "caller.address", "expected_version": "if-match"}
+"""Fields that a contract does not insist on, as some call without a gateway: throttling by address, and If-Match."""
+
 VARIABLE = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -82,8 +85,12 @@ def _argument_faults(policy: RoutePolicy, goal: Goal) -> Iterator[str]:
         elif _may_be_absent(policy, source) and fields[name].required:
             yield f"{at}: argument '{name}' needs a caller, but auth is '{policy.auth}'"
     for name, field in fields.items():
-        if field.required and name not in policy.arguments:
+        if name in policy.arguments:
+            continue
+        if field.required:
             yield f"/arguments: required field '{name}' of {goal.request.__name__} is not supplied"
+        elif name in EDGE_KNOWS:
+            yield f"/arguments: the target guards nothing without '{name}': say '{name}: {EDGE_KNOWS[name]}'"
 
 
 def _path_faults(policy: RoutePolicy) -> Iterator[str]:

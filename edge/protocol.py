@@ -11,10 +11,11 @@ from sanic.exceptions import RequestTimeout, SanicException, ServiceUnavailable
 from sanic.http import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
+from edge.addresses import network_of
 from edge.brief import brief
 from edge.framing import HeadReader, is_spoilt
 from edge.http1 import HANDLER, HEAD_END, IDLE, REQUEST, RESPONSE, StrictHttp
-from edge.reception import holder_of, reception_of
+from edge.reception import reception_of
 
 LEAVING_SECONDS = 2.0
 """While the worker drains, nobody is waited for longer than this: neither for a request nor for the rest of one."""
@@ -51,7 +52,7 @@ class StrictProtocol(HttpProtocol):
             return
         self._time = monotonic()
         super().connection_made(transport)  # type: ignore[no-untyped-call]  # Sanic leaves it untyped
-        self.holder = holder_of(self.conn_info.client_ip if self.conn_info else "")
+        self.holder = network_of(self.conn_info.client_ip if self.conn_info else "")
         self.reception.welcome(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from heapq import nsmallest
@@ -35,7 +34,6 @@ CHOICE = 5
 they have lain in memory untouched."""
 
 QUIET_SECONDS = 60.0
-IPV6_SITE = 64
 
 
 class Guest(Protocol):
@@ -177,13 +175,3 @@ def those_who_leave(waiting: Iterable[tuple[Guest, float]], count: int, now: flo
         return now - pair[1] < YOUNG_SECONDS, pair[1]
 
     return [guest for guest, _ in nsmallest(count, waiting, key=rank)]
-
-
-def holder_of(address: str) -> str:
-    """Who counts as one: an IPv4 address, or the 64 bits of an IPv6 one that a site is given."""
-    if ":" not in address:
-        return address
-    try:
-        return str(ipaddress.ip_network((address.partition("%")[0], IPV6_SITE), strict=False))
-    except ValueError:
-        return address

@@ -13,7 +13,7 @@ from benchmarks import wrk
 from benchmarks.edge import measuring, pairs, report, setting
 from benchmarks.edge.crowd import crowded
 from benchmarks.edge.measuring import Step
-from benchmarks.edge.rungs import ASKED, SHED
+from benchmarks.edge.rungs import SHED
 from benchmarks.processes import end_on_sigterm
 from benchmarks.promises import check
 
@@ -29,16 +29,15 @@ def main() -> None:
         steps = held.enter_context(setting.steps(stack, environment, Path(folder)))
         shed = steps[SHED.name]
         runs = _ladder([step for step in steps.values() if step is not shed], options)
-        rate = next(run["half load"] for run in runs if run["step"] == ASKED.name)
-        crowd = pairs.crowds(steps, rounds=options.pairs, seconds=options.seconds)
-        half = pairs.at_half_load(steps, environment, rate, rounds=options.pairs)
+        rates = {run["step"]: run["half load"] for run in runs}
+        seen = pairs.side_by_side(steps, environment, rates, rounds=options.pairs)
         with crowded(stack, shed.url):
             runs.append(measuring.closed(shed, options.seconds))
     report.show(runs)
-    print(*pairs.told(crowd, half), sep="\n")
-    told = list(pairs.judged(crowd, half, {run["step"]: run for run in runs}))
+    print(*pairs.told(seen), sep="\n")
+    told = list(pairs.judged(seen, {run["step"]: run for run in runs}))
     print(*told, sep="\n")
-    print(f"Written to {report.write(runs, crowd, half, options)}")
+    print(f"Written to {report.write(runs, seen, options)}")
     if options.check:
         check(told)
 

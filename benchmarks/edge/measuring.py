@@ -20,6 +20,8 @@ WARM_UP_SECONDS = 2.0
 LOOK_SECONDS = 2.0
 HALVINGS = 5
 HALF = 0.5
+LEAST_RATE = 20
+"""Requests per second: whatever keeps the machine busy besides counts as load, too."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def half_load(step: Step, most: float) -> float:
         if least == most:
             break
         rate = (least + most) / 2
-    return round(least)
+    return max(LEAST_RATE, round(least))
 
 
 def opened(step: Step, rate: float, seconds: float) -> dict[str, Any]:

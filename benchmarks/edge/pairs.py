@@ -57,50 +57,67 @@ def measured(ways: Mapping[str, Measuring], rounds: int) -> Pairs:
     return pairs
 
 
-def crowds(steps: Mapping[str, Step], *, rounds: int, seconds: float) -> Pairs:
-    """A cache hit and bare Sanic, as fast as they can."""
+@dataclass(frozen=True)
+class SideBySide:
+    """``crowd``: a cache hit and bare Sanic, as fast as they can. ``hits``: the same two at half of a hit's load.
 
-    def way(name: str) -> Measuring:
-        return lambda: measuring.closed(steps[name], seconds, warm_up=0)
+    ``calls``, at half of its own load: the uncached read, the same call behind bare Sanic by itself, and Sanic alone.
+    """
 
-    return measured({name: way(name) for name in (BARE_SAME, CACHED.name)}, rounds)
+    crowd: Pairs
+    hits: Pairs
+    calls: Pairs
+
+    def failed(self) -> int:
+        """Requests that had no good answer."""
+        return sum(pairs.failed() for pairs in (self.crowd, self.hits, self.calls))
 
 
-def at_half_load(steps: Mapping[str, Step], environment: Mapping[str, str], rate: float, *, rounds: int) -> Pairs:
-    """The uncached call through the edge, behind bare Sanic, by itself, and what bare Sanic takes for nothing."""
+def side_by_side(
+    steps: Mapping[str, Step], environment: Mapping[str, str], rates: Mapping[str, float], *, rounds: int
+) -> SideBySide:
+    """``rates`` are half loads by step, in requests per second."""
 
-    def way(name: str) -> Measuring:
+    def crowded(name: str) -> Measuring:
+        return lambda: measuring.closed(steps[name], SECONDS, warm_up=0)
+
+    def at(rate: float, name: str) -> Measuring:
         return lambda: measuring.opened(steps[name], rate, SECONDS)
 
-    ways: dict[str, Measuring] = {name: way(name) for name in (BARE_SAME, BARE_ASKING, ASKED.name)}
-    return measured({DIRECT: lambda: measuring.direct(environment, rate, SECONDS), **ways}, rounds)
-
-
-def judged(crowd: Pairs, half: Pairs, by: Mapping[str, Mapping[str, Any]]) -> Iterator[Promise]:
-    """What the edge is to reach, and what this run saw; ``by`` has the ladder's figures by step."""
-    hit = median(crowd.shares(CACHED.name, BARE_SAME, "requests_per_second"))
-    yield Promise(
-        "a cache hit's share of bare Sanic's requests/s", hit, HIT_SHARE, at_least=True, failed=crowd.failed()
+    asked, hit = rates[ASKED.name], rates[CACHED.name]
+    calls: dict[str, Measuring] = {name: at(asked, name) for name in (BARE_SAME, BARE_ASKING, ASKED.name)}
+    return SideBySide(
+        crowd=measured({name: crowded(name) for name in (BARE_SAME, CACHED.name)}, rounds),
+        hits=measured({name: at(hit, name) for name in (BARE_SAME, CACHED.name)}, rounds),
+        calls=measured({DIRECT: lambda: measuring.direct(environment, asked, SECONDS), **calls}, rounds),
     )
-    p99 = median(crowd.each(CACHED.name, "p99_ms"))
-    yield Promise("64 connections, p99 of a cache hit in ms", p99, P99_MS_OF_A_HIT, at_least=False)
+
+
+def judged(seen: SideBySide, by: Mapping[str, Mapping[str, Any]]) -> Iterator[Promise]:
+    """What the edge is to reach, and what this run saw; ``by`` has the ladder's figures by step."""
+    hit = median(seen.crowd.shares(CACHED.name, BARE_SAME, "requests_per_second"))
+    what = "a cache hit's share of bare Sanic's requests/s"
+    yield Promise(what, hit, HIT_SHARE, at_least=True, failed=seen.failed())
+    p99 = median(seen.hits.each(CACHED.name, "p99_ms"))
+    yield Promise("64 connections at half load, p99 of a cache hit in ms", p99, P99_MS_OF_A_HIT, at_least=False)
     for text, to in (("the call", DIRECT), ("the call behind bare Sanic", BARE_ASKING)):
         for figure, bound in (("p50_ms", ADDED_P50_MS), ("p99_ms", ADDED_P99_MS)):
-            added = median(half.added(ASKED.name, to, figure))
+            added = median(seen.calls.added(ASKED.name, to, figure))
             what = f"half load, {figure.removesuffix('_ms')} in ms that the edge adds to {text}"
-            yield Promise(what, added, bound, at_least=False, failed=half.failed())
+            yield Promise(what, added, bound, at_least=False)
     share = by[SHED.name]["all_us"] / by[ASKED.name]["all_us"]
     what = "CPU of turning away at the door, as a share of an uncached read's"
     yield Promise(what, share, TURNED_AWAY_SHARE, at_least=False)
 
 
-def told(crowd: Pairs, half: Pairs) -> Iterator[str]:
+def told(seen: SideBySide) -> Iterator[str]:
     """The same and their like with the least and the most."""
-    yield f"a cache hit: {spread(crowd.shares(CACHED.name, BARE_SAME, 'requests_per_second'))} of {BARE_SAME}"
-    for name in (CACHED.name, BARE_SAME):
-        yield f"p99 of {name}: {spread(crowd.each(name, 'p99_ms'))} ms"
+    yield f"a cache hit: {spread(seen.crowd.shares(CACHED.name, BARE_SAME, 'requests_per_second'))} of {BARE_SAME}"
     for figure in ("p50_ms", "p99_ms"):
+        for name in (CACHED.name, BARE_SAME):
+            yield f"as fast as they can, {figure} of {name}: {spread(seen.crowd.each(name, figure))}"
+            yield f"half load of a hit, {figure} of {name}: {spread(seen.hits.each(name, figure))}"
         for name in (ASKED.name, BARE_ASKING, DIRECT, BARE_SAME):
-            yield f"half load, {figure} of {name}: {spread(half.each(name, figure))}"
+            yield f"half load of a call, {figure} of {name}: {spread(seen.calls.each(name, figure))}"
         for to in (DIRECT, BARE_ASKING):
-            yield f"half load, {figure} more than {to}: {spread(half.added(ASKED.name, to, figure))}"
+            yield f"half load of a call, {figure} more than {to}: {spread(seen.calls.added(ASKED.name, to, figure))}"

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.edge.measuring import CLIENTS
-from benchmarks.edge.pairs import Pairs
+from benchmarks.edge.pairs import SideBySide
 
 RESULTS = Path(__file__).parents[1] / "results"
 FIGURES = ("p50_ms", "p99_ms", "failed")
@@ -48,7 +49,7 @@ def show(runs: Sequence[dict[str, Any]]) -> None:
     Console(width=140).print(table)
 
 
-def write(runs: Sequence[dict[str, Any]], crowd: Pairs, half: Pairs, options: argparse.Namespace) -> Path:
+def write(runs: Sequence[dict[str, Any]], seen: SideBySide, options: argparse.Namespace) -> Path:
     """Everything that was seen. Gives where."""
     RESULTS.mkdir(exist_ok=True)
     at = datetime.now(UTC)
@@ -58,8 +59,7 @@ def write(runs: Sequence[dict[str, Any]], crowd: Pairs, half: Pairs, options: ar
         "python": platform.python_version(),
         "processors": os.cpu_count(),
         "options": vars(options),
-        "crowds": crowd.rounds,
-        "at half load": half.rounds,
+        "side by side": asdict(seen),
         "runs": list(runs),
     }
     path = RESULTS / f"edge-{at:%Y%m%dT%H%M%SZ}.json"

@@ -24,7 +24,8 @@ async def limit_rate_by_address(exchange: Exchange, proceed: Target) -> HTTPResp
     A read that will most likely be within its limits is under way meanwhile.
     """
     limits, keys = _known_windows(exchange)
-    asking = exchange.equipment.limiter.begin(limits, keys) if _only_reads(exchange.matched) else None
+    goes_on = _only_reads(exchange.matched) and _is_all(exchange)
+    asking = exchange.equipment.limiter.begin(limits, keys) if goes_on else None
     if asking is None:
         await _take(exchange, limits, keys)
         response = await proceed(exchange)
@@ -81,26 +82,24 @@ def _only_reads(route: Route) -> bool:
     return not route.mutating and not policy.plugins and (policy.call is not None or policy.aggregate is not None)
 
 
+def _is_all(exchange: Exchange) -> bool:
+    """Whether no other limit is asked about later: who is refused by one is charged by none."""
+    return exchange.is_caller_counted or exchange.matched.by_caller is None
+
+
 async def _meanwhile(exchange: Exchange, asking: Asking, proceed: Target) -> HTTPResponse:
     """The answer, or in its place that there is none for who turns out to ask too often: that comes before all else."""
     try:
         response = await proceed(exchange)
     except asyncio.CancelledError:
         if asking.seat.done():
-            exchange.verdicts[:0] = await asking.verdicts()
+            exchange.verdicts += await asking.verdicts()
         raise
     except Exception:
-        await _end(exchange, asking)
+        await _hear(exchange, asking.verdicts())
         raise
-    await _end(exchange, asking)
+    await _hear(exchange, asking.verdicts())
     return response
-
-
-async def _end(exchange: Exchange, asking: Asking) -> None:
-    """What was asked first is told first, though another limit may have been judged since."""
-    verdicts = await _verdicts(asking.verdicts())
-    exchange.verdicts[:0] = verdicts
-    _refuse(verdicts)
 
 
 def _guest(network: str) -> str:
@@ -140,20 +139,16 @@ def _known_caller(exchange: Exchange, network: str) -> str | None:
 
 
 async def _take(exchange: Exchange, limits: Sequence[Limit], keys: tuple[str, ...]) -> None:
-    verdicts = await _verdicts(exchange.equipment.limiter.take(limits, keys))
-    exchange.verdicts += verdicts
-    _refuse(verdicts)
+    await _hear(exchange, exchange.equipment.limiter.take(limits, keys))
 
 
-async def _verdicts(told: Awaitable[list[Verdict]]) -> list[Verdict]:
+async def _hear(exchange: Exchange, told: Awaitable[list[Verdict]]) -> None:
+    """Raises ``Rejected`` unless all of them allow it."""
     try:
-        return await told
+        verdicts = await told
     except LimitsAway:
         raise Rejected("service.unavailable", "Limits cannot be judged right now.", retry_after=1) from None
-
-
-def _refuse(verdicts: Sequence[Verdict]) -> None:
-    """Unless all of them allow it."""
+    exchange.verdicts += verdicts
     refused = [one for one in verdicts if not one.allowed]
     if refused:
         raise _refusal(refused)

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from edge.policies import BodyKind, LocalTarget
 from edge.targets.oauth_types import GrantedToken, GrantToken, OAuthMetadata
+from edge.upstreams.policy import ServiceName
 from shared.contracts.cart import CartToken
 from shared.contracts.identity import IssueTokens, RevokeSession, TokenPair
 from shared.contracts.method import Answer, Nothing, Request
@@ -126,10 +127,10 @@ class SetBreaker(Request, frozen=True, kw_only=True):
     There is one for each ``method`` of our own services, and for each ``route`` to a service that speaks HTTP.
     """
 
-    service: Annotated[str, Meta(max_length=40)]
+    service: ServiceName
     state: Literal["open", "closed", "automatic"]
     method: Annotated[str, Meta(max_length=80)] | None = None
-    route: Annotated[str, Meta(max_length=80)] | None = None
+    route: Annotated[str, Meta(max_length=200)] | None = None
 
 
 class BreakerSet(Answer, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from edge.exchange import Exchange
 from edge.policies import RoutePolicy
 from edge.problems import Rejected
 from edge.rpc.failures import RemoteRefusal
-from edge.targets.rpc import ask
+from edge.targets.rpc import arguments_of, ask
 from shared.contracts.identity import ADMIN_SCOPES, GRANT_CLIENT_TOKEN, REFRESH_TOKENS
 
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
@@ -55,6 +55,7 @@ class Credentials:
 async def grant_token(exchange: Exchange) -> HTTPResponse:
     """``client_credentials`` for services and partners, ``refresh_token`` for whoever holds one."""
     try:
+        _refuse_query(exchange)
         form = _fields(exchange)
         given = _grant_of(form)
         credentials = _credentials(exchange, form)
@@ -71,6 +72,7 @@ async def grant_token(exchange: Exchange) -> HTTPResponse:
 
 async def oauth_metadata(exchange: Exchange) -> HTTPResponse:
     """What this authorization server can, and where (RFC 8414). The issuer is the one in every token."""
+    arguments_of(exchange)  # there are none, and who sends some is told so
     settings = exchange.equipment.collaborators.settings
     base = settings.public_url
     document = {
@@ -109,6 +111,12 @@ async def _refresh(exchange: Exchange, form: dict[str, str], credentials: Creden
         arguments |= {"client_id": credentials.client_id, "client_secret": credentials.secret}
     reply = await ask(exchange, REFRESH_TOKENS, arguments, operation=exchange.operation)
     return _granted(exchange, reply.result)
+
+
+def _refuse_query(exchange: Exchange) -> None:
+    """What stands in an address is kept by logs and proxies: no secret belongs there (RFC 6749 §2.3.1)."""
+    if exchange.request.query_string:
+        raise OAuthError("invalid_request", "Everything belongs into the form: nothing is taken from the address.")
 
 
 def _fields(exchange: Exchange) -> dict[str, str]:

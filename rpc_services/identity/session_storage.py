@@ -82,8 +82,15 @@ class SqlSessions:
         return [_shown(row) for row in reversed(rows)]
 
     def revoked_since(self, moment: datetime) -> dict[str, datetime]:
-        """Sessions that were revoked after the moment and that no cut-off covers, and when."""
-        covered = exists().where(cutoffs.c.subject == sessions.c.user_id, cutoffs.c.ended_at >= sessions.c.revoked_at)
+        """Sessions that were revoked after the moment and that no cut-off covers, and when.
+
+        One that a cut-off kept may have ended before it, while the password that it was changed with was being hashed.
+        """
+        covered = exists().where(
+            cutoffs.c.subject == sessions.c.user_id,
+            cutoffs.c.ended_at >= sessions.c.revoked_at,
+            cutoffs.c.kept_session_id.is_distinct_from(sessions.c.id),
+        )
         rows = self._transaction.execute(
             select(sessions.c.id, sessions.c.revoked_at).where(sessions.c.revoked_at > moment, ~covered)
         )

@@ -138,6 +138,16 @@ def test_a_session_that_ends_alone_after_a_cut_off_is_listed_beside_it(books):
     assert books.session_of(kept) in books.listed()[0]
 
 
+def test_a_session_that_ended_just_before_a_cut_off_kept_it_is_listed_beside_it(books):
+    kept = books.log_in()
+    books.end(books.session_of(kept), books.account.id)
+    books.clock.advance(timedelta(seconds=1))
+
+    books.end_all(but=books.session_of(kept))
+
+    assert books.session_of(kept) in books.listed()[0]
+
+
 def test_those_who_end_all_sessions_at_once_get_cut_offs_that_differ(books):
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda _: books.end_all(), range(12)))

@@ -1,12 +1,11 @@
 from dataclasses import dataclass, field
 from time import monotonic
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge import reception as module
-from edge.reception import MODEST, Reception, holder_of
+from edge.reception import MODEST, Reception
 
 NOW = 1000.0
 
@@ -169,19 +168,3 @@ def test_where_everybody_waits_for_us_there_is_no_room_and_the_one_who_came_is_c
 
     assert not reception.make_room()
     assert reception.cut["full"] == 1
-
-
-@pytest.mark.parametrize(
-    ("address", "holder"),
-    [
-        ("10.1.2.3", "10.1.2.3"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-        ("a:b", "a:b"),
-    ],
-    ids=["ipv4", "ipv6", "its neighbour", "with a zone", "none", "no address"],
-)
-def test_a_site_counts_as_one(address, holder):
-    assert holder_of(address) == holder

@@ -40,6 +40,10 @@ def test_a_table_that_has_its_own_routes_for_health_keeps_them(packaged):
     assert with_health(packaged) is packaged
 
 
+CHANGE = {"method": "POST", "path": "/changes", "idempotency": "accepted", "limits": {"address": "browse"}}
+CREDENTIALS = {"username": "body", "password": "body"}
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -56,6 +60,14 @@ def test_a_table_that_has_its_own_routes_for_health_keeps_them(packaged):
         ({"arguments": {"product_id": "path", "colour": "query"}}, "'colour' is not a field"),
         ({"arguments": {"product_id": "query"}}, "'product_id' leads nowhere"),
         ({"arguments": {}}, "'product_id' of GetProduct is not supplied"),
+        (
+            CHANGE | {"call": "cart.clear_cart", "arguments": {"user_id": "caller.user_id"}, "auth": "required"},
+            "guards nothing without 'expected_version': say 'expected_version: if-match'",
+        ),
+        (
+            CHANGE | {"call": "left out", "local": "log_in", "idempotency": "ignored", "arguments": CREDENTIALS},
+            "guards nothing without 'client_address': say 'client_address: caller.address'",
+        ),
         ({"arguments": {"product_id": "the moon"}}, "/arguments"),
         ({"path": "/api/products"}, "'product_id' is not in the path"),
         ({"scopes": ["world:rule"], "auth": "required"}, "no scope 'world:rule'"),

@@ -8,6 +8,7 @@ from edge.limiting.limiter import Limiter, Patience
 from edge.rpc.failures import RemoteRefusal
 from tests.builders.answers import a_product_answer
 from tests.builders.structured_fields import members
+from tests.builders.tables import a_route, table_text
 from tests.builders.waiting import eventually_async
 from tests.fakes.edge import FakeRpc, a_token, collaborators, serving
 from tests.fakes.windows import FakeWindows, HeldWindows
@@ -238,3 +239,20 @@ async def test_a_read_under_way_when_redis_is_lost_is_judged_alone():
 
     assert answer.status_code == 200
     assert "ratelimit" in answer.headers
+
+
+async def test_who_is_refused_by_the_address_is_not_charged_as_a_caller(tmp_path):
+    rates = {"few": {"quota": 1, "window": 60}, "many": {"quota": 5, "window": 3600}}
+    route = a_route(auth="required", limits={"address": "few", "caller": "many"})
+    (tmp_path / "routes.yaml").write_text(table_text(route, rates=rates))
+    rpc, shared = FakeRpc(get_product=a_product_answer()), FakeWindows()
+    shared.used["window:few-address:127.0.0.1"] = 1
+    parts = collaborators(rpc, windows=shared)
+    async with serving(parts, tmp_path / "routes.yaml") as client:
+        await parts.limiter.open()
+        refused = await client.get("/api/products/7", headers={"Authorization": f"Bearer {a_token(sub='one')}"})
+        await parts.limiter.close()
+
+    assert refused.status_code == 429
+    assert shared.used == {"window:few-address:127.0.0.1": 1}
+    assert rpc.calls == []

@@ -171,3 +171,16 @@ async def test_what_is_ruled_reaches_the_routes_to_http_services_too_even_those_
 
     assert ruled == [BreakerState.OPEN, BreakerState.CLOSED, "open"]
     assert [way.told()["held"] for way in (before, after)] == [None, None]
+
+
+async def test_the_breaker_of_a_service_with_the_longest_name_is_held(tmp_path):
+    longest = "s" * 63
+    table = yaml.safe_load(PACKAGED_ROUTES.read_text())
+    table["routes"].append(a_route(http={"service": longest}))
+    (tmp_path / "routes.yaml").write_text(yaml.safe_dump(table))
+    rulings = FakeRulings()
+
+    answer = await put(longest, {"state": "open"}, rulings=rulings, routes=tmp_path / "routes.yaml")
+
+    assert answer.status_code == 200
+    assert rulings.held == [(longest, None, "open")]

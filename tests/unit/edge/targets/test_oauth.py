@@ -128,6 +128,17 @@ async def test_only_a_form_is_taken_here_and_forms_nowhere_else():
     assert (json.status_code, form.status_code) == (415, 415)
 
 
+async def test_nothing_is_taken_from_the_address():
+    form = {"grant_type": "client_credentials"} | CLIENT
+    async with serving(collaborators()) as client:
+        granting = await client.post("/oauth/token?client_secret=hunter2", data=form)
+        metadata = await client.get("/.well-known/oauth-authorization-server?typo=1")
+
+    assert is_refused(granting, "invalid_request")
+    assert "hunter2" not in granting.text
+    assert (metadata.status_code, metadata.json()["errors"][0]["pointer"]) == (400, "/typo")
+
+
 async def test_the_metadata_names_the_issuer_of_the_tokens_and_where_everything_is():
     settings = {"jwt_issuer": "https://shop.example", "public_url": "https://shop.example"}
     async with serving(collaborators(**settings)) as client:
