@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any
+
+import msgspec
 
 from kirana.calls import Calls
 from shared.contracts import catalog
@@ -17,6 +18,8 @@ Row = dict[str, Any]
 OnProgress = Callable[[int], None]
 
 BATCH_ROWS = 1000
+BATCH_BYTES = 2 * 2**20
+"""Half of what the broker takes as one message."""
 BATCH_SECONDS = 60.0
 MAX_ATTEMPTS = 4
 MAX_REPORTED = 200
@@ -60,8 +63,16 @@ def load_rows(rows: Iterable[Row], calls: Calls, on_progress: OnProgress = lambd
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    remaining = iter(rows)
-    while batch := list(islice(remaining, BATCH_ROWS)):
+    batch: list[Row] = []
+    room = BATCH_BYTES
+    for row in rows:
+        size = len(msgspec.json.encode(row))
+        if batch and (len(batch) == BATCH_ROWS or size > room):
+            yield batch
+            batch, room = [], BATCH_BYTES
+        batch.append(row)
+        room -= size
+    if batch:
         yield batch
 
 

@@ -23,8 +23,11 @@ from shared.values.identifiers import new_id
 from shared.values.times import now
 
 TOKEN_BYTES = 32
-MOST_ASKED = 250
-"""Products in one question to the catalogue: more would hold up those who asked for few."""
+MOST_ASKED = 200
+"""Products in one question to the catalogue: more would hold up those who asked for few.
+
+So many of the largest are still one answer (3 MiB), as they are for an order.
+"""
 
 
 class Catalog(Protocol):

@@ -11,7 +11,7 @@ from rpc_services.cart.pricing import EMPTY, quote, snapshot_of
 from shared.contracts import cart
 from shared.contracts.catalog import Line, Product, ProductNotFound
 from shared.contracts.method import Nothing
-from shared.contracts.refusals import DeadlinePassed, OutcomeUnknown, StaleVersion, Unavailable
+from shared.contracts.refusals import Refusal, StaleVersion
 
 NewToken = Callable[[], str]
 
@@ -19,8 +19,8 @@ NewToken = Callable[[], str]
 class Carts(Protocol):
     """All carts. What is acknowledged here is durable.
 
-    Every method raises :class:`Unavailable` when the carts cannot be reached and nothing was done, and
-    :class:`OutcomeUnknown` when it cannot be known; the change may then be repeated with its operation.
+    Every method raises ``Unavailable`` when the carts cannot be reached and nothing was done, and
+    ``OutcomeUnknown`` when it cannot be known; the change may then be repeated with its operation.
     """
 
     def look(self, owner: Owner) -> CartState | None:
@@ -40,7 +40,7 @@ class Products(Protocol):
     """What the catalogue sells now."""
 
     def find(self, product_ids: Sequence[int]) -> dict[int, Product]:
-        """Those of them that exist, by id. Raises :class:`Unavailable` or :class:`DeadlinePassed`."""
+        """Those of them that exist, by id. Raises ``Unavailable``, ``DeadlinePassed`` or ``Internal``."""
 
 
 def get_cart(request: cart.GetCart, *, carts: Carts, products: Products) -> cart.Cart:
@@ -165,12 +165,15 @@ def _nothing_yet(owner: Owner) -> cart.Cart:
 
 
 def _prices(product_ids: Sequence[int], products: Products) -> dict[int, Product] | None:
-    """What the products cost now; ``None`` when the catalogue is away, which must not hide a cart."""
+    """What the products cost now; ``None`` when the catalogue does not tell, be it away or broken.
+
+    That must not hide a cart, nor deny a change that is made.
+    """
     if not product_ids:
         return {}
     try:
         return products.find(product_ids)
-    except (Unavailable, OutcomeUnknown, DeadlinePassed):
+    except Refusal:
         return None
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from rpc_services.notification import use_cases
 from rpc_services.notification.assembly import Assembly, assemble, known
 from rpc_services.notification.storage import SqlDeliveries
+from rpc_services.notification.use_cases import Shift
 from shared.contracts import events, identity, notification
 from shared.contracts.method import CheckHealth, Health
 from shared.messaging.transactions import Scope
@@ -18,11 +19,25 @@ LONGEST_POSTING = timedelta(seconds=30)
 POLL_SECONDS = 1.0
 
 
+class Rounds(Ticker):
+    """Ticks until the process is told to stop, which ends the shift: a run may last longer than a stop waits."""
+
+    def __init__(self, *, seconds: float, shift: Shift) -> None:
+        super().__init__(seconds=seconds)
+        self._shift = shift
+
+    def stop(self) -> None:
+        """Before the container waits for what runs."""
+        super().stop()
+        self._shift.end()
+
+
 class Service:
     """What customers are told."""
 
     name = "notification"
     queued = Bell()
+    shift = Shift()
     parts: Assembly = Configured(assemble)
     transactions: Scope = Transactions()
     identity: RemoteService = Remote("identity")
@@ -40,11 +55,11 @@ class Service:
         with self.transactions.writing() as transaction:
             self.parts.clerk(transaction, self._address_of, self.queued.ring).confirm_cancellation(event, order)
 
-    @Ticker(seconds=0.05)
+    @Rounds(seconds=0.05, shift=shift)
     def post(self) -> None:
         """Send what is due: at once when something was queued here, else after a second at most."""
         self.queued.wait(POLL_SECONDS)
-        self.parts.postman(self.transactions).do_rounds(batch=BATCH, at_most=LONGEST_POSTING)
+        self.shift.send(self.parts.postman(self.transactions), batch=BATCH, at_most=LONGEST_POSTING)
 
     @rpc(notification.LIST_NOTIFICATIONS)
     def list_notifications(self, request: notification.ListNotifications) -> notification.NotificationPage:

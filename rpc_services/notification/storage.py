@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, event, select, update
+from sqlalchemy import Row, event, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session as Transaction
 
@@ -93,6 +93,13 @@ class SqlClaims:
         with self._writing() as transaction:
             changed = update(deliveries).where(mine, deliveries.c.state == "sending").values(**settled)
             return transaction.execute(changed.returning(deliveries.c.id)).first() is not None
+
+    def give_back(self, unbegun: Collection[Delivery], *, at: datetime) -> None:
+        """The same fence: the number of a claim is free again only once whoever had it has given it back."""
+        mine = tuple_(deliveries.c.id, deliveries.c.attempts).in_([(each.id, each.attempts) for each in unbegun])
+        fields = {"state": "queued", "due_at": at, "attempts": deliveries.c.attempts - 1}
+        with self._writing() as transaction:
+            transaction.execute(update(deliveries).where(mine, deliveries.c.state == "sending").values(**fields))
 
 
 def _delivery(row: Row[Any]) -> Delivery:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -18,7 +20,7 @@ from shared.contracts.notification import (
     Notification,
     NotificationPage,
 )
-from shared.contracts.refusals import InvalidRequest, Unavailable
+from shared.contracts.refusals import InvalidRequest, Refusal, Unavailable
 from shared.values.identifiers import NewId, is_id
 from shared.values.times import Clock, to_rfc3339
 
@@ -68,6 +70,10 @@ class Claims(Protocol):
 
     def settle(self, claimed: Delivery, state: State, *, at: datetime, due_at: datetime) -> bool:
         """Say what became of it. Gives whether the claim still held; if not, nothing is changed."""
+        ...
+
+    def give_back(self, unbegun: Collection[Delivery], *, at: datetime) -> None:
+        """As if these had not been claimed: due from now on, and of their tries none is spent. Only while it held."""
         ...
 
 
@@ -141,9 +147,9 @@ Report = Callable[[Delivery, State, str], None]
 """Hears of each delivery what became of it, and why."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Postman:
-    """Takes what is due to the mail server.
+    """Takes what is due to the mail server, for one run at a time.
 
     ``chance`` gives numbers in 0…1 for the jitter of retries; ``pause`` waits so many seconds.
     """
@@ -155,24 +161,45 @@ class Postman:
     report: Report
     pause: Callable[[float], None]
     lease: Lease
+    _unbegun: deque[Delivery] = field(default_factory=deque, init=False)
+    _is_leaving: bool = field(default=False, init=False)
 
     def do_rounds(self, *, batch: int, at_most: timedelta) -> None:
         """Post what is due, round after round, but begin none after ``at_most``."""
         last_start = self.clock() + at_most
-        while self.do_round(batch=batch) == batch and self.clock() < last_start:
+        while self.do_round(batch=batch) == batch and self.clock() < last_start and not self._is_leaving:
             pass
 
     def do_round(self, *, batch: int) -> int:
-        """Claim one batch and post it; what the lease is too short for is left to the next. Gives the size of it."""
+        """Claim one batch and post it; what the lease is too short for is given back. Gives the size of it."""
         at = self.clock()
-        claimed = self.claims.claim(limit=batch, at=at, until=at + self.lease.whole)
+        self._unbegun.extend(self.claims.claim(limit=batch, at=at, until=at + self.lease.whole))
+        size = len(self._unbegun)
         try:
-            for delivery in claimed:
-                if delivery.may_begin(self.clock(), self.lease):
-                    self._post(delivery)
+            while self._may_begin_another():
+                self._post(self._unbegun.popleft())
         finally:
             self.mailer.close()
-        return len(claimed)
+            self._give_back()
+        return size
+
+    def leave(self) -> None:
+        """Begin no further letter, and let others have those at once. The one in hand is finished by who has it."""
+        self._is_leaving = True
+        self._give_back()
+
+    def _may_begin_another(self) -> bool:
+        if self._is_leaving or not self._unbegun:
+            return False
+        return self._unbegun[0].may_begin(self.clock(), self.lease)
+
+    def _give_back(self) -> None:
+        """Where that fails, they are due when the lease ends, with a try less."""
+        unbegun = list(self._unbegun)
+        self._unbegun.clear()
+        if unbegun:
+            with suppress(Refusal):
+                self.claims.give_back(unbegun, at=self.clock())
 
     def _post(self, delivery: Delivery) -> None:
         try:
@@ -202,6 +229,26 @@ class Postman:
                 if at >= delivery.due_at:
                     raise
                 self.pause(SETTLE_AGAIN_SECONDS)
+
+
+class Shift:
+    """As long as it lasts, postmen go out, one after another; when it ends, the one who is out is called back."""
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._out: Postman | None = None
+
+    def send(self, postman: Postman, *, batch: int, at_most: timedelta) -> None:
+        """Let him do his rounds, unless it is over."""
+        if not self._is_over:
+            self._out = postman
+            postman.do_rounds(batch=batch, at_most=at_most)
+
+    def end(self) -> None:
+        """Nobody goes out any more."""
+        self._is_over = True
+        if self._out is not None:
+            self._out.leave()
 
 
 def list_notifications(request: ListNotifications, *, deliveries: Deliveries) -> NotificationPage:

@@ -21,6 +21,9 @@ from shared.values.times import Clock
 
 log = structlog.get_logger()
 
+LARGEST_PAGE_BYTES = 2 * 2**20
+"""Well below what one message may hold (3 MiB). An order alone may be larger; its lines are bounded by the contract."""
+
 
 class OwnOrders(Protocol):
     """Orders that were acknowledged, each for its buyer's eyes only."""
@@ -133,13 +136,16 @@ def get_orders(request: contract.GetOrders, *, orders: OwnOrders) -> list[contra
 
 
 def list_orders(request: contract.ListOrders, *, orders: Orders) -> contract.OrderPage:
-    """A page of the buyer's own, newest first. Raises ``InvalidRequest`` for a bad cursor."""
+    """A page of the buyer's own, newest first, cut short where it grows too large.
+
+    Raises ``InvalidRequest`` for a bad cursor.
+    """
     if request.cursor is not None and not is_id(request.cursor):
         raise InvalidRequest(errors=[{"pointer": "/cursor", "detail": "This is no cursor of this list."}])
     found = orders.page(request.user_id, request.cursor, request.limit + 1)
-    page = found[: request.limit]
+    page = _that_fit([show(order) for order in found[: request.limit]])
     next_cursor = page[-1].id if len(found) > len(page) else None
-    return contract.OrderPage(items=[show(order) for order in page], next_cursor=next_cursor)
+    return contract.OrderPage(items=page, next_cursor=next_cursor)
 
 
 def get_order_history(request: contract.GetOrderHistory, *, orders: Orders) -> list[contract.Transition]:
@@ -168,6 +174,16 @@ def audit_orders(request: contract.AuditOrders, *, books: Books) -> contract.Ord
         duplicates=books.duplicates(),
         oldest_outbox_seconds=books.oldest_outbox_seconds(),
     )
+
+
+def _that_fit(orders: list[contract.Order]) -> list[contract.Order]:
+    """As many of them as one answer may hold, but one at least."""
+    room = LARGEST_PAGE_BYTES
+    for number, order in enumerate(orders):
+        room -= len(msgspec.json.encode(order))
+        if room < 0:
+            return orders[: max(number, 1)]
+    return orders
 
 
 def _place(user_id: str, lines: Sequence[Line], terms: Terms, *, saga: Saga, opening: Opening) -> Any:
@@ -205,11 +221,13 @@ def _wanted(request: contract.Checkout, cart: Cart) -> list[Line]:
 
 
 def _take_out(placed: Any, carts: Carts) -> None:
-    """If it fails, the cart hears of it by event."""
+    """If it fails, the cart hears of it by event. Whatever goes wrong here, the order stands, and its buyer is told."""
     try:
         carts.subtract(msgspec.convert(placed, contract.Order, from_attributes=True))
     except Refusal as refusal:
         log.info("order.cart_left_to_event", code=refusal.code)
+    except Exception:  # the way to the cart, or its answer
+        log.exception("order.cart_subtraction_failed")
 
 
 def _own(user_id: str, order_id: str, orders: OwnOrders) -> Order:

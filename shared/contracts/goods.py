@@ -27,9 +27,11 @@ Name = Annotated[
         description="Text of one line, without control characters.",
     ),
 ]
+TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*(?!\n)$"
 Description = Annotated[
-    str, Meta(max_length=5000, pattern=r"^[^\x00]*(?!\n)$", description="Text without the character NUL.")
+    str, Meta(max_length=2500, pattern=TEXT, description="Text; of control characters only tabs and line breaks.")
 ]
+"""At most 10,000 bytes on the wire: so an order's 200 lines, each with its whole product, are one message."""
 Sku = Annotated[
     str,
     Meta(

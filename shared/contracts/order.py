@@ -113,7 +113,7 @@ class ListOrders(Request, frozen=True, kw_only=True):
 
 
 class OrderPage(Answer, frozen=True, kw_only=True):
-    """Orders in order, and where to go on (``None``: this is the end)."""
+    """Orders in order, and where to go on (``None``: this is the end). Large orders make short pages."""
 
     items: list[Order]
     next_cursor: str | None

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from rpc_services.cart.domain import CartState, Changed, Outcome, Verb, refusal_for
 from shared.contracts.cart import MAX_LINES, MAX_QUANTITY
 from shared.contracts.catalog import Category, Product
-from shared.contracts.refusals import Unavailable
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -29,17 +28,17 @@ def a_product(product_id=1, **fields):
 
 
 class FakeProducts:
-    """Sells what it is given. ``away`` makes it raise."""
+    """Sells what it is given. ``fault`` makes it raise."""
 
     def __init__(self, *products):
         self.products = {product.id: product for product in products}
         self.questions = []
-        self.away = False
+        self.fault = None
 
     def find(self, product_ids):
         self.questions.append(list(product_ids))
-        if self.away:
-            raise Unavailable(retry_after=1)
+        if self.fault:
+            raise self.fault
         return {each: self.products[each] for each in product_ids if each in self.products}
 
 

@@ -71,6 +71,12 @@ class FakeDeliveries:
         self.kept[claimed.id] = replace(kept, state=state, due_at=due_at, sent_at=at if state == "sent" else None)
         return True
 
+    def give_back(self, unbegun, *, at):
+        for each in unbegun:
+            kept = self.kept[each.id]
+            if (kept.attempts, kept.state) == (each.attempts, "sending"):
+                self.kept[each.id] = replace(kept, state="queued", due_at=at, attempts=kept.attempts - 1)
+
 
 class DeliveriesBehaviour:
     """What every keeper of deliveries does; subclasses give ``deliveries`` and ``claims`` on the same queue."""
@@ -137,3 +143,29 @@ class DeliveriesBehaviour:
 
         assert not claims.settle(late, "dead", at=NOON, due_at=NOON)
         assert claims.settle(heir, "sent", at=NOON, due_at=NOON)
+
+    def test_what_is_given_back_is_due_at_once_and_has_spent_no_try(self, deliveries, claims):
+        who, soon = new_id(), NOON + timedelta(seconds=5)
+        for _ in range(3):
+            deliveries.add(a_delivery(user_id=who))
+        claimed = claims.claim(limit=3, at=NOON, until=NOON + LEASE)
+
+        claims.give_back(claimed[1:], at=soon)
+
+        kept = deliveries.page_of(who, before=None, limit=9)
+        assert [(each.state, each.attempts) for each in kept] == [("queued", 0), ("queued", 0), ("sending", 1)]
+        again = claims.claim(limit=9, at=soon, until=soon + LEASE)
+        assert [(each.id, each.attempts) for each in again] == [(each.id, 1) for each in claimed[1:]]
+
+    def test_what_another_claimed_meanwhile_or_was_settled_is_not_given_back(self, deliveries, claims):
+        who = new_id()
+        for _ in range(2):
+            deliveries.add(a_delivery(user_id=who))
+        late = claims.claim(limit=2, at=NOON, until=NOON + LEASE)
+        claims.settle(late[0], "sent", at=NOON, due_at=NOON)
+        claims.claim(limit=1, at=NOON + LEASE, until=NOON + 2 * LEASE)
+
+        claims.give_back(late, at=NOON)
+
+        kept = deliveries.page_of(who, before=None, limit=9)
+        assert [(each.state, each.attempts) for each in kept] == [("sending", 2), ("sent", 1)]

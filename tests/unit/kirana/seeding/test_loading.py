@@ -1,7 +1,8 @@
+import msgspec
 import pytest
 
 from kirana.seeding import loading
-from kirana.seeding.loading import BATCH_ROWS, MAX_ATTEMPTS, load_rows
+from kirana.seeding.loading import BATCH_BYTES, BATCH_ROWS, MAX_ATTEMPTS, load_rows
 from shared.contracts.catalog import BadRow, Loaded, StockConflict
 from shared.contracts.refusals import OutcomeUnknown
 
@@ -10,6 +11,7 @@ class FakeCalls:
     def __init__(self, *failures):
         self.failures = list(failures)
         self.batches = []
+        self.bytes = []
         self.operations = []
 
     def call(self, _method, request, *, operation_id, timeout):
@@ -18,6 +20,7 @@ class FakeCalls:
         if self.failures and (failure := self.failures.pop(0)):
             raise failure
         self.batches.append(len(request.rows))
+        self.bytes.append(len(msgspec.json.encode(request)))
         bad = [BadRow(index=0, sku="x", reason="bad")] if not self.batches[1:] else []
         return Loaded(inserted=len(request.rows) - len(bad), updated=0, unchanged=0, bad=bad)
 
@@ -39,6 +42,24 @@ def test_rows_travel_in_batches_and_progress_counts_them():
     assert calls.batches == [BATCH_ROWS, BATCH_ROWS, 5]
     assert sum(progress) == 2 * BATCH_ROWS + 5
     assert (report.inserted, report.bad_count) == (2 * BATCH_ROWS + 4, 1)
+
+
+def test_no_batch_is_larger_than_one_message_may_be():
+    calls = FakeCalls()
+
+    load_rows(({"sku": str(number), "description": "\u0915" * 2500} for number in range(BATCH_ROWS)), calls)
+
+    assert sum(calls.batches) == BATCH_ROWS
+    assert max(calls.bytes) < 4 * 2**20
+    assert 1 < len(calls.batches) < 8
+
+
+def test_a_row_that_is_too_large_by_itself_goes_alone():
+    calls = FakeCalls()
+
+    load_rows([{"sku": "1"}, {"sku": "x" * BATCH_BYTES}, {"sku": "2"}], calls)
+
+    assert calls.batches == [1, 1, 1]
 
 
 def test_a_batch_whose_answer_was_lost_is_sent_again_as_the_same_operation():

@@ -42,9 +42,9 @@ def test_what_is_in_many_baskets_is_asked_for_once_and_everybody_gets_his_own():
 def test_so_many_products_are_not_asked_for_at_once_that_it_takes_long():
     catalog = FakeCatalog([])
 
-    RemoteProducts(catalog).find_all([(number,) for number in range(1, 602)])
+    RemoteProducts(catalog).find_all([(number,) for number in range(1, 502)])
 
-    assert [len(request.product_ids) for _, request in catalog.calls] == [250, 250, 101]
+    assert [len(request.product_ids) for _, request in catalog.calls] == [200, 200, 101]
 
 
 def test_an_empty_cart_asks_for_nothing():

@@ -4,7 +4,7 @@ from rpc_services.cart import use_cases
 from rpc_services.cart.domain import Operation
 from shared.contracts import cart
 from shared.contracts.catalog import Line, ProductNotFound
-from shared.contracts.refusals import StaleVersion, Unavailable
+from shared.contracts.refusals import DeadlinePassed, Internal, OutcomeUnknown, StaleVersion, Unavailable
 from tests.fakes.carts import FakeCarts, FakeProducts, a_product
 
 TOKEN = "t" * 43
@@ -94,21 +94,46 @@ def test_an_unknown_product_is_not_added(shop):
 
 
 def test_nothing_is_added_while_the_catalogue_is_away(shop, products):
-    products.away = True
+    products.fault = Unavailable(retry_after=1)
 
     with pytest.raises(Unavailable):
         shop.add(user_id="me")
 
 
-def test_a_cart_is_shown_with_the_prices_seen_while_the_catalogue_is_away(shop, products):
+FAULTS = [Unavailable(retry_after=1), OutcomeUnknown(), DeadlinePassed(), Internal()]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_cart_is_shown_with_the_prices_seen_while_the_catalogue_does_not_tell_them(shop, products, fault):
     shop.add(quantity=2, user_id="me")
-    products.away = True
+    products.fault = fault
 
     shown = shop.get(user_id="me")
 
     (item,) = shown.items
     assert (item.unit_price, item.current_price, item.line_total, shown.subtotal) == ("2.50", None, "5.00", "5.00")
     assert [warning["code"] for warning in shown.warnings] == ["service.unavailable"]
+
+
+def test_a_change_is_told_as_done_though_the_catalogue_breaks(shop, products):
+    shop.add(1, 3, user_id="me")
+    shop.add(2, user_id="me")
+    shop.add(2, 7)
+    products.fault = Internal()
+    where = {"carts": shop.carts, "products": products}
+
+    changed = use_cases.set_item(cart.SetItem(user_id="me", product_id=1, quantity=5), operation=None, **where)
+    removed = use_cases.remove_item(cart.RemoveItem(user_id="me", product_id=1), operation=None, **where)
+    merged = shop.merge()
+    cleared = use_cases.clear_cart(cart.ClearCart(user_id="me"), operation=None, **where)
+
+    assert [[(item.product_id, item.quantity) for item in each.items] for each in (changed, removed, merged)] == [
+        [(1, 5), (2, 1)],
+        [(2, 1)],
+        [(2, 7)],
+    ]
+    assert {warning["code"] for warning in merged.warnings} == {"service.unavailable"}
+    assert cleared.items == []
 
 
 def test_an_add_asks_the_catalogue_once_for_the_whole_cart(shop, products):

@@ -9,6 +9,7 @@ from rpc_services.notification.use_cases import (
     Clerk,
     NotNow,
     Postman,
+    Shift,
     Undeliverable,
     audit_deliveries,
     list_notifications,
@@ -191,17 +192,70 @@ class TestPosting:
         assert office.state(delivery) == "dead"
         assert [state for state, _ in office.reports] == ["queued"] * len(LADDER) + ["dead"]
 
-    def test_what_the_lease_is_too_short_for_is_left_until_it_ends(self):
+    def test_what_the_lease_is_too_short_for_is_given_back_for_the_next_round(self):
         office = Office()
         office.mailer.during = lambda: office.clock.advance(LEASE.whole * 0.6)
         first, second = office.queued(2)
 
         office.postman.do_round(batch=9)
-        assert (office.state(first), office.state(second)) == ("sent", "sending")
+        assert (office.state(first), office.state(second)) == ("sent", "queued")
+
+        office.postman.do_round(batch=9)
+        assert office.state(second) == "sent"
+
+    def test_a_letter_spends_only_the_tries_that_it_has_had(self):
+        office = Office(FakeMailer(*[NotNow("timed out")] * 999))
+        office.mailer.during = lambda: office.clock.advance(timedelta(seconds=5))
+        office.queued(20)
+
+        for _ in range(40):
+            office.postman.do_round(batch=20)
+            office.clock.advance(timedelta(seconds=1))
+
+        kept = office.deliveries.kept.values()
+        assert sum(each.attempts for each in kept) == len(office.reports)
+        assert {each.state for each in kept} == {"queued"}
+
+    def test_what_cannot_be_given_back_is_sent_when_the_lease_has_ended(self):
+        def away(*_, **__):
+            raise Unavailable
+
+        office = Office()
+        office.mailer.during = lambda: office.clock.advance(LEASE.whole * 0.6)
+        office.deliveries.give_back = away
+        _, second = office.queued(2)
+
+        office.postman.do_round(batch=9)
+        assert office.state(second) == "sending"
 
         office.clock.advance(LEASE.whole)
         office.postman.do_round(batch=9)
         assert office.state(second) == "sent"
+
+    def test_who_leaves_finishes_the_letter_in_hand_and_gives_the_others_back_before_that(self):
+        office, seen = Office(), []
+        first, *others = office.queued(4)
+
+        def leave():
+            office.postman.leave()
+            seen.extend(office.deliveries.kept[each.id] for each in (first, *others))
+
+        office.mailer.during = leave
+        office.postman.do_rounds(batch=2, at_most=timedelta(seconds=30))
+
+        assert [(each.state, each.attempts) for each in seen] == [("sending", 1)] + 3 * [("queued", 0)]
+        assert {each.due_at for each in seen[1:]} == {office.clock()}
+        assert office.mailer.taken == [first.message_id]
+        assert [office.state(each) for each in (first, *others)] == ["sent", "queued", "queued", "queued"]
+
+    def test_after_the_shift_nobody_goes_out(self):
+        office, shift = Office(), Shift()
+        (delivery,) = office.queued()
+
+        shift.end()
+        shift.send(office.postman, batch=9, at_most=timedelta(seconds=30))
+
+        assert office.state(delivery) == "queued"
 
     def test_a_postman_who_was_too_slow_says_so_and_overwrites_nothing(self):
         office = Office()

@@ -8,7 +8,7 @@ from rpc_services.order.use_cases import Opening
 from shared.contracts import order as contract
 from shared.contracts.cart import CartEmpty, CartItem
 from shared.contracts.catalog import Line
-from shared.contracts.refusals import InvalidRequest, StaleVersion, StillRunning, Unavailable
+from shared.contracts.refusals import Internal, InvalidRequest, StaleVersion, StillRunning, Unavailable
 from shared.values.identifiers import new_id, new_order_number
 from tests.fakes.orders import START, FakeBook, FakeDesk, FakeStock, a_saga
 
@@ -35,7 +35,7 @@ def a_cart(version=4, **quantities):
 
 class FakeCarts:
     def __init__(self, cart):
-        self.cart, self.subtracted, self.away = cart, [], False
+        self.cart, self.subtracted, self.fault = cart, [], None
         self.when_looked_at = lambda: None
 
     def look(self, user_id):
@@ -44,8 +44,8 @@ class FakeCarts:
         return self.cart
 
     def subtract(self, order):
-        if self.away:
-            raise Unavailable(retry_after=1)
+        if self.fault:
+            raise self.fault
         self.subtracted.append((order.id, [(item.product.id, item.quantity) for item in order.items]))
         self.cart = EMPTY
 
@@ -127,8 +127,9 @@ def test_the_version_that_was_looked_at_is_ordered(checkout):
     assert checkout(expected_version=4).status == "confirmed"
 
 
-def test_a_cart_that_is_away_afterwards_does_not_undo_the_order(checkout, carts):
-    carts.away = True
+@pytest.mark.parametrize("fault", [Unavailable(retry_after=1), Internal(), RuntimeError("its own fault")])
+def test_a_cart_that_fails_afterwards_does_not_undo_the_order(checkout, carts, fault):
+    carts.fault = fault
 
     assert checkout().status == "confirmed"
 
