@@ -25,6 +25,11 @@ class Instance:
     weight: int = 1
 
     @property
+    def host(self) -> str:
+        """The address as it stands before a port: one of IPv6 in brackets (RFC 3986, section 3.2.2)."""
+        return f"[{self.address}]" if ":" in self.address else self.address
+
+    @property
     def version(self) -> str:
         """Which version runs there: ``version`` in its meta, or a tag ``version=…``; nothing if it does not say."""
         marked = [tag.removeprefix(_VERSION_TAG) for tag in self.tags if tag.startswith(_VERSION_TAG)]

@@ -26,6 +26,8 @@ from edge.upstreams.tunnel import Side, Tunnel, asks_for_websocket, shake_hands
 from edge.upstreams.upload import Upload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp import ClientResponse
 
     from edge.routes import Route
@@ -89,21 +91,22 @@ class HttpTarget:
         way = exchange.equipment.collaborators.upstreams.way(self._name, self._policy)
         lease, side = await forward(way, ask, shake_hands)
         if isinstance(side, Side):
-            revocations, caller = exchange.equipment.collaborators.revocations, exchange.caller
-            return Tunnel(side, lease, self._policy, has_ended=lambda: caller is not None and revocations.ended(caller))
+            return Tunnel(side, lease, self._policy, has_ended=_end_of(exchange))
         lease.release()
         return side
 
     async def _answered(self, exchange: Exchange, ask: Ask) -> HTTPResponse:
         lease, answer = await self._forwarded(exchange, ask)
         try:
-            passed = streamed(answer, lease, self._policy, ask.upload)
+            passed = streamed(answer, lease, self._policy, ask.upload, has_ended=_end_of(exchange))
         except Unusable as unusable:
             log.warning("upstream.head.unusable", route=self._name, reason=unusable.reason)
             raise
         is_endless = exchange.request.version == "1.0" and passed.length is None
         if exchange.matched.policy.cache is not None:
             passed.headers.setdefault("cache-control", exchange.matched.policy.answer.cache_control)
+            if not is_endless:
+                return await passed.kept(MOST_KEPT_BYTES)
         elif not is_endless:
             return passed
         return await passed.gathered(MOST_KEPT_BYTES)
@@ -201,6 +204,19 @@ def _holder(exchange: Exchange) -> str:
     """Whose tunnel it is; no guest can be taken for a caller."""
     caller = exchange.caller
     return f"user {caller.user_id}" if caller is not None else f"address {network_of(exchange.address)}"
+
+
+def _end_of(exchange: Exchange) -> Callable[[], bool]:
+    """Tells whether what lasts must end: with its caller's session, or when no token could be judged any more.
+
+    The latter has a grace of its own (``DEAF_SECONDS``), and new requests are refused from the same moment on.
+    """
+    caller, revocations = exchange.caller, exchange.equipment.collaborators.revocations
+    if caller is None:
+        return lambda: False
+    if not caller.expires_at:  # a plugin knows this one: without a token there is no session, only a user
+        return lambda: revocations.ended(caller)
+    return lambda: revocations.ended(caller) or not revocations.is_complete
 
 
 def _key_of(exchange: Exchange, kind: str, header: str) -> bytes:

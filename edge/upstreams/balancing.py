@@ -112,5 +112,5 @@ def share_of(key: bytes) -> float:
 
 
 def _score(candidate: Candidate, key: bytes) -> float:
-    drawn = int.from_bytes(blake2b(key, digest_size=8, key=candidate.id.encode()[:64]).digest())
+    drawn = int.from_bytes(blake2b(key, digest_size=8, key=blake2b(candidate.id.encode()).digest()).digest())
     return -candidate.weight / math.log((drawn + 1) / (_HASHES + 1))

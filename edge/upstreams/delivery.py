@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from sanic import Request
 
+LOOK_SECONDS = 1.0
+"""So often it is asked whether what lasts is still wanted, and still allowed."""
+
 GRACE_SECONDS = 1.0
 """The connection's own clocks end what ours should have ended before."""
 

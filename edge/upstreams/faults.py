@@ -77,6 +77,11 @@ def _cache_faults(policy: RoutePolicy, http: HttpPolicy) -> Iterator[str]:
         yield "/cache: what one version answers is not for those of another"
     if http.credentials:
         yield "/cache: what is answered to a caller's own credentials cannot be kept"
+    if http.hash is not None and not (http.hash == "caller" and policy.cache.private):
+        yield (
+            "/http/hash: what is kept is fetched without the client's headers, address and name, so all fetches would "
+            "lead to one instance: take another balance, or no cache"
+        )
 
 
 def _version_faults(policy: RoutePolicy, versions: Versions) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
+from aiohttp import ClientResponse
 
 from edge.discovery.table import Instance
 from edge.problems import Rejected
@@ -59,8 +60,11 @@ class Ask:
         """The body, if it is passed on while it comes."""
         return self.outgoing.body if isinstance(self.outgoing.body, Upload) else None
 
-    def may_repeat(self, fault: CallFailure | Unusable) -> bool:
-        """Whether another instance may be asked: nothing happened, or it may happen twice; and the body is whole."""
+    def may_repeat(self, fault: CallFailure | Unusable | None) -> bool:
+        """Whether another instance may be asked: nothing happened, or it may happen twice; and the body is whole.
+
+        No ``fault`` is an answer: one that is no use.
+        """
         if self.upload is not None and self.upload.is_touched:
             return False
         return isinstance(fault, Unreached) or self.outgoing.method in IDEMPOTENT
@@ -77,7 +81,7 @@ async def forward(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, T]:
     way.longest = max(way.longest, ask.deadline.remaining() - ANSWER_MARGIN)
     try:
         reached = await _in_time(way, ask, asking, began)
-        outcome = ANSWERED
+        outcome = FAILED if _is_no_use(reached[1]) else ANSWERED
     except (CallFailure, Unusable) as fault:
         outcome = _outcome_of(fault)
         if isinstance(fault, Unusable):
@@ -132,7 +136,12 @@ async def _twice_at_most(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, 
     way.service.budget.earn()
     lease = _place(way, ask)
     try:
-        return lease, await _ask(way, lease, ask, asking)
+        answer = await _ask(way, lease, ask, asking)
+        other = _another(way, ask, None, lease.member) if _is_no_use(answer) else None
+        if other is None:
+            return lease, answer
+        _let_go(answer)
+        lease.release()
     except (CallFailure, Unusable) as fault:
         lease.release()
         other = _another(way, ask, fault, lease.member)
@@ -143,12 +152,22 @@ async def _twice_at_most(way: Way, ask: Ask, asking: Asking[T]) -> tuple[Lease, 
     return other, await _ask(way, other, ask, asking)
 
 
+def _is_no_use(answer: object) -> bool:
+    return getattr(answer, "status", 0) in NOT_WELL
+
+
+def _let_go(answer: object) -> None:
+    """Of an answer that is not passed on: its connection is kept only if the whole has come with the head."""
+    if isinstance(answer, ClientResponse):
+        answer.close()  # one that is at its end is not this answer's any more
+
+
 def _place(way: Way, ask: Ask, but: Member | None = None) -> Lease:
     """A place at an instance. Raises ``NotExecuted``."""
     return way.pick(key=ask.key, named=ask.named, stays=ask.stays, but=but, holder=ask.holder)
 
 
-def _another(way: Way, ask: Ask, fault: CallFailure | Unusable, but: Member) -> Lease | None:
+def _another(way: Way, ask: Ask, fault: CallFailure | Unusable | None, but: Member) -> Lease | None:
     """A place at another instance for a second try, if there may be one."""
     has_time = ask.deadline.remaining() - ANSWER_MARGIN > RETRY_PAUSE[1]
     if not way.policy.retries or not has_time or not ask.may_repeat(fault):
@@ -164,7 +183,10 @@ def _another(way: Way, ask: Ask, fault: CallFailure | Unusable, but: Member) -> 
 
 
 async def _ask(way: Way, lease: Lease, ask: Ask, asking: Asking[T]) -> T:
-    """Ask one instance, and note how it is. What ends for another reason says nothing of it."""
+    """Ask one instance, and note how it is. What ends for another reason says nothing of it.
+
+    Who has begun to answer is judged by whoever passes that on: it may still break off.
+    """
     began = time.monotonic()
     try:
         answer = await asking(lease.member.instance, ask.outgoing)
@@ -178,8 +200,8 @@ async def _ask(way: Way, lease: Lease, ask: Ask, asking: Asking[T]) -> T:
         if is_late and had_its_share(way, ask, began):
             way.service.failed(lease.member)
         raise
-    if getattr(answer, "status", 0) in NOT_WELL:
+    if _is_no_use(answer):
         way.service.failed(lease.member)
-    else:
+    elif not isinstance(answer, ClientResponse):
         way.service.succeeded(lease.member)
     return answer

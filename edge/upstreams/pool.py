@@ -95,9 +95,7 @@ class Connections:
 def url_of(instance: Instance, target: str) -> URL:
     """Where ``target`` is on this instance: host and port are Consul's, whatever the target says."""
     path, _, query = target.partition("?")
-    return URL.build(
-        scheme="http", host=instance.address, port=instance.port, path=path, query_string=query, encoded=True
-    )
+    return URL.build(scheme="http", host=instance.host, port=instance.port, path=path, query_string=query, encoded=True)
 
 
 def translated(fault: Exception) -> Unreached | Broken | Unusable:

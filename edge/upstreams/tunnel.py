@@ -13,7 +13,7 @@ from sanic.exceptions import SanicException
 from sanic.http import Stage
 
 from edge.heads import head_of
-from edge.upstreams.delivery import Delivered, patience, request_of
+from edge.upstreams.delivery import LOOK_SECONDS, Delivered, patience, request_of
 from edge.upstreams.failures import Broken, Unreached, Unusable
 from edge.upstreams.headers import to_client
 from edge.upstreams.refusals import refusal_of
@@ -33,7 +33,6 @@ log = structlog.get_logger()
 
 MOST_HEAD_BYTES = 16_384
 PART_BYTES = 65_536
-LOOK_SECONDS = 1.0
 SWITCHING = 101
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
 _TOO_OLD = (b"0", b"101")
@@ -78,7 +77,7 @@ async def shake_hands(instance: Instance, outgoing: Outgoing) -> Side | HTTPResp
         raise Unreached(repr(fault)[:200]) from None
     agreed = False
     try:
-        writer.write(_head_of(f"{instance.address}:{instance.port}", outgoing))
+        writer.write(_head_of(f"{instance.host}:{instance.port}", outgoing))
         status, fields = _head_read(await reader.readuntil(b"\r\n\r\n"))
         agreed = status == SWITCHING
         return Side(reader, writer, fields) if agreed else await refusal_of(reader, status, fields)

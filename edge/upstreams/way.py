@@ -36,10 +36,11 @@ the caller, who went away or left the service too little time."""
 class Lease:
     """A place at an instance, taken until it is given back; forgotten, it comes back by itself."""
 
-    __slots__ = ("_holder", "_is_held", "member")
+    __slots__ = ("_holder", "_is_held", "_service", "member")
 
-    def __init__(self, member: Member, holder: str | None = None) -> None:
+    def __init__(self, member: Member, service: Service, holder: str | None = None) -> None:
         self.member = member
+        self._service = service
         self._holder = holder
         self._is_held = True
         member.enter(holder)
@@ -49,6 +50,13 @@ class Lease:
         if self._is_held:
             self._is_held = False
             self.member.leave(self._holder)
+
+    def judge(self, *, is_well: bool) -> None:
+        """Say how the instance did, when its answer has come to its end."""
+        if is_well:
+            self._service.succeeded(self.member)
+        else:
+            self._service.failed(self.member)
 
     def __del__(self) -> None:
         self.release()
@@ -99,7 +107,7 @@ class Way:
             free = [one for one in free if one.instance.version == version]
             if not free:
                 raise NotExecuted(f"no instance of a wanted version of {self.service.name} is there")
-        return Lease(free[self._balancer.choose(free, key)], holder)
+        return Lease(free[self._balancer.choose(free, key)], self.service, holder)
 
     def admit(self) -> Permit:
         """Leave to ask. Raises ``NotExecuted`` while the breaker is open."""

@@ -89,6 +89,15 @@ def test_hashed_keys_are_spread_by_weight():
     assert 2800 < counts["big"] < 3200
 
 
+def test_instances_whose_long_names_begin_alike_share_the_keys():
+    long = "reviews-in-the-cluster-of-the-second-region-behind-the-first-mesh-"
+    candidates = [Candidate(f"{long}{number}") for number in range(4)]
+
+    counts = chosen(Rendezvous(), candidates, 2000, lambda number: f"user-{number}".encode())
+
+    assert all(400 < counts[one.id] < 600 for one in candidates), counts
+
+
 def test_a_favourite_with_too_much_to_do_hands_its_keys_on():
     candidates = some(4)
     key = b"everybody"

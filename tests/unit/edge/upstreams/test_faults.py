@@ -10,6 +10,9 @@ from shared.contracts.checking import read
 from shared.contracts.refusals import InvalidRequest
 from tests.builders.gateway import a_route
 
+OPTIONAL = {"auth": "optional", "cache": {"ttl": 1, "vary": "caller-class"}}
+PRIVATE = {"auth": "required", "cache": {"ttl": 1, "private": True}}
+
 
 def faults_of(*, http=None, **changes):
     policy = read(RoutePolicy, a_route(http=http, **changes))
@@ -19,6 +22,7 @@ def faults_of(*, http=None, **changes):
 def test_a_plain_route_is_in_order():
     assert faults_of() == []
     assert faults_of(http={"path": "/v2/{rest}/all", "balance": "hash", "hash": "header X-Tenant"}) == []
+    assert faults_of(http={"balance": "hash", "hash": "caller"}, **PRIVATE) == []
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,10 @@ def test_a_plain_route_is_in_order():
         ({}, {"idempotency": "accepted"}, "a GET changes nothing"),
         ({"versions": {"split": {"a": 1}}}, {"cache": {"ttl": 1}}, "another"),
         ({"credentials": ["cookie"]}, {"cache": {"ttl": 1}}, "cannot be kept"),
+        ({"balance": "hash", "hash": "header X-Shop"}, {"cache": {"ttl": 1}}, "take another balance, or no cache"),
+        ({"balance": "hash", "hash": "address"}, {"cache": {"ttl": 1}}, "lead to one instance"),
+        ({"balance": "hash", "hash": "caller"}, OPTIONAL, "lead to one instance"),
+        ({"balance": "hash", "hash": "address"}, PRIVATE, "lead to one instance"),
     ],
 )
 def test_words_that_contradict_each_other_are_faults(http, changes, reason):
