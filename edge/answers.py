@@ -90,12 +90,14 @@ def _header(exchange: Exchange, name: str, member: str, result: Any) -> dict[str
 
 
 def _tag(exchange: Exchange, body: bytes, result: Any) -> dict[str, str]:
+    changes = exchange.matched.transforms
+    mark = changes.mark if changes is not None else ""
     if exchange.matched.policy.answer.etag == "content":
-        return {"etag": entity_tag(body, version=None)}
+        return {"etag": entity_tag(body, version=None, mark=mark)}
     version = _members(result).get("version")
     if not isinstance(version, int):
         return _left_out(exchange, "etag", "version")
-    return {"etag": entity_tag(body, version=version)}
+    return {"etag": entity_tag(body, version=version, mark=mark)}
 
 
 def _members(result: Any) -> dict[str, Any]:

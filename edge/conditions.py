@@ -15,20 +15,41 @@ _LIST = re.compile(rf"(?:\s*,)*\s*{_TAG}(?:\s*,(?:\s*{_TAG})?)*")
 _VERSIONED = re.compile(r"(0|[1-9][0-9]{0,17})(?:-[0-9a-f]+)?")
 
 
-def entity_tag(body: bytes, *, version: int | None) -> str:
-    """A strong tag. With a version, ``If-Match`` can name it; the hash tells apart what changes without one (stock)."""
-    digest = sha256(body).hexdigest()[:16]
+def entity_tag(body: bytes, *, version: int | None, mark: str = "") -> str:
+    """A strong tag. With a version, ``If-Match`` can name it; the hash tells apart what changes without one (stock).
+
+    ``mark`` names what becomes of the body later.
+    """
+    digest = sha256(body + mark.encode()).hexdigest()[:16]
     return f'"{digest}"' if version is None else f'"{version}-{digest}"'
 
 
+def tag_with(mark: str, tag: str) -> str | None:
+    """The tag, weak or strong as it was, of another representation; ``None`` for what is no tag."""
+    known = _ONE.fullmatch(tag.strip())
+    return f'{known[1] or ""}"{known[2]}{mark}"' if known else None
+
+
+def tags_without(mark: str, if_none_match: str) -> str | None:
+    """Those with this mark, as they were before; ``None`` where there is none, or the header is malformed."""
+    told = if_none_match.strip()
+    if told == "*":
+        return told
+    if _LIST.fullmatch(told) is None:
+        return None
+    marked = [tag for tag in _ONE.finditer(told) if tag[2].endswith(mark)]
+    return ", ".join(f'{tag[1] or ""}"{tag[2].removesuffix(mark)}"' for tag in marked) or None
+
+
 def is_unchanged(tag: str, if_none_match: str | None) -> bool:
-    """Whether the client has this already (weak comparison). A malformed header counts as absent, as the RFC wants."""
+    """Whether the client has this already (weak comparison, RFC 9110 §8.8.3.2). A malformed header counts as absent."""
     if if_none_match is None:
         return False
     if if_none_match.strip() == "*":
         return True
+    opaque = tag.removeprefix("W/")
     return _LIST.fullmatch(if_none_match.strip()) is not None and any(
-        f'"{match[2]}"' == tag for match in _ONE.finditer(if_none_match)
+        f'"{match[2]}"' == opaque for match in _ONE.finditer(if_none_match)
     )
 
 

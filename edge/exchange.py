@@ -68,6 +68,9 @@ class Exchange:
     deadline: Deadline = field(default_factory=lambda: Deadline.after(5.0))
     body: dict[str, Any] | None = None
     caller: Caller | None = None
+    caller_class: str | None = None
+    """``guest``, ``customer`` or ``staff`` where answers are kept for each of these: all that the target may know."""
+
     operation: Operation | None = None
     replayed: bool = False
     verdicts: list[Verdict] = field(default_factory=list)

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 import orjson
 
 from edge.aggregate.parts import Declined
+from edge.cache.flights import FOR_NOW
+from edge.digits import read_exactly
 from edge.problems import MEDIA_TYPE
 from edge.rpc.failures import NotExecuted
 from edge.targets.http import Steering, path_of, sender_of
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 MOST_BYTES = 1_000_000
 OK = 200
 CLIENT_FAULTS = range(400, 500)
-FOR_NOW = frozenset({408, 425, 429})
-"""Of these, what says nothing of the thing that was asked for: too slow, too early, too many."""
-
 PASSED_ON = frozenset({"accept-language"})
 """The client's other headers are about the whole answer; of its secrets those go on that the policy names."""
 
@@ -85,8 +84,8 @@ def _value(answer: HTTPResponse) -> Any:
     if answer.status != OK or answer.headers.get("content-encoding", "identity") != "identity":
         raise Unusable(f"a part needs a plain 200, not {answer.status}")
     try:
-        return orjson.loads(answer.body or b"")
-    except orjson.JSONDecodeError:
+        return read_exactly(answer.body or b"")
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError):
         raise Unusable("a part needs JSON") from None
 
 

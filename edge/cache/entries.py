@@ -112,14 +112,14 @@ def is_shareable(response: object) -> bool:
         and isinstance(response.body, bytes)
         and response._cookies is None  # noqa: SLF001 - the public one would make a jar
         and "set-cookie" not in response.headers
-        and response.headers.get("vary", "").strip() != "*"
+        and "*" not in _told(response, "vary")
         and len(response.body) <= LARGEST_BODY
     )
 
 
 def may_be_kept(response: HTTPResponse, *, private: bool) -> bool:
     """Only a whole success, and only where the answer itself does not say no: a partial one says ``no-store``."""
-    told = directives(response.headers.get("cache-control", ""))
+    told = _told(response, "cache-control")
     return response.status == OK and "no-store" not in told and (private or "private" not in told)
 
 
@@ -127,8 +127,13 @@ def kept_headers(response: HTTPResponse, *, private: bool, vary: bool) -> list[t
     """The headers that belong to the answer itself; a private one says so, whatever it said before."""
     left_out = {*HOP_BY_HOP, "content-type"}
     added = [("vary", "Authorization")] if vary or private else []
-    if private and "private" not in directives(response.headers.get("cache-control", "")):
+    if private and "private" not in _told(response, "cache-control"):
         left_out.add("cache-control")
         added.append(("cache-control", "private, no-cache"))
     headers = [(name.lower(), str(value)) for name, value in response.headers.items()]
     return [*((name, value) for name, value in headers if name not in left_out), *added]
+
+
+def _told(response: HTTPResponse, name: str) -> set[str]:
+    """The names in a field that is a list, of all its lines (RFC 9110 §5.3)."""
+    return directives(",".join(map(str, response.headers.getall(name, []))))

@@ -133,7 +133,7 @@ class Fetching:
         return held
 
     async def _note_fault(self, flight: Flight) -> None:
-        """After a failure the old answer stands for a moment before the next try; after a 4xx it is gone for good."""
+        """After a failure the old answer stands for a moment before the next try; after a no it is gone for good."""
         outcome = flight.landed.result()
         if outcome.is_failure:
             held = self.local.get(flight.key)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from edge.rpc.calls import Deadline
 
 SERVER_FAULT = 500
+FOR_NOW = frozenset({408, 425, 429})
+"""Of the 4xx, those that say nothing of the resource: too slow, too early, too many."""
+
 WORTH_ANOTHER_TRY = 0.25
 """Seconds that somebody must have left to begin again after a fetch that began before they came ran out of time."""
 
@@ -54,7 +57,7 @@ class Outcome:
         if self.fault is not None:
             return is_failure(self.fault)
         status = self.held.entry.status if self.held is not None else self.response.status if self.response else 0
-        return status >= SERVER_FAULT
+        return status >= SERVER_FAULT or status in FOR_NOW
 
 
 class Flight:
@@ -110,7 +113,8 @@ class Flight:
 def for_nobody(asked: Asked, deadline: Deadline) -> Exchange:
     """The exchange of a fetch: no header of the client's reaches the target, so none can colour what others are given.
 
-    Of an answer that is kept for all, the target does not even know who asked, or from where.
+    Of an answer that is kept for all, the target does not even know who asked, or from where; of one that is kept for a
+    class of callers, only which that is.
     """
     request = copy(asked.exchange.request)
     told = asked.exchange.request.headers.get("authorization") if asked.plan.policy.private else None
@@ -123,16 +127,17 @@ def for_nobody(asked: Asked, deadline: Deadline) -> Exchange:
     fetch.deadline = deadline
     fetch.verdicts = []
     fetch.rpc_seconds = 0.0
+    fetch.caller_class = asked.plan.class_told(asked.exchange.caller)
     if not asked.plan.policy.private:
         fetch.caller = None
     return fetch
 
 
 def is_failure(fault: Exception) -> bool:
-    """Whether this tells of trouble (5xx), and not of the resource (4xx)."""
+    """Whether this tells of trouble (5xx, or "not now"), and not of the resource (4xx)."""
     if isinstance(fault, CallFailure):
         return True
     if isinstance(fault, RemoteRefusal | Refusal | Rejected):
         problem = PROBLEMS.get(fault.code)
-        return problem is None or problem.status >= SERVER_FAULT
+        return problem is None or problem.retryable or problem.status >= SERVER_FAULT
     return True

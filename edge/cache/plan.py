@@ -40,7 +40,7 @@ class Plan:
     )  # fmt: skip
 
     def __init__(self, policy: RoutePolicy, cache: CachePolicy) -> None:
-        spelled = msgspec.json.encode([policy, "1"], order="deterministic")
+        spelled = msgspec.json.encode([policy, "2"], order="deterministic")
         self.route = policy.name
         self.route_deadline = policy.deadline
         self.policy = cache
@@ -75,7 +75,11 @@ class Plan:
             key = f"{key}\n?{known}"
         if self.policy.private:
             return None if caller is None else f"{key}\n{self._whose(caller)}"
-        return f"{key}\n{class_of(caller)}" if self._by_class else key
+        return f"{key}\nclass={class_of(caller)}" if self._by_class else key
+
+    def class_told(self, caller: Caller | None) -> str | None:
+        """The class in this caller's key, ``None`` where there is none in it."""
+        return class_of(caller) if self._by_class else None
 
     def _whose(self, caller: Caller) -> str:
         scopes = f" scopes={' '.join(sorted(caller.scopes))}" if self._by_scopes else ""
@@ -109,8 +113,8 @@ def path_tag(path: str) -> str:
 def class_of(caller: Caller | None) -> str:
     """Which of three kinds of callers this is; says nothing about who."""
     if caller is None:
-        return "class=guest"
-    return "class=staff" if STAFF & caller.scopes else "class=customer"
+        return "guest"
+    return "staff" if STAFF & caller.scopes else "customer"
 
 
 def _known(known: Iterable[str], query: str) -> str | None:

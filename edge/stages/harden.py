@@ -23,6 +23,6 @@ async def harden(exchange: Exchange, proceed: Target) -> HTTPResponse:
         response.headers.setdefault(name, value)
     origins = exchange.equipment.collaborators.settings.cors_origins
     for name, value in cors_headers(exchange.header("origin"), origins).items():
-        already = response.headers.get("vary") if name == "vary" else None
-        response.headers[name] = f"{already}, {value}" if already else value
+        already = response.headers.getall("vary", []) if name == "vary" else []
+        response.headers[name] = ", ".join([*already, value])
     return response

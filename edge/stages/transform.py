@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
 from sanic import HTTPResponse
 
 from edge.composing import only_for
+from edge.digits import read_exactly
 from edge.exchange import Exchange, Target
 from edge.problems import Rejected
 from edge.transforms.changing import Clash, change_fields
+from edge.transforms.tags import for_client, for_service
 from edge.upstreams.delivery import Delivered
 from edge.upstreams.failures import Unusable
 
@@ -25,6 +27,9 @@ log = structlog.get_logger()
 MOST_BYTES = 1_000_000
 """Of a JSON answer that is to be changed: it must be had whole."""
 
+DIGESTS = ("content-digest", "repr-digest", "digest", "content-md5")
+"""What is said of a body as it was."""
+
 PARTIAL = 206
 OTHER_FAMILIES = ("image", "audio", "video", "font")
 OTHER_KINDS = frozenset(
@@ -36,23 +41,39 @@ OTHER_KINDS = frozenset(
 """What nobody says of JSON. All else may be some: labels are forgotten, and ``text/plain`` is what many begin with."""
 
 
-@only_for(lambda route: route.transforms is not None)
+@only_for(lambda route: route.transforms is not None or (route.policy.http is not None and route.mutating))
 async def transform(exchange: Exchange, proceed: Target) -> HTTPResponse:
     """An answer that should be changed and cannot be is none: what a route hides must not come out for being large.
 
     Nor for how it is labelled. The edge's own problems do not come by here: they are exceptions, told further out.
+    Writes that are passed on may name a tag that another route has marked.
     """
-    changes = exchange.matched.transforms
+    changes, is_passed_on = exchange.matched.transforms, exchange.matched.policy.http is not None
+    if is_passed_on:
+        mark, reads = changes.mark if changes is not None else "", not exchange.matched.mutating
+        for_service(exchange.request.headers, mark, reads=reads)
     if changes is None:
         return await proceed(exchange)
     if changes.request_json is not None and exchange.body is not None:  # an empty one too: what is set is set always
-        exchange.body = _changed_body(exchange.body, changes.request_json)
+        exchange.body = _changed_body(_offered(exchange), changes.request_json)
     response = await proceed(exchange)
     try:
-        return await _changed(response, changes, hides=_hides(exchange.matched.policy))
+        changed = await _changed(response, changes, hides=_hides(exchange.matched.policy))
     except Unusable as unusable:
         log.warning("edge.answer_not_changed", reason=unusable.reason)
         raise
+    if is_passed_on and changes.mark:
+        for_client(changed.headers, changes.mark)
+    return changed
+
+
+def _offered(exchange: Exchange) -> dict[str, Any]:
+    """The body; where it is passed on, a number that no contract here knows must go on as it is written."""
+    policy, raw = exchange.matched.policy, exchange.request.body
+    if policy.http is None or policy.body != "json" or not raw.strip():
+        return exchange.body or {}
+    offered: dict[str, Any] = read_exactly(raw)
+    return offered
 
 
 def _changed_body(body: dict[str, object], changer: JsonChanger) -> dict[str, object]:
@@ -69,6 +90,9 @@ def _changed_body(body: dict[str, object], changer: JsonChanger) -> dict[str, ob
 
 async def _changed(response: HTTPResponse, changes: RouteChanges, *, hides: bool) -> HTTPResponse:
     kind = _kind(response)
+    if changes.response_json is not None:
+        for name in DIGESTS:
+            response.headers.popall(name, None)
     if changes.response_json is not None and (_is_json(kind) or (hides and not _is_other(kind))):
         response = await _with_json(response, changes.response_json, is_told=_is_json(kind))
     if changes.back is not None:
@@ -92,10 +116,9 @@ async def _with_json(response: HTTPResponse, changer: JsonChanger, *, is_told: b
     if not is_told and b"{" not in response.body:
         return response
     try:
-        changed = changer.change(orjson.loads(response.body))
-    except (orjson.JSONDecodeError, Clash) as fault:
+        response.body = orjson.dumps(changer.change(read_exactly(response.body)))
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, RecursionError, Clash) as fault:
         raise Unusable(f"the answer's JSON cannot be changed: {fault!r}"[:200]) from None
-    response.body = orjson.dumps(changed)
     response.headers.pop("content-length", None)
     return response
 

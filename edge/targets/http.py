@@ -196,6 +196,7 @@ def sender_of(exchange: Exchange) -> Sender:
         traceparent=exchange.traceparent,
         user_id=caller.user_id if caller else None,
         scopes=caller.scopes if caller else (),
+        user_class=exchange.caller_class,
         before=before,
     )
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge.transforms.changing import JsonChanger, change_fields
+from edge.transforms.tags import mark_of
 
 if TYPE_CHECKING:
     from edge.transforms.policy import Changes, Transforms
 
     Fields = list[tuple[str, str]]
 
-WHOLE_AND_PLAIN = frozenset({"accept-encoding", "range", "if-range"})
-"""What would bring JSON packed, or a piece of it: neither can be changed."""
+NOT_ASKED = frozenset({"accept-encoding", "range", "if-range", "if-modified-since"})
+"""What would bring JSON packed, or a piece of it: neither can be changed; or nothing, though the changes are new."""
 
 
 class RouteChanges:
@@ -23,6 +24,8 @@ class RouteChanges:
         self.back = policy.response.headers if policy.response else None
         self.request_json = _changer(policy.request)
         self.response_json = _changer(policy.response)
+        self.mark = mark_of(policy.response)
+        """Tells answers that are changed in this way from all others; empty where their JSON is not."""
 
     @classmethod
     def of(cls, policy: Transforms | None) -> RouteChanges | None:
@@ -34,7 +37,7 @@ class RouteChanges:
         there = change_fields(fields, self._there) if self._there else fields
         if self.response_json is None:
             return there
-        return [(name, value) for name, value in there if name not in WHOLE_AND_PLAIN]
+        return [(name, value) for name, value in there if name not in NOT_ASKED]
 
 
 def _changer(changes: Changes | None) -> JsonChanger | None:

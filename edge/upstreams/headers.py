@@ -62,6 +62,7 @@ class Sender:
     traceparent: str
     user_id: str | None = None
     scopes: Collection[str] = ()
+    user_class: str | None = None
     before: dict[str, str] = field(default_factory=dict)
 
 
@@ -125,6 +126,8 @@ def _of_sender(sender: Sender) -> Fields:
     ]
     if sender.user_id is not None:
         fields += [("x-user-id", sender.user_id), ("x-user-scopes", " ".join(sorted(sender.scopes)))]
+    if sender.user_class is not None:
+        fields.append(("x-user-class", sender.user_class))
     return fields
 
 

@@ -7,6 +7,7 @@ JSON documents: they are made outside of this place.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 JSON = "application/json"
 KINDS = ("application/xml", "text/xml")
 DEEPEST = 64
+DIGESTS = ("content-digest", "repr-digest", "digest", "content-md5")
+OK = 200
 NOT_MODIFIED = 304
 
 _NAME = re.compile(r"(?!xml)[A-Za-z_][A-Za-z0-9_.-]*", re.IGNORECASE)
@@ -53,7 +56,9 @@ def make(options: XmlOptions, settings: Settings) -> Handler:
         body = await response.read()
         converted = _converted(body, options.root) if body else b""  # an answer to HEAD may have none
         response.replace(converted, content_type=f"{kind}; charset=utf-8")
-        _tag(response, known)
+        for name in DIGESTS:
+            response.headers.popall(name, None)
+        _tag(response, known, is_read=request.method in {"GET", "HEAD"})
         return response
 
     return json_to_xml
@@ -80,8 +85,9 @@ def to_xml(value: Any, *, root: str) -> bytes:
 
 def _converted(body: bytes, root: str) -> bytes:
     try:
-        return to_xml(orjson.loads(body), root=root)
-    except ValueError:
+        orjson.loads(body)  # refuses what is not JSON, which the other one is lax about
+        return to_xml(json.loads(body, parse_int=str, parse_float=str), root=root)  # numbers, as they are written
+    except (ValueError, RecursionError):
         raise Refused("upstream.unusable", "The answer cannot be told in XML.") from None
 
 
@@ -116,19 +122,24 @@ def _is_json(response: Response) -> bool:
 
 def _varying(response: Response) -> Response:
     """Caches between here and the client must keep the two apart."""
-    named = [part.strip() for part in response.headers.get("vary", "").split(",") if part.strip()]
+    told = ",".join(response.headers.getall("vary", []))
+    named = [part.strip() for part in told.split(",") if part.strip()]
     if "*" not in named and "accept" not in (name.lower() for name in named):
         response.headers["vary"] = ", ".join([*named, "Accept"])
     return response
 
 
-def _tag(response: Response, known: list[str]) -> None:
-    """The other representation has a tag of its own, so that neither is ever taken for the other."""
+def _tag(response: Response, known: list[str], *, is_read: bool) -> None:
+    """The other representation has a tag of its own, so that neither is ever taken for the other.
+
+    Whoever reads it and has it already (any at all, by ``*``) is told so.
+    """
     tag = _TAG.fullmatch(response.headers.get("etag", ""))
     if tag is None:
         return
     response.headers["etag"] = f'{tag[1] or ""}"{tag[2]}-xml"'
-    if f"{tag[2]}-xml" in {opaque for field in known for _, opaque in _TAG.findall(field)}:
+    has_it = known == ["*"] or f"{tag[2]}-xml" in {opaque for field in known for _, opaque in _TAG.findall(field)}
+    if has_it and is_read and response.status == OK:
         response.status = NOT_MODIFIED
         response.replace(b"", content_type="")
 

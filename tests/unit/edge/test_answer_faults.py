@@ -16,6 +16,7 @@ CART = {"name": "cart", "path": "/cart", "call": "cart.get_cart", "arguments": {
 CATEGORIES = {"name": "categories", "path": "/categories", "call": "catalog.list_categories", "arguments": {}}
 GONE = {
     "name": "gone", "method": "DELETE", "call": "catalog.delete_product", "auth": "required", "idempotency": "accepted",
+    "arguments": {"product_id": "path", "expected_version": "if-match"},
 }  # fmt: skip
 LOG_OUT = {
     "name": "log_out", "method": "POST", "path": "/log_out", "call": "left out", "local": "log_out", "auth": "required",

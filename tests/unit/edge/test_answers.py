@@ -95,8 +95,8 @@ async def test_a_location_stays_one_path_whatever_its_parts_are(tmp_path):
 async def test_a_location_may_name_the_paths_own_variables(tmp_path):
     route = a_route(
         name="set_stock", method="PUT", path="/stock/{product_id}", call="catalog.set_stock", auth="required",
-        idempotency="accepted", arguments={"product_id": "path", "on_hand": "body", "expected": "body"},
-        answer={"location": "/products/{product_id}"},
+        idempotency="accepted", answer={"location": "/products/{product_id}"},
+        arguments={"product_id": "path", "on_hand": "body", "expected": "body", "expected_version": "if-match"},
     )  # fmt: skip
     body = {"on_hand": 1, "expected": 2}
     (answer,), _ = await answers_of(tmp_path, route, a_product_answer(), url="/stock/7", json=body)

@@ -40,6 +40,11 @@ def test_what_the_client_has_already_is_unchanged(header):
     assert is_unchanged('"1-a"', header)
 
 
+@pytest.mark.parametrize("header", ['"1-a"', 'W/"1-a"', "*", '"0", W/"1-a"'])
+def test_what_the_client_has_of_a_weak_tag_is_unchanged(header):
+    assert is_unchanged('W/"1-a"', header)
+
+
 @pytest.mark.parametrize(
     "header", [None, '"1-b"', "1-a", '"1-a', "", ", ", '"0" "1-a"', '"1-a", 0', '"0"' + ", " * 4000 + "0"]
 )

@@ -75,7 +75,7 @@ def an_exchange(*, product="7", query="", headers=None, caller=None, seconds=5.0
     )
     exchange = SimpleNamespace(
         request=request, variables={"product_id": product} if product else {}, body={}, caller=caller,
-        deadline=Deadline.after(seconds), verdicts=["mine"], rpc_seconds=0.0,
+        deadline=Deadline.after(seconds), verdicts=["mine"], rpc_seconds=0.0, caller_class=None,
     )  # fmt: skip
     exchange.header = partial(Exchange.header, exchange)
     return exchange

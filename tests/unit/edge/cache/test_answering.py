@@ -2,8 +2,10 @@ import asyncio
 import gc
 
 import pytest
+from sanic.compat import Header
 
 from edge.cache.local import LocalStore
+from edge.problems import Rejected
 from edge.rpc.failures import NotExecuted, RemoteRefusal
 from edge.tokens import Caller
 from tests.unit.edge.cache.asking import Origin, Shop, a_plan, status_of
@@ -12,6 +14,7 @@ pytestmark = pytest.mark.anyio
 
 AWAY = NotExecuted("no instance is listening")
 NO_SUCH = RemoteRefusal("catalog.product_not_found", "There is no such product.", {})
+TOO_MANY = Rejected("quota.exceeded", "Too many requests.")
 FAULT = RemoteRefusal("internal", "Something.", {}, remote_type="KeyError")
 
 
@@ -166,7 +169,9 @@ async def test_refreshes_in_the_background_are_bounded():
     await shop.settled()
 
 
-@pytest.mark.parametrize("fault", [AWAY, FAULT, RuntimeError("a bug")], ids=["away", "fault", "bug"])
+@pytest.mark.parametrize(
+    "fault", [AWAY, FAULT, RuntimeError("a bug"), TOO_MANY], ids=["away", "fault", "bug", "too many"]
+)
 async def test_an_old_answer_stands_in_for_a_failure(fault):
     shop = Shop()
     await shop.ask()
@@ -179,13 +184,31 @@ async def test_an_old_answer_stands_in_for_a_failure(fault):
     assert status_of(answer) == "kirana; hit; ttl=-990"
 
 
-async def test_an_old_answer_stands_in_for_an_answer_of_status_500():
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502])
+async def test_an_old_answer_stands_in_for_an_answer_that_says_not_now(status):
     shop = Shop()
     await shop.ask()
     shop.clock.at += 1000
-    shop.origin.status = 502
+    shop.origin.status = status
 
-    assert status_of(await shop.ask()) == "kirana; hit; ttl=-990"
+    answers = [await shop.ask(), await shop.ask()]
+    await shop.settled()
+
+    assert [status_of(one) for one in answers] == ["kirana; hit; ttl=-990"] * 2
+    assert len(shop.cache.local) == 1
+    assert len(shop.origin.seen) == 2
+
+
+async def test_an_answer_that_says_no_replaces_the_old_one():
+    shop = Shop()
+    await shop.ask()
+    shop.clock.at += 1000
+    shop.origin.status = 403
+
+    answer = await shop.ask()
+    await shop.settled()
+
+    assert (answer.status, len(shop.cache.local)) == (403, 0)
 
 
 async def test_an_old_answer_stands_in_for_one_that_takes_too_long():
@@ -248,12 +271,16 @@ NOT_KEPT = {
     "a partial answer": {"cache-control": "no-store"},
     "a private answer": {"cache-control": "private, no-cache"},
     "one that varies with everything": {"vary": "*"},
+    "a private answer, said in a second line": [("cache-control", "max-age=60"), ("cache-control", "no-store")],
+    "one that varies with everything, said in a second line": [("vary", "accept"), ("vary", "*")],
+    "one that varies with everything, said last": {"vary": "accept, *"},
 }
 
 
 @pytest.mark.parametrize("headers", NOT_KEPT.values(), ids=NOT_KEPT.keys())
 async def test_what_must_not_be_kept_is_passed_on_only(headers):
-    shop = Shop(origin=Origin(b"x", **headers))
+    shop = Shop(origin=Origin(b"x"))
+    shop.origin.headers = Header(headers)
 
     answers = [await shop.ask(), await shop.ask()]
 
@@ -286,6 +313,15 @@ async def test_a_private_answer_tells_every_cache_behind_us_that_it_is_one(told)
     assert {"public" in one.headers["cache-control"] for one in answers} == {False}
     assert {one.headers["vary"] for one in answers} == {"Authorization"}
     assert len(shop.origin.seen) == 1
+
+
+async def test_a_private_answer_that_says_so_in_a_second_line_keeps_its_words():
+    shop = Shop(plan=a_plan(**PRIVATE))
+    shop.origin.headers = Header([("cache-control", "max-age=60"), ("cache-control", "private")])
+
+    answer = await shop.ask(caller=CALLER)
+
+    assert answer.headers.getall("cache-control") == ["max-age=60", "private"]
 
 
 async def test_a_cookie_reaches_only_the_one_it_was_set_for():
@@ -380,6 +416,15 @@ async def test_a_client_that_has_it_already_is_told_so_without_a_call():
     assert answer.headers["etag"] == '"1-a"'
     assert answer.headers["cache-control"] == "public, no-cache"
     assert len(shop.origin.seen) == 1
+
+
+async def test_a_weak_tag_is_as_good_for_a_client_that_has_it_already():
+    shop = Shop(origin=Origin(etag='W/"1-a"'))
+    await shop.ask()
+
+    answers = [await shop.ask(headers={"If-None-Match": tag}) for tag in ('W/"1-a"', '"1-a"', '"1-b"')]
+
+    assert [one.status for one in answers] == [304, 304, 200]
 
 
 async def test_what_is_no_success_is_told_to_a_client_that_has_an_old_answer():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from sanic.compat import Header
 
@@ -39,6 +41,28 @@ def test_a_fetch_for_one_user_knows_who_that_is_and_nothing_else():
 
     assert fetch.caller is CALLER
     assert fetch.request.headers == Header({"authorization": "Bearer secret"})
+
+
+@pytest.mark.parametrize(
+    ("caller", "told"),
+    [(None, "guest"), (CALLER, "customer"), (replace(CALLER, scopes=frozenset({"edge:admin"})), "staff")],
+    ids=["guest", "customer", "staff"],
+)
+def test_a_fetch_for_one_class_of_callers_knows_the_class_that_its_answer_is_kept_for(caller, told):
+    plan = a_plan(auth="optional", cache={"vary": "caller-class"})
+    exchange = an_exchange(headers=HOSTILE, caller=caller)
+    key = plan.key_of(exchange)
+
+    fetch = for_nobody(Asked(exchange, None, plan, key), Deadline.after(1))
+
+    assert (fetch.caller_class, fetch.caller, fetch.request.headers) == (told, None, Header({}))
+    assert key.endswith(f"class={told}")
+
+
+def test_where_answers_are_not_kept_by_class_nobody_is_told_any():
+    _, fetch = fetched(a_plan())
+
+    assert fetch.caller_class is None
 
 
 @pytest.mark.parametrize(

@@ -144,18 +144,36 @@ async def test_problems_stay_problem_documents(module, an_edge):
     assert refused.headers["content-type"] == "application/problem+json"
 
 
-def run(module, body, **headers):
+def run(module, body, *more, method="GET", status=200, known='"1"', **headers):
     stage = module.make(module.XmlOptions(), {})
 
     async def proceed(request):
         assert "if-none-match" not in request.headers
-        return Response(body, headers=headers)
+        response = Response(body, status=status, headers=headers)
+        for name, value in more:
+            response.headers.add(name, value)
+        return response
 
-    asked = Request(headers=Headers({"accept": "text/xml", "if-none-match": '"1"'}))
+    asked = Request(method=method, headers=Headers({"accept": "text/xml", "if-none-match": known}))
     return asyncio.run(stage(asked, proceed))
 
 
-@pytest.mark.parametrize("body", [b"nonsense", json.dumps([]).encode() * 2, b"[" * 100 + b"]" * 100])
+@pytest.mark.parametrize("tag", ['"1"', 'W/"1"'])
+@pytest.mark.parametrize("known", ["*", '"1-xml"', 'W/"1-xml"'])
+def test_what_the_client_has_already_is_not_sent_again(module, tag, known):
+    assert run(module, b"{}", etag=tag, known=known).status == 304
+
+
+@pytest.mark.parametrize("known", ["*", '"1-xml"'])
+def test_only_a_reader_of_a_plain_answer_has_it_already(module, known):
+    assert run(module, b"{}", etag='"1"', known=known, method="POST").status == 200
+    assert run(module, b"{}", etag='"1"', known=known, status=404).status == 404
+    assert run(module, b"{}", known="*").status == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b"nonsense", json.dumps([]).encode() * 2, b"[" * 100 + b"]" * 100, b"[" * 1000 + b"]" * 1000]
+)
 def test_what_cannot_be_told_in_xml_is_no_answer(module, body):
     with pytest.raises(Refused) as refused:
         run(module, body)
@@ -163,10 +181,25 @@ def test_what_cannot_be_told_in_xml_is_no_answer(module, body):
     assert refused.value.code == "upstream.unusable"
 
 
+def test_a_number_is_told_as_it_is_written(module):
+    answer = run(module, b'{"n":123456789012345678901234567890,"amount":[12345678901234567.89,1.10]}').answer
+
+    assert b"<n>123456789012345678901234567890</n>" in answer.body
+    assert b"<item>12345678901234567.89</item><item>1.10</item>" in answer.body
+
+
 def test_vary_is_added_to_what_varies_already(module):
     assert run(module, b"{}", vary="Origin").headers["vary"] == "Origin, Accept"
     assert run(module, b"{}", vary="accept").headers["vary"] == "accept"
     assert run(module, b"{}", vary="*").headers["vary"] == "*"
+    assert run(module, b"{}", ("vary", "Cookie"), vary="Origin").headers["vary"] == "Origin, Cookie, Accept"
+
+
+def test_what_was_said_of_the_json_is_not_said_of_the_xml(module):
+    response = run(module, b"{}", ("repr-digest", "a=:b=:"), ("x-other", "c"))
+
+    assert "repr-digest" not in response.headers
+    assert response.headers["x-other"] == "c"
 
 
 def test_an_answer_that_is_packed_is_left_alone(module):

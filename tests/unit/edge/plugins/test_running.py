@@ -75,8 +75,8 @@ async def test_it_sees_the_body_and_the_caller_of_a_route_that_has_them(packages
 
     packages.offer(look=a_plugin(look))
     route = named(
-        "look", name="clear", method="DELETE", path="/cart", call="cart.clear_cart", arguments={}, auth="required",
-        idempotency="accepted",
+        "look", name="clear", method="DELETE", path="/cart", call="cart.clear_cart", auth="required",
+        idempotency="accepted", arguments={"expected_version": "if-match"},
     )  # fmt: skip
     headers = {"Authorization": f"Bearer {a_token(scope='edge:admin')}", "Content-Type": "application/json"}
     async with an_edge(route, rpc=FakeRpc(clear_cart={})) as client:

@@ -1,6 +1,8 @@
 import pytest
 
 from tests.builders.answers import a_product_answer
+from tests.builders.gateway import a_gateway, a_route
+from tests.builders.upstream import Upstream, answer
 from tests.fakes.edge import FakeRpc, collaborators, serving
 
 pytestmark = pytest.mark.anyio
@@ -33,6 +35,19 @@ async def test_only_an_origin_on_the_list_may_read_the_answer():
     assert "access-control-allow-origin" not in stranger.headers
     assert "access-control-allow-origin" not in null.headers
     assert stranger.headers["vary"] == "Origin"
+
+
+async def test_what_an_answer_varies_with_is_all_told(tmp_path):
+    async def behave(_asked, _reader, writer):
+        writer.write(answer(b"{}", "vary: Accept-Encoding", "vary: Cookie, X-Tenant"))
+        await writer.drain()
+        return True
+
+    async with Upstream("a", behave) as one, a_gateway(tmp_path, a_route(), cors_origins=(SHOP,)) as edge:
+        edge.there_are(one)
+        response = await edge.client.get("/things/x")
+
+    assert response.headers["vary"] == "Accept-Encoding, Cookie, X-Tenant, Origin"
 
 
 async def test_a_preflight_touches_no_service():

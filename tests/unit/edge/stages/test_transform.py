@@ -172,6 +172,38 @@ async def test_where_nothing_is_hidden_the_label_is_believed(tmp_path):
     assert untold.content == BODY + BODY
 
 
+EXACT = b'{"n": 123456789012345678901234567890, "amount": [12345678901234567.89, 1.10], "small": 7}'
+
+
+async def test_a_number_goes_to_the_service_as_it_is_written(tmp_path):
+    route = a_passed_route(
+        method="POST", idempotency="accepted", transforms={"request": {"json": {"rename": {"n": "big"}}}}
+    )
+    async with Upstream("a") as one, a_gateway(tmp_path, route) as edge:
+        edge.there_are(one)
+        await edge.client.post("/things/x", content=EXACT, headers={"content-type": "application/json"})
+
+    assert one.asked[0].body == EXACT.replace(b'"n"', b'"big"').replace(b" ", b"")
+
+
+@pytest.mark.parametrize("changes", [{"drop": ["small"]}, {"rename": {"n": "big"}}, {"set": {"seen": True}}])
+async def test_a_number_of_an_answer_comes_out_as_it_is_written(tmp_path, changes):
+    response = await passed_on(
+        tmp_path, answer(EXACT, "content-type: application/json"), transforms={"response": {"json": changes}}
+    )
+
+    assert b':123456789012345678901234567890,"amount":[12345678901234567.89,1.10]' in response.content
+
+
+@pytest.mark.parametrize("depth", [300, 1000])
+async def test_what_lies_too_deep_to_be_changed_is_an_answer_of_no_use(tmp_path, depth):
+    deep = b'{"a":' * depth + b"1.10" + b"}" * depth
+
+    response = await passed_on(tmp_path, answer(deep, "content-type: application/json"))
+
+    assert (response.status_code, response.json()["code"]) == (502, "upstream.unusable")
+
+
 async def test_the_edges_own_problems_stay_as_they_are(tmp_path):
     changes = {"response": {"json": {"drop": ["detail", "code"]}}}
     async with a_gateway(tmp_path, a_passed_route(transforms=changes)) as edge:
