@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from edge.rpc.failures import CallFailure, NotExecuted, RemoteRefusal
 from edge.rpc.post import Post, fair_ending, unfair_ending
 from shared.metrics.counting import calling
 from shared.metrics.outcomes import ABANDONED, ANSWERED, NOT_EXECUTED, UNKNOWN, outcome_of
-from shared.resilience.breaker import BreakerPolicy, BreakerState
+from shared.resilience.breaker import LOST_TOGETHER, BreakerPolicy, BreakerState
 from shared.resilience.presence import NOBODY_LISTENS
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Guard:
     ) -> None:
         self._rpc = rpc
         self._clock = clock
-        self._policy = policy or BreakerPolicy()
+        self._policy = replace(policy or BreakerPolicy(), together=LOST_TOGETHER)
         self._dice = random.SystemRandom()
         self._posts: dict[str, Post] = {}
         self._is_alive: dict[str, bool] = {}

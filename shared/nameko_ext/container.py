@@ -34,6 +34,9 @@ class Work(ABC):
         """What Nameko's own extensions may want to know."""
         return {}
 
+    def taken(self) -> None:  # noqa: B027  # most need not know
+        """It waits no longer. :meth:`run` follows, though others may have their turn before."""
+
     @abstractmethod
     def run(self, worker_ctx: Any, invoke: Callable[..., Any]) -> None:
         """Do everything; ``invoke(*args)`` runs the service's method."""
@@ -135,6 +138,7 @@ class ServiceContainer(NamekoContainer):
         work = next(iter(self._waiting))
         entrypoint = self._waiting.pop(work)
         self._in_hand += work.is_asked_for
+        work.taken()
         return Context(self, self.service_cls(), entrypoint, (), {}, data=work.context_data()), work
 
     def _run_worker(self, worker_ctx: Any, handle_result: Any) -> None:

@@ -6,12 +6,13 @@ import math
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
 
 from shared.nameko_ext.failures import Blame, CallFailure, NotExecuted
-from shared.resilience.breaker import BreakerPolicy, BreakerState
+from shared.resilience.breaker import LOST_TOGETHER, BreakerPolicy, BreakerState
 from shared.resilience.circuit import Circuit, Ending
 from shared.resilience.presence import NOBODY_LISTENS
 
@@ -36,7 +37,8 @@ class Guard:
     ) -> None:
         self._service = service
         dice = random.SystemRandom()
-        self._circuit = Circuit(policy or BreakerPolicy(), clock=clock, dice=dice, on_move=self._report)
+        policy = replace(policy or BreakerPolicy(), together=LOST_TOGETHER)
+        self._circuit = Circuit(policy, clock=clock, dice=dice, on_move=self._report)
 
     @property
     def state(self) -> BreakerState:

@@ -7,7 +7,9 @@ waits with all that its aggregate wrote later, while the others leave.
 from __future__ import annotations
 
 import logging
+import math
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,6 +43,12 @@ log = structlog.get_logger()
 LOCK_KEY = 0x6B6972616E61  # "kirana": the relay's advisory lock in its service's own database
 POLL_SECONDS = 0.5
 FOLLOWER_SECONDS = 1.0
+LEAD_SECONDS = 10.0
+"""So long PostgreSQL lets the lock's session be silent. A process that hangs is soon followed by another replica."""
+KEEP_SECONDS = 2.0
+"""A leader that waits for the broker says a word to PostgreSQL that often."""
+LEAD = text("SELECT set_config('idle_session_timeout', :milliseconds, false) WHERE pg_try_advisory_lock(:key)")
+"""One statement, so that no process can hang with the lock and without the limit."""
 MUST_BE_HEARD = frozenset((event.service, event.name) for event in EVENT_TYPES if event.must_be_heard)
 
 REFUSED = frozenset((NACKED, UNROUTABLE))
@@ -69,7 +77,10 @@ class Told:
 
 
 class Relay:
-    """Runs in one greenlet of each replica; the one that holds the lock works, the others ask for it now and then."""
+    """Runs in one greenlet of each replica; the one that holds the lock works, the others ask for it now and then.
+
+    Whoever holds it and says nothing to PostgreSQL for :data:`LEAD_SECONDS` loses its session, and the lock with it.
+    """
 
     def __init__(
         self,
@@ -87,6 +98,7 @@ class Relay:
         self._is_blocked = is_blocked
         self._holds = holds or Holds()
         self._stopping = False
+        self._spoke_at = -math.inf
         self._leads = False  # as of the last attempt: who waits for the broker to come back tries again and again
         self._waiting_since: datetime | None = None
 
@@ -123,7 +135,7 @@ class Relay:
         """A connection that holds the lock, or ``None`` while another replica has it."""
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             self._leads = bool(
-                connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}).scalar()
+                connection.execute(LEAD, {"key": LOCK_KEY, "milliseconds": str(int(LEAD_SECONDS * 1000))}).scalar()
             )
             if not self._leads:
                 yield None
@@ -143,7 +155,7 @@ class Relay:
         told = Told()
         try:
             for wave in in_waves(rows):
-                self._send(told.without_followers(wave), told)
+                self._send(connection, told.without_followers(wave), told)
                 if told.unknown:
                     raise NotConfirmed(f"{len(rows) - len(told.taken)} events wait")
         finally:
@@ -153,6 +165,7 @@ class Relay:
     def _look(self, connection: Connection) -> Sequence[Any]:
         """The next batch; how long the oldest event waits counts those that are held as well."""
         held = self._holds.current
+        self._spoke_at = time.monotonic()
         rows = outbox.unpublished(connection, without=held)
         if held:
             self._waiting_since = outbox.waiting_since(connection)
@@ -160,7 +173,7 @@ class Relay:
             self._waiting_since = rows[0].occurred_at if rows else None
         return rows
 
-    def _send(self, wave: Iterable[Any], told: Told) -> None:
+    def _send(self, connection: Connection, wave: Iterable[Any], told: Told) -> None:
         """Publish them together, then hear what became of each, also when the link breaks on the way."""
         sent: list[tuple[Any, Confirmation, Departure]] = []
         try:
@@ -171,19 +184,26 @@ class Relay:
                 sent.append((row, confirmation, departure))
         finally:
             for row, confirmation, departure in sent:
-                fate = fate_of(row, self._word_on(confirmation))
+                fate = fate_of(row, self._word_on(confirmation, connection))
                 departure.arrived(well=fate == CONFIRMED)
                 told.add(row, fate)
 
-    def _word_on(self, confirmation: Confirmation) -> str:
+    def _word_on(self, confirmation: Confirmation, connection: Connection) -> str:
         """What the broker says of it. In an alarm it has read nothing yet: sent again, the event would come twice."""
         is_excused = True
         said = LOST
         while is_excused and said == LOST:
             is_excused = self._is_blocked()
             said = confirmation.wait()
+            self._keep_lead(connection)
             is_excused = (is_excused or self._is_blocked()) and not self._stopping
         return said
+
+    def _keep_lead(self, connection: Connection) -> None:
+        """Raises ``SQLAlchemyError`` when another may lead: what it sends now must not come from here as well."""
+        if time.monotonic() - self._spoke_at >= KEEP_SECONDS:
+            connection.execute(text("SELECT 1"))
+            self._spoke_at = time.monotonic()
 
     def _settle(self, connection: Connection, told: Told) -> None:
         refused = {row.type for row in told.refused}
@@ -248,10 +268,11 @@ def fate_of(row: Any, said: str) -> str:
 
 
 def _unlock(connection: Connection) -> None:
-    """A pooled connection must not keep the lock; one that is broken has lost it anyway."""
+    """A pooled connection must not keep the lock nor the limit; one that is broken has lost them anyway."""
     if connection.invalidated:
         return
     try:
+        connection.execute(text("RESET idle_session_timeout"))
         connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
     except SQLAlchemyError:
         connection.invalidate()

@@ -81,7 +81,7 @@ class Requests(SharedExtension):
         self._doors[name] = door
 
     def drain(self) -> None:
-        """Take no more, and give back what waits for a worker. What has begun, and what shares its frame, runs on."""
+        """Take no more, and give back what waits. What a worker has taken, and what shares its frame, runs on."""
         self.consumer.cancel()
         for door in self._doors.values():
             for job in self.container.waiting_for(door):

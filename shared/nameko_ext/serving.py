@@ -24,6 +24,7 @@ from shared.messaging.call import Call, serving
 from shared.metrics.counting import running
 from shared.metrics.outcomes import outcome_of
 from shared.nameko_ext import outcomes, tracing
+from shared.nameko_ext.clocks import Clocks
 from shared.nameko_ext.container import Work
 from shared.nameko_ext.context import bind_log_context, run_of
 from shared.nameko_ext.outcomes import Outcome
@@ -43,6 +44,7 @@ LONGEST_CALL_SECONDS = 300.0  # of a call without a deadline, such as an operato
 NOT_DONE_BY_THIS_RUN = (Unavailable, DeadlinePassed, StillRunning)
 
 _overdue = Overdue()
+_clocks = Clocks()
 
 
 class Job(Work):
@@ -58,14 +60,20 @@ class Job(Work):
         self._call = call
         self._read_request = read_request
         self._arrived_ns = time.perf_counter_ns()
-        self._has_begun = False
+        self._is_taken = False
         self._is_redelivered = call.redelivered
 
     def join(self, source: Source) -> None:
         """The broker brought it again while it waits or runs: it is run once and answered here, too."""
         self._sources.append(source)
         self._is_redelivered = True
-        if self._has_begun:
+        if self._is_taken:
+            source.hold()
+
+    def taken(self) -> None:
+        """From now on no message that brought it is given back, with or without others in its frame."""
+        self._is_taken = True
+        for source in self._sources:
             source.hold()
 
     def give_back(self) -> bool:
@@ -94,7 +102,6 @@ class Job(Work):
             self._requests.finished(self)
 
     def _begin(self) -> bool:
-        self._has_begun = True
         deadline = self._call.deadline
         is_over = deadline is not None and deadline.has_passed()  # then nothing is changed, and none need be told of it
         changing = self.door.method.mutating and not is_over
@@ -136,7 +143,11 @@ class Job(Work):
     def _queued_ns(self, call: Call, started_ns: int) -> int:
         """How long it waited for a worker: since its caller sent it, if clocks agree, else since it arrived here."""
         here = started_ns - self._arrived_ns
-        return here if call.sent_at_ms is None else max(here, time.time_ns() - call.sent_at_ms * 1_000_000)
+        if call.sent_at_ms is None:
+            return here
+        now_ns, sent_ns = time.time_ns(), call.sent_at_ms * 1_000_000
+        _clocks.compare(call.method, sent_ns=sent_ns, came_ns=now_ns - here)
+        return max(here, now_ns - sent_ns)
 
     def _outcome(self, call: Call, invoke: Callable[..., Any]) -> Outcome:
         try:

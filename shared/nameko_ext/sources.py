@@ -46,7 +46,7 @@ class Source(Protocol):
         ...
 
     def hold(self) -> None:
-        """It is being run here from now on."""
+        """It is run here, now or in a moment."""
         ...
 
     def begin(self, *, changing: bool) -> bool:
@@ -58,7 +58,7 @@ class Source(Protocol):
         ...
 
     def give_back(self) -> bool:
-        """Let another replica have it, unless part of it has begun here; gives whether that is so."""
+        """Let another replica have it, unless part of it was taken here; gives whether that is so."""
         ...
 
 
@@ -102,7 +102,7 @@ class Lone:
         self._replies.settle(self._delivery)
 
     def give_back(self) -> bool:
-        """Always: it has not begun."""
+        """Always: it was not taken."""
         self._delivery.requeue()
         return True
 
@@ -115,7 +115,7 @@ class Frame:
         self.delivery = delivery
         self.address = address
         self.size = size
-        self.has_begun = False
+        self.is_held = False
         self._announcement: Confirmation | None = None
         self._undone = size
 
@@ -178,11 +178,10 @@ class Framed:
 
     def hold(self) -> None:
         """With one of its calls the whole frame stays."""
-        self._frame.has_begun = True
+        self._frame.is_held = True
 
     def begin(self, *, changing: bool) -> bool:
         """A caller who cannot be told of a change must not be made to deny it."""
-        self.hold()
         return not changing or self._frame.announce()
 
     def answer(self, outcome: Outcome, *, replayed: bool) -> None:
@@ -192,7 +191,7 @@ class Framed:
 
     def give_back(self) -> bool:
         """The whole frame, or nothing of it."""
-        if self._frame.has_begun:
+        if self._frame.is_held:
             return False
         self._frame.delivery.requeue()
         return True

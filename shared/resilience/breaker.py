@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from shared.resilience.backoff import Dice
-from shared.resilience.tally import Tally
+from shared.resilience.tally import Recent, Tally
+
+LOST_TOGETHER = 0.05
+"""Seconds. Calls that begin within so long may share a frame, which is lost whole."""
 
 
 class BreakerState(Enum):
@@ -31,12 +34,15 @@ class BreakerPolicy:
     many workers do not probe together; after faults that a service answered, which cost little and are followed by no
     sign that they are over, for ``open_briefly``. The times do not grow: a probe is one call, and whoever is well
     again wants to be found. A probe that reports nothing for ``probe_lease`` no longer blocks the next one.
+    Silences of calls that began ``together``, less than so long one after another, are one in the row, and one of the
+    ``minimum`` times ``failure_ratio`` that it takes: they left in one frame, and are lost with it. So one replica of
+    two that hangs does not close the service while the other answers. Nor is in the row what began before an answer.
     """
 
     failures_to_open: int = 5
     window: float = 10.0
     minimum: int = 20
-    failure_ratio: float = 0.5
+    failure_ratio: float = 0.75
     fault_ratio: float = 0.9
     slow_seconds: float = math.inf
     slow_ratio: float = 0.8
@@ -45,6 +51,7 @@ class BreakerPolicy:
     jitter: float = 0.1
     probes: int = 1
     probe_lease: float = 10.0
+    together: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,7 @@ class Breaker:
         self._generation = 0
         self._pass = Permit(0)
         self._silences = 0
+        self._answered_at = self._lost_at = -math.inf
         self._opened_at: float | None = None
         self._opens_until = 0.0
         self._wake_early = False
@@ -131,14 +139,18 @@ class Breaker:
             if permit.serial and self._has_say(permit):
                 self._close("a probe was answered")
             return
-        self._silences = 0
+        self._silences, self._answered_at = 0, now
         slow = seconds > self._policy.slow_seconds
         self._tally.note(now, slow=slow)
         if slow:
             self._judge(now, self._policy.open_for, self._policy.failure_ratio)
 
-    def failed(self, permit: Permit, now: float, *, answered: bool = False) -> None:
-        """The service did not answer; or it ``answered`` with a fault, which counts in the ratio only."""
+    def failed(self, permit: Permit, now: float, *, began: float | None = None, answered: bool = False) -> None:
+        """The service did not answer; or it ``answered`` with a fault, which counts in the ratio only.
+
+        So does the silence of a call that ``began`` (now, unless said) before the last answer: others were served
+        while it waited.
+        """
         if not self._has_say(permit):
             return
         policy = self._policy
@@ -146,8 +158,10 @@ class Breaker:
         if permit.serial:
             self._open(now, seconds, "a probe failed")
             return
-        self._silences = 0 if answered else self._silences + 1
-        self._tally.note(now, failed=True)
+        if answered:
+            self._silences, self._answered_at = 0, now
+        is_apart = answered or self._note_silence(now if began is None else began)
+        self._tally.note(now, failed=True, apart=is_apart)
         self._judge(now, seconds, policy.fault_ratio if answered else policy.failure_ratio)
 
     def abandoned(self, permit: Permit) -> None:
@@ -173,16 +187,28 @@ class Breaker:
         elif ruling is BreakerState.OPEN:
             self._on_move(BreakerState.OPEN, "held open by an operator")
 
+    def _note_silence(self, began: float) -> bool:
+        """One more in a row, if nothing was answered since it began; gives whether it was lost apart from the last."""
+        is_apart = abs(began - self._lost_at) >= self._policy.together
+        if is_apart:
+            self._lost_at = began
+            self._silences += began >= self._answered_at
+        return is_apart
+
     def _judge(self, now: float, seconds: float, ratio: float) -> None:
         policy, recent = self._policy, self._tally.recent(now)
         if self.ruling is not None:
             return
         if self._silences >= policy.failures_to_open:
             self._open(now, seconds, f"{self._silences} calls in a row were not answered")
-        elif recent.calls >= policy.minimum and recent.failures >= ratio * recent.calls:
+        elif self._is_ill(recent, ratio):
             self._open(now, seconds, f"{recent.failures} of {recent.calls} calls failed")
         elif recent.calls >= policy.minimum and recent.slow >= policy.slow_ratio * recent.calls:
             self._open(now, seconds, f"{recent.slow} of {recent.calls} calls were slow")
+
+    def _is_ill(self, recent: Recent, ratio: float) -> bool:
+        minimum = self._policy.minimum
+        return recent.calls >= minimum and recent.failures >= ratio * recent.calls and recent.apart >= ratio * minimum
 
     def _has_say(self, permit: Permit) -> bool:
         return permit.generation == self._generation and (not permit.serial or permit.serial in self._probes)
@@ -211,6 +237,7 @@ class Breaker:
         self._generation += 1
         self._pass = Permit(self._generation)
         self._silences = 0
+        self._lost_at = -math.inf
         self._wake_early = False
         self._probes = {}
         self._tally.clear()

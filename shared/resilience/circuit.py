@@ -109,6 +109,7 @@ class Circuit:
         self._back_at = -math.inf
         self._silent: set[str] = set()
         self._silences = 0
+        self._answered_at = self._lost_at = -math.inf
         never = replace(policy, failures_to_open=sys.maxsize, minimum=sys.maxsize)
         self._own = self._made(WHOLE, never)
 
@@ -191,7 +192,7 @@ class Circuit:
         """An answer came late: the service lives. Whoever waits no more for it learns that from the next probe."""
         self._breaker(method).wake()
         self._own.wake()
-        self._note_life()
+        self._note_life(self.clock())
 
     def rule(self, rulings: Mapping[str, BreakerState]) -> None:
         """Hold these breakers, and let all others decide for themselves. :data:`WHOLE` rules every method, too."""
@@ -206,8 +207,7 @@ class Circuit:
         if attempt.own.serial:
             self._own.succeeded(attempt.own, now)
         attempt.breaker.succeeded(attempt.permit, now, seconds=now - attempt.began)
-        if self._silences:
-            self._note_life()
+        self._note_life(now)
 
     def settle(self, attempt: Attempt, ending: Ending) -> None:
         """Take in how a call ended."""
@@ -219,13 +219,12 @@ class Circuit:
                 if attempt.own.serial:
                     self._own.succeeded(attempt.own, now)
                 attempt.breaker.failed(attempt.permit, now, answered=True)
-                if self._silences:
-                    self._note_life()
+                self._note_life(now)
             case Ending.SILENT:
                 if attempt.own.serial:
                     self._own.failed(attempt.own, now)
-                attempt.breaker.failed(attempt.permit, now)
-                self._note_silence(attempt.method, now)
+                attempt.breaker.failed(attempt.permit, now, began=attempt.began)
+                self._note_silence(attempt, now)
             case Ending.VOID:
                 self._own.abandoned(attempt.own)
                 attempt.breaker.abandoned(attempt.permit)
@@ -251,18 +250,25 @@ class Circuit:
         """Whether absence alone is reason to refuse; an operator may rule otherwise."""
         return bool(self._absence) and self._own.ruling is not BreakerState.CLOSED
 
-    def _note_silence(self, method: str, now: float) -> None:
-        self._silences += 1
-        self._silent.add(method)
+    def _note_silence(self, attempt: Attempt, now: float) -> None:
+        """Counts like a breaker's own: not when anything was answered since, nor twice what was lost together."""
+        if attempt.began < self._answered_at:
+            return
+        self._silent.add(attempt.method)
+        if abs(attempt.began - self._lost_at) >= self._policy.together:
+            self._lost_at = attempt.began
+            self._silences += 1
         if self._is_silent() and self._own.state(now) is BreakerState.CLOSED and self._own.ruling is None:
             self._own.trip(now, f"{len(self._silent)} methods are silent, and nothing else is answered")
 
-    def _note_life(self) -> None:
+    def _note_life(self, now: float) -> None:
         """If the whole service was silent, it was no method's own fault: all are probed."""
-        was_silent = self._is_silent()
-        self._forget_silences()
-        if was_silent:
-            self.wake()
+        self._answered_at = now
+        if self._silences:
+            was_silent = self._is_silent()
+            self._forget_silences()
+            if was_silent:
+                self.wake()
 
     def _forget_silences(self) -> None:
         self._silent.clear()

@@ -25,9 +25,15 @@ async def slowly(caller: Caller, seconds: float, *, patience: float) -> bool:
 def test_a_late_answer_half_opens_the_breaker_that_its_lateness_opened(broker):
     async def scenario():
         async with a_caller(broker.url) as caller:
-            caller.guard = Guard(caller.client, ("stock",), clock=lambda: 0.0)  # its time is never over
+            now = 0
+            caller.guard = Guard(caller.client, ("stock",), clock=lambda: now)  # its time is never over
             assert await slowly(caller, 0.0, patience=10)
-            late = await asyncio.gather(*(slowly(caller, 6.0, patience=2) for _ in range(5)))
+            calls = []
+            for _ in range(5):  # apart, as what begins together is lost together, and is one silence
+                now += 1
+                calls.append(asyncio.create_task(slowly(caller, 6.0, patience=2)))
+                await asyncio.sleep(0)
+            late = await asyncio.gather(*calls)
             opened = caller.guard.states()["stock"]["methods"]["slow"]["breaker"]
             await eventually_async(lambda: slowly(caller, 0.0, patience=10))
             after = caller.guard.states()["stock"]["methods"]["slow"]["breaker"]

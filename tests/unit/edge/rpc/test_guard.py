@@ -11,7 +11,7 @@ from edge.rpc.post import IN_FLIGHT, SHARE
 from shared.contracts.method import Method, Request
 from shared.metrics.counting import registry
 from shared.metrics.outcomes import OUTCOMES
-from shared.resilience.breaker import BreakerState
+from shared.resilience.breaker import LOST_TOGETHER, BreakerState
 
 
 class Anything(Request):
@@ -61,12 +61,29 @@ async def call(guard: Guard, method: Method = METHOD) -> type | None:
     return None
 
 
+async def five_silences(guard: Guard) -> None:
+    """Of calls that begin apart: what begins together is lost together, and is one."""
+    now = guard._clock.now
+    for number in range(5):
+        guard._clock.now = now + (number - 4) * 2 * LOST_TOGETHER
+        await call(guard)
+
+
+def test_five_calls_that_are_lost_with_one_frame_do_not_open_the_breaker():
+    async def scenario():
+        guard = Guard(FakeRpc(*[SILENT] * 5), ["catalog"], clock=Clock())
+        await asyncio.gather(*(call(guard) for _ in range(5)))
+
+        assert await call(guard) is None
+
+    asyncio.run(scenario())
+
+
 def test_five_silences_open_the_breaker_and_the_service_is_asked_no_more():
     async def scenario():
         rpc = FakeRpc(*[SILENT] * 5)
         guard = Guard(rpc, ["catalog"], clock=Clock())
-        for _ in range(5):
-            await call(guard)
+        await five_silences(guard)
 
         with pytest.raises(NotExecuted) as refused:
             await guard.call(METHOD, {}, context=a_context())
@@ -81,8 +98,7 @@ def test_five_silences_open_the_breaker_and_the_service_is_asked_no_more():
 def test_one_service_in_trouble_leaves_the_others_alone():
     async def scenario():
         guard = Guard(FakeRpc(*[SILENT] * 5), ["catalog", "cart"], clock=Clock())
-        for _ in range(5):
-            await call(guard)
+        await five_silences(guard)
 
         assert await call(guard, OTHER) is None
 
@@ -126,8 +142,7 @@ def test_after_its_time_a_probe_that_is_answered_closes_the_breaker():
     async def scenario():
         clock = Clock()
         guard = Guard(FakeRpc(*[SILENT] * 5), ["catalog"], clock=clock)
-        for _ in range(5):
-            await call(guard)
+        await five_silences(guard)
         clock.now = 30.0
 
         assert await call(guard) is None
@@ -139,8 +154,7 @@ def test_after_its_time_a_probe_that_is_answered_closes_the_breaker():
 def test_a_service_that_is_seen_again_is_probed_without_waiting():
     async def scenario():
         guard = Guard(FakeRpc(*[SILENT] * 5), ["catalog"], clock=Clock())
-        for _ in range(5):
-            await call(guard)
+        await five_silences(guard)
 
         guard.wake("catalog")
 
@@ -202,8 +216,7 @@ def test_one_slow_method_leaves_places_for_the_others_of_its_service(monkeypatch
 def test_a_method_that_fails_leaves_the_others_of_its_service_alone():
     async def scenario():
         guard = Guard(FakeRpc(*[SILENT] * 5), ["catalog"], clock=Clock())
-        for _ in range(5):
-            await call(guard)
+        await five_silences(guard)
 
         assert await call(guard) is NotExecuted
         assert await call(guard, ANOTHER) is None
@@ -304,8 +317,7 @@ def test_a_consul_that_is_new_to_a_service_or_forgot_it_or_repeats_itself_does_n
 def test_a_late_answer_ends_the_wait_at_once():
     async def scenario():
         guard = Guard(FakeRpc(*[SILENT] * 5), ["catalog"], clock=Clock())
-        for _ in range(5):
-            await call(guard)
+        await five_silences(guard)
         guard.heard(METHOD)
 
         assert await call(guard) is None
@@ -325,8 +337,7 @@ def test_a_thousand_callers_at_half_open_make_one_call_and_learn_from_its_answer
 
         rpc = Recovering(*[SILENT] * 5)
         guard = Guard(rpc, ["catalog"], clock=clock)
-        for _ in range(5):
-            await call(guard)
+        await five_silences(guard)
         clock.now = 30.0
         few = [asyncio.create_task(call(guard)) for _ in range(300)]
         await asyncio.sleep(0)
@@ -351,8 +362,7 @@ def test_a_probe_that_hangs_makes_the_others_wait_only_for_a_moment():
 
         rpc = Hanging(*[SILENT] * 5)
         guard = Guard(rpc, ["catalog"], clock=clock)
-        for _ in range(5):
-            await call(guard)
+        await five_silences(guard)
         clock.now = 30.0
         probe = asyncio.create_task(call(guard))
         await asyncio.sleep(0)
@@ -442,8 +452,7 @@ def test_a_call_counts_once_under_what_its_caller_was_told(told, outcome):
 def test_a_call_that_the_breaker_refuses_counts_too():
     async def scenario():
         guard = Guard(FakeRpc(*[SILENT] * 5), ["catalog"], clock=Clock())
-        for _ in range(5):
-            await call(guard)
+        await five_silences(guard)
         before = counted(METHOD)
 
         await call(guard)

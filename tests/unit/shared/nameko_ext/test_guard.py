@@ -4,7 +4,7 @@ from eventlet.support.greenlets import GreenletExit
 
 from shared.nameko_ext.failures import Blame, NobodyKnows, NotExecuted
 from shared.nameko_ext.guard import Guard
-from shared.resilience.breaker import BreakerPolicy, BreakerState
+from shared.resilience.breaker import LOST_TOGETHER, BreakerPolicy, BreakerState
 
 SILENT = NobodyKnows("no answer", blame=Blame.SERVICE)
 POLICY = BreakerPolicy(failures_to_open=3, open_for=30.0, probe_lease=10.0)
@@ -30,7 +30,8 @@ def fail(fault):
 
 def an_open_guard(clock):
     guard = a_guard(clock)
-    for _ in range(3):
+    for number in range(3):
+        clock.now = (number - 2) * 2 * LOST_TOGETHER
         with pytest.raises(NobodyKnows):
             guard.call(fail(SILENT))
     return guard

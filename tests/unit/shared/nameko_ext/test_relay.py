@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from shared.contracts.events import ORDER_PLACED, PRODUCT_CHANGED
 from shared.metrics.counting import registry
@@ -253,6 +254,42 @@ def test_an_alarm_that_ends_as_the_waiting_does_leaves_time_for_the_confirm(outb
     relay._relay_batch(None)
 
     assert written.marked == [1]
+
+
+class Session:
+    """Counts the words it hears; says no more once :attr:`has_ended`."""
+
+    def __init__(self):
+        self.words = 0
+        self.has_ended = False
+
+    def execute(self, *_):
+        if self.has_ended:
+            raise OperationalError("SELECT 1", {}, Exception("terminating connection due to idle-session timeout"))
+        self.words += 1
+
+
+def test_a_leader_that_waits_for_the_broker_keeps_its_lead(outbox, monkeypatch):
+    monkeypatch.setattr("shared.nameko_ext.relay.KEEP_SECONDS", 0.0)
+    outbox(a_row(1, "o-1", 1))
+    broker, session = Alarmed([True] * 30 + [False]), Session()
+    relay = Relay(None, Bell(), broker.publish, is_blocked=lambda: broker.is_out_of_memory)
+
+    relay._relay_batch(session)
+
+    assert session.words >= 30
+
+
+def test_a_leader_whose_session_has_ended_while_it_hung_sends_nothing_more(outbox, monkeypatch):
+    monkeypatch.setattr("shared.nameko_ext.relay.KEEP_SECONDS", 0.0)
+    outbox(a_row(1, "o-1", 1), a_row(2, "o-1", 2))
+    broker, session = Broker(), Session()
+    session.has_ended = True
+
+    with pytest.raises(OperationalError):
+        a_relay(broker)._relay_batch(session)
+
+    assert broker.sent == [1]
 
 
 def test_a_relay_that_is_told_to_stop_in_an_alarm_stops(outbox):

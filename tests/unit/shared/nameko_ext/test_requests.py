@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from shared.contracts.frames import FramedCall, read_calls, write_calls
 from shared.contracts.method import Method, Nothing, Request
+from shared.nameko_ext.container import ServiceContainer
 from shared.nameko_ext.publishing import CONFIRMED, LOST, Confirmation
 from shared.nameko_ext.requests import PARKING_TRIES, UNSPEAKABLE, Requests
 from shared.nameko_ext.rpc import Rpc
@@ -152,6 +153,7 @@ def test_what_was_given_back_and_comes_again_is_taken_anew(requests):
 
 
 def run(job):
+    job.taken()
     job.run(SimpleNamespace(call_id_stack=[]), lambda request: {"done": request is not None})
 
 
@@ -220,6 +222,53 @@ def test_a_frame_of_which_nothing_has_begun_goes_to_others_and_one_that_has_begu
     assert requests.container.waiting == [requests.container.admitted[3]]
 
 
+class Shop:
+    name = "shop"
+
+    def sell(self, request):
+        del request
+        return Nothing()
+
+    look = sell
+
+
+@pytest.fixture
+def hiring(requests):
+    """Has workers, of which none has its turn before the test waits for something."""
+    requests.container = ServiceContainer(Shop)
+    for name, door in requests._doors.items():
+        door.method_name = name
+    return requests
+
+
+def test_a_frame_whose_first_call_a_worker_has_taken_is_not_given_back_though_that_has_not_begun(hiring):
+    requests = hiring
+    delivery = FakeDelivery.of_frame("sell", "look")
+
+    requests.receive(delivery)
+    requests.drain()
+    assert (requests.container.in_hand, delivery.settled) == (1, None)
+    eventlet.sleep(0)
+    eventlet.sleep(0)
+
+    assert (sorted(requests.replies.framed), delivery.settled) == (["0", "1"], "ack")
+
+
+def test_what_joins_a_call_that_a_worker_has_taken_is_not_given_back_either(hiring):
+    requests = hiring
+    first, again = FakeDelivery.of_frame("sell", "look"), FakeDelivery.of_frame("sell", "look", redelivered=True)
+    requests.receive(first)
+    lose(first)
+
+    requests.receive(again)
+    requests.drain()
+    assert again.settled is None
+    eventlet.sleep(0)
+    eventlet.sleep(0)
+
+    assert again.settled == "ack"
+
+
 def lose(delivery):
     delivery.is_lost = True
 
@@ -253,6 +302,7 @@ def test_a_frame_that_comes_again_while_part_of_it_runs_is_not_given_back_when_t
         requests.drain()
 
     requests.container.withdraw(look)
+    look.taken()
     look.run(SimpleNamespace(call_id_stack=[]), run_and_be_redelivered)
     assert again.settled is None
     run(sell)

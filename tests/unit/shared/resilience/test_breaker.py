@@ -130,8 +130,9 @@ def after(outcomes, policy=POLICY, *, spacing=0.1):
 @pytest.mark.parametrize(
     ("outcomes", "state"),
     [
-        pytest.param("sf" * 9 + "f", BreakerState.CLOSED, id="half, but too few to say"),
-        pytest.param("sf" * 10, BreakerState.OPEN, id="half of twenty"),
+        pytest.param("sfff" * 4 + "sff", BreakerState.CLOSED, id="three quarters, but too few to say"),
+        pytest.param("sfff" * 5, BreakerState.OPEN, id="three quarters of twenty"),
+        pytest.param("sf" * 30, BreakerState.CLOSED, id="half of sixty, as when one replica of two hangs"),
         pytest.param("see" * 20, BreakerState.CLOSED, id="two thirds of sixty answered with faults"),
         pytest.param("s" + "e" * 19, BreakerState.OPEN, id="nineteen of twenty answered with faults"),
         pytest.param("e" * 19, BreakerState.CLOSED, id="faults in a row, but too few to say"),
@@ -145,7 +146,7 @@ def test_a_rate_of_failures_opens_it_only_when_enough_calls_say_so(outcomes, sta
 
 
 def test_failures_that_are_older_than_the_window_are_forgotten():
-    breaker, now = after("sf" * 10, spacing=1.1)
+    breaker, now = after("sfff" * 5, spacing=1.1)
 
     assert breaker.state(now) is BreakerState.CLOSED
 
@@ -155,6 +156,49 @@ def test_a_service_that_answers_with_faults_is_asked_again_soon():
 
     assert breaker.state(now) is BreakerState.OPEN
     assert breaker.retry_after(now) <= POLICY.open_briefly
+
+
+def test_silences_while_others_were_answered_are_not_in_a_row():
+    breaker = Breaker(POLICY)
+    frame = [permit_of(breaker, 0.0) for _ in range(5)]
+    for number in range(200):
+        breaker.succeeded(permit_of(breaker, number / 50), number / 50)
+
+    for permit in frame:
+        breaker.failed(permit, 5.0, began=0.0)
+
+    assert breaker.state(5.0) is BreakerState.CLOSED
+
+
+FRAMED = BreakerPolicy(together=0.05)
+
+
+def lose(breaker, *calls):
+    """Those that began then wait five seconds each, and are not answered."""
+    permits = [permit_of(breaker, calls[0]) for _ in calls]
+    for permit, began in zip(permits, calls, strict=True):
+        breaker.failed(permit, began + 5.0, began=began)
+
+
+def test_calls_that_are_lost_with_one_frame_are_one_silence():
+    breaker = Breaker(FRAMED)
+
+    lose(breaker, *[number / 1000 for number in range(19)])
+    assert breaker.state(5.1) is BreakerState.CLOSED
+    lose(breaker, 0.2, 0.3, 0.4, 0.5)
+
+    assert (breaker.state(5.5), breaker.reason) == (BreakerState.OPEN, "5 calls in a row were not answered")
+
+
+def test_two_crowds_that_are_lost_together_do_not_outweigh_who_was_answered_between_them():
+    """24 callers, each again when it has heard of its last call; every other frame is lost, and that is the fuller."""
+    breaker = Breaker(FRAMED)
+    for began in (0.0, 5.0, 10.0, 15.0):
+        for _ in range(3):
+            breaker.succeeded(permit_of(breaker, began), began)
+        lose(breaker, *[began] * 24)
+
+    assert breaker.state(20.0) is BreakerState.CLOSED
 
 
 def test_slow_calls_open_it_only_where_that_is_asked_for():
@@ -175,7 +219,7 @@ def test_a_thousand_callers_at_half_open_make_no_more_calls_than_there_are_probe
 
 def test_it_says_why_it_opened():
     assert an_open_breaker().reason == "5 calls in a row were not answered"
-    assert after("sf" * 10)[0].reason == "10 of 20 calls failed"
+    assert after("sfff" * 5)[0].reason == "15 of 20 calls failed"
 
 
 def test_an_operator_holds_it_open_or_closed_whatever_happens():

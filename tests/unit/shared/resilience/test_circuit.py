@@ -76,6 +76,31 @@ def test_one_answer_among_the_silences_shows_that_the_service_lives():
     assert circuit.state() is CLOSED
 
 
+def test_an_answer_after_they_began_shows_that_the_service_lived_while_they_waited():
+    circuit, clock = a_circuit()
+    frame = [circuit.attempt(method, judge) for method in "aabbb"]
+    clock.now = 1.0
+    call(circuit, "c")
+    clock.now = 5.0
+    for each in frame:
+        circuit.settle(each, Ending.SILENT)
+
+    assert {circuit.state(), *map(circuit.state, "abc")} == {CLOSED}
+    silence(circuit, *"abdab")
+    assert circuit.state() is OPEN
+
+
+def test_what_is_lost_together_is_one_silence_of_the_service():
+    circuit, clock = a_circuit(BreakerPolicy(together=0.05))
+    silence(circuit, *"abcabcabc")
+    assert circuit.state() is CLOSED
+    for _ in range(4):
+        clock.now += 0.1
+        silence(circuit, *"ab")
+
+    assert circuit.state() is OPEN
+
+
 def test_with_nobody_there_everything_is_refused_at_once_until_somebody_is_back():
     circuit, clock = a_circuit()
     call(circuit)
