@@ -116,7 +116,19 @@ class Answers:
         return answer
 
     def _keep(self, client: redis.Redis, places: Places, outcome: dict[str, Any]) -> None:
-        """Raises :class:`OutcomeUnknown` when it is not kept: a repetition then finds out."""
+        """Raises :class:`OutcomeUnknown` when it is not kept: a repetition then finds out.
+
+        A connection that breaks says nothing of the server, and what is kept twice is kept once: so it is tried on
+        another one, before somebody is told that nobody knows.
+        """
+        try:
+            self._put(client, places, outcome)
+        except OutcomeUnknown as unknown:
+            if not isinstance(unknown.__cause__, redis.ConnectionError):
+                raise
+            self._put(client, places, outcome)
+
+    def _put(self, client: redis.Redis, places: Places, outcome: dict[str, Any]) -> None:
         try:
             with reaching(client):
                 self._keep_answer(

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+import redis
 
 from edge.problems import PROBLEMS
 from rpc_services.cart import answers as module
@@ -298,6 +299,42 @@ def test_without_redis_nothing_is_run(clock, owner):
         Answers(gone, clock=clock).once(owner, a_call(), work)
 
     assert work.runs == 0
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["before it was kept", "after it was kept"])
+def test_a_connection_that_breaks_while_an_answer_is_kept_costs_nobody_anything(answers, owner, monkeypatch, is_late):
+    keep, breaks = answers._keep_answer, iter([True])
+
+    def breaking(**given):
+        is_first = next(breaks, False)
+        if is_late or not is_first:
+            keep(**given)
+        if is_first:
+            raise redis.ConnectionError("Connection closed by server.")
+
+    monkeypatch.setattr(answers, "_keep_answer", breaking)
+    work, call = Work(), a_call()
+
+    first, again = answers.once(owner, call, work), answers.once(owner, a_call(call.operation_id), work)
+
+    assert first == again
+    assert work.runs == 1
+
+
+@pytest.mark.parametrize("fault", [redis.ConnectionError("gone"), redis.TimeoutError("slow")], ids=["gone", "slow"])
+def test_a_server_that_takes_no_answer_is_not_asked_for_ever(answers, owner, monkeypatch, fault):
+    asked = []
+
+    def failing(**_given):
+        asked.append(fault)
+        raise fault
+
+    monkeypatch.setattr(answers, "_keep_answer", failing)
+
+    with pytest.raises(OutcomeUnknown):
+        answers.once(owner, a_call(), Work())
+
+    assert len(asked) == (2 if isinstance(fault, redis.ConnectionError) else 1)
 
 
 def test_an_answer_that_cannot_be_kept_is_not_told(shards, clock, owner):
