@@ -4,9 +4,11 @@ import os
 import shutil
 import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import count, cycle
+from pathlib import Path
+from tempfile import mkdtemp
 
 import psutil
 import pytest
@@ -17,22 +19,22 @@ from tests.integration.front.nginx import PLACE
 COMMANDS = ("cmp", "cp", "flock", "grep", "mv", "rm", "sed")
 COMMAND = r"""
 case $0 in
-    */flock) : >"$ARMED.steps" ;;  # the first step of all
+    */flock) read -r armed <"$ARMED" && : >"$armed/steps" ;;  # the first step of all
 esac
 {name} "$@"
 """
 STEP = r"""
 status=$?
-if [ -e "$ARMED" ]; then
-    echo "{name}" >>"$ARMED.steps"
-    if [ "$(wc -l <"$ARMED.steps")" -eq "$(cat "$ARMED")" ]; then
-        echo >"$ARMED.reached"
-        sleep 600
+if read -r armed <"$ARMED"; then
+    echo "{name}" >>"$armed/steps"
+    if [ "$(wc -l <"$armed/steps")" -eq "$(cat "$armed/after")" ]; then
+        echo >"$armed/reached"
+        while [ -e "$armed/after" ]; do sleep 0.1; done
     fi
 fi
 exit $status
 """
-"""The end of a command: if it was the one after which its caller shall be killed, it stops here."""
+"""The end of a command: if it was the one after which its caller shall be killed, it stops here if wanted."""
 
 NGINX = r"""
 case $1 in
@@ -61,7 +63,7 @@ class Front:
     """``traffic`` over an nginx that only remembers what it was told to read, and commands that can stop a caller."""
 
     def __init__(self, folder, green):
-        self.folder, self.green, self.serving = folder, green, None
+        self.folder, self.green, self.serving, self.trap = folder, green, None, None
         (folder / "leaving").write_text("nobody")
         (folder / "probe").write_text(PROBE)
         (folder / "commands").mkdir()
@@ -101,20 +103,22 @@ class Front:
         (looking,) = self.serving.children()
         (round_,) = looking.children()
         for each in [round_, *round_.children(recursive=True)]:
-            each.kill()
+            with suppress(psutil.NoSuchProcess):  # a moment's sleep that has ended
+                each.kill()
 
     @contextmanager
     def armed(self, who, step):
-        """Within, ``who`` stops when it has done so many steps."""
-        begins_anew = [self.folder / f"{who}{rest}" for rest in (".steps", ".reached")]
-        for path in begins_anew:
-            path.unlink(missing_ok=True)
-        (self.folder / who).write_text(str(step))
-        yield (self.folder / f"{who}.reached").exists
+        """Within, ``who`` stops when it has done so many steps (not one late for an earlier trap)."""
+        self.trap = Path(mkdtemp(dir=self.folder))
+        (self.trap / "after").write_text(str(step))
+        (self.folder / who).write_text(f"{self.trap}\n")
+        yield (self.trap / "reached").exists
         (self.folder / who).unlink()
+        (self.trap / "after").unlink()
 
-    def steps(self, who):
-        return (self.folder / f"{who}.steps").read_text().splitlines()
+    def steps(self):
+        """What was done since the trap of last was set."""
+        return (self.trap / "steps").read_text().splitlines()
 
     def file(self):
         return (self.folder / "traffic.conf").read_text()
@@ -168,10 +172,10 @@ def test_a_shift_that_was_killed_anywhere_is_ended_or_undone_by_whoever_comes_ne
             front.serve()
         if comes == "shift":
             whole(front, "blue")
-        eventually(front.is_settled, what=lambda: f"an end of what was killed after {front.steps('shift')}")
+        eventually(front.is_settled, what=lambda: f"an end of what was killed after {front.steps()}")
 
-    assert {"cp", "mv", "nginx -t"} < set(front.steps("shift"))
-    assert ("nginx -s" in front.steps("shift")) == (front.green == GREEN)
+    assert {"cp", "mv", "nginx -t"} < set(front.steps())
+    assert ("nginx -s" in front.steps()) == (front.green == GREEN)
 
 
 @pytest.mark.parametrize("front", [GREEN], indirect=True, ids=["one more leaves or comes"])
@@ -184,7 +188,7 @@ def test_a_round_that_was_killed_anywhere_is_ended_by_the_next_one(front):
             eventually(partial(any_of, reached, followed), what=f"step {step}")
             if reached():
                 front.kill_round()
-                done.update(front.steps("round"))
+                done.update(front.steps())
                 step += 1
             elif "nginx -s" in done:
                 break  # else it was a round that had begun before it was armed
