@@ -11,7 +11,7 @@ from kirana.stack.packages import redis_program
 from kirana.stack.passwords import draw
 from tests.builders.servers import Server
 
-COMPOSE = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())["services"]
+COMPOSE = yaml.safe_load((Path(__file__).parents[3] / "docker-compose.yml").read_text())["services"]
 PASSWORDS = draw()
 DRAWN = contents(PASSWORDS)
 MIB = 2**20
