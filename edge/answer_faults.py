@@ -25,7 +25,8 @@ VARIABLE = re.compile(r"\{([a-z_]+)\}")
 TOLD_BY_TARGETS = "x-cart-token"
 """A credential that the shop's own answers carry; transforms, which go for strangers' answers too, never write it."""
 
-PROTECTED = UNTOUCHABLE | ABOUT_THE_BODY | OF_THE_ANSWER | {"location", "link", "x-cart-merged", "pragma"}
+PROTECTED = UNTOUCHABLE | ABOUT_THE_BODY | OF_THE_ANSWER
+PROTECTED |= {"location", "link", "x-cart-merged", "x-cart-left-out", "pragma"}
 """What other words write, or only the edge may."""
 
 DIRECTIVES = frozenset(

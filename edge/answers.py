@@ -97,7 +97,14 @@ def _tag(exchange: Exchange, body: bytes, result: Any) -> dict[str, str]:
     version = _members(result).get("version")
     if not isinstance(version, int):
         return _left_out(exchange, "etag", "version")
-    return {"etag": entity_tag(body, version=version, mark=mark)}
+    return {"etag": entity_tag(body, version=version, beside=_beside_version(exchange, result), mark=mark)}
+
+
+def _beside_version(exchange: Exchange, result: Any) -> int | None:
+    """What changes without a new version, unless the route hides it."""
+    member = getattr(exchange.matched.answer, "beside_version", None)
+    figure = _shown(_members(result), {*exchange.matched.policy.answer.hide}).get(member)
+    return figure if isinstance(figure, int) and figure >= 0 else None
 
 
 def _members(result: Any) -> dict[str, Any]:

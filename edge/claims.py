@@ -20,6 +20,7 @@ REQUIRED = ("exp", "iat", "nbf", "sub", "iss", "aud", "jti", "sid")
 
 _EXTENSIONS = ("crit", "b64", "zip")
 _TIMES = ("exp", "iat", "nbf")
+_NAMES = ("sub", "sid", "jti", "client_id")
 _LATEST = 2**40
 """Far beyond any date; larger numbers would not fit where times are kept."""
 
@@ -42,6 +43,9 @@ class Caller:
     expires_at: int
     issued_at: int = 0
     """Zero, for one made by hand, is before every cut: what ends a user's sessions ends this one."""
+
+    is_client: bool = False
+    """A service or partner in its own name, no person: then ``user_id`` is the client's id (RFC 9068, 2.2)."""
 
 
 def key_named_by(header: dict[str, Any], algorithms: tuple[str, ...]) -> str:
@@ -69,12 +73,13 @@ def caller_named_by(claims: dict[str, Any], now: float) -> Caller:
         raise BadToken("expired")
     if max(claims["iat"], claims["nbf"]) > now + LEEWAY_SECONDS:
         raise BadToken("not yet valid")
-    if not all(_is(_NAME, claims[name]) for name in ("sub", "sid", "jti")):
-        raise BadToken("unusable subject, session or token id")
+    if not all(_is(_NAME, claims[name]) for name in _NAMES if name in claims):
+        raise BadToken("unusable subject, session, token or client id")
     scope = claims.get("scope", "")
     if not _is(_SCOPE, scope):
         raise BadToken("unusable scope")
-    return Caller(claims["sub"], claims["sid"], frozenset(scope.split()), claims["exp"], claims["iat"])
+    is_client = claims.get("client_id") == claims["sub"]
+    return Caller(claims["sub"], claims["sid"], frozenset(scope.split()), claims["exp"], claims["iat"], is_client)
 
 
 def decoded(segment: str) -> dict[str, Any]:

@@ -12,16 +12,20 @@ _ONE = re.compile(_TAG)
 _LIST = re.compile(rf"(?:\s*,)*\s*{_TAG}(?:\s*,(?:\s*{_TAG})?)*")
 """Empty elements count for nothing (RFC 9110 §5.6.1): a header sent twice, once with no value, has one."""
 
-_VERSIONED = re.compile(r"(0|[1-9][0-9]{0,17})(?:-[0-9a-f]+)?")
+_VERSIONED = re.compile(r"(0|[1-9][0-9]{0,17})(?:-[0-9a-f]{16}(0|[1-9a-f][0-9a-f]{0,14})|-[0-9a-f]+)?")
+"""The version, the hash in sixteen digits, and in those that follow the figure. Digits of one kind, since edges that
+know nothing of the figure take them all for the hash."""
 
 
-def entity_tag(body: bytes, *, version: int | None, mark: str = "") -> str:
+def entity_tag(body: bytes, *, version: int | None, beside: int | None = None, mark: str = "") -> str:
     """A strong tag. With a version, ``If-Match`` can name it; the hash tells apart what changes without one (stock).
 
-    ``mark`` names what becomes of the body later.
+    ``beside`` is the figure that does so, for who would write it. ``mark`` names what becomes of the body later.
     """
     digest = sha256(body + mark.encode()).hexdigest()[:16]
-    return f'"{digest}"' if version is None else f'"{version}-{digest}"'
+    if version is None:
+        return f'"{digest}"'
+    return f'"{version}-{digest}"' if beside is None else f'"{version}-{digest}{beside:x}"'
 
 
 def tag_with(mark: str, tag: str) -> str | None:
@@ -68,3 +72,10 @@ def expected_version(if_match: str | None) -> int | None:
     if tag[1] or version is None:
         raise Rejected("version.stale", "If-Match names no version of this resource.")
     return int(version[1])
+
+
+def seen_beside_version(if_match: str | None) -> int | None:
+    """The figure in the tag of a request whose version was read; ``None`` where it tells none."""
+    tag = _ONE.fullmatch((if_match or "").strip())
+    version = _VERSIONED.fullmatch(tag[2]) if tag else None
+    return int(version[2], 16) if version and version[2] else None

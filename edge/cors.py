@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 EXPOSED = (
     "Age, Cache-Status, ETag, Link, Location, Retry-After, Idempotency-Replayed, RateLimit, RateLimit-Policy, "
-    "Server-Timing, X-Cart-Token, X-Cart-Merged, X-Request-ID"
+    "Server-Timing, X-Cart-Token, X-Cart-Merged, X-Cart-Left-Out, X-Request-ID"
 )
 ACCEPTED = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Cart-Token, X-Request-ID, traceparent"

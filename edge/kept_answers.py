@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import suppress
 from hashlib import sha256
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from redis.exceptions import RedisError
@@ -14,28 +16,32 @@ from edge.exchange import Exchange, Operation, Target
 from edge.rpc.failures import NotExecuted, OutcomeUnknown
 from shared.contracts.refusals import KeyReused, StillRunning
 
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
 KEPT_SECONDS = 24 * 60 * 60
 MARGIN_SECONDS = 5
 """Beyond the route's deadline: a mark that is older was left by a worker that died."""
+
+PATIENCE_SECONDS = 1.0
+LOOK_SECONDS = 0.05
+"""So often a repetition looks whether the first run is done, and for so long, as in the services."""
 
 
 async def answer_once(exchange: Exchange, operation: Operation, proceed: Target) -> HTTPResponse:
     """Run the target, unless this operation was answered before: then that answer again, byte for byte.
 
-    What the edge refuses changed nothing and is judged anew. Raises :class:`KeyReused`, :class:`StillRunning`;
-    :class:`NotExecuted` when Redis is away, for then the key cannot be honoured; and :class:`OutcomeUnknown` when it
-    goes away meanwhile.
+    One that still runs is waited for. What the edge refuses changed nothing and is judged anew. Raises
+    :class:`KeyReused`, :class:`StillRunning`; :class:`NotExecuted` when Redis is away, for then the key cannot be
+    honoured; and :class:`OutcomeUnknown` when it goes away meanwhile.
     """
     redis = exchange.equipment.collaborators.redis
     name = f"answer:{sha256(operation.id.encode()).hexdigest()}"
     mark = orjson.dumps({"fingerprint": operation.fingerprint})
     lease = int(exchange.matched.policy.deadline) + MARGIN_SECONDS
-    try:
-        earlier = await redis.set(name, mark, nx=True, get=True, ex=lease)
-    except (RedisError, OSError) as fault:
-        raise NotExecuted(f"answers cannot be kept: {type(fault).__name__}") from None
+    earlier = await _earlier(redis, name, mark, lease)
     if earlier is not None:
-        return _given(exchange, orjson.loads(cast("bytes", earlier)), operation)
+        return _given(exchange, orjson.loads(earlier), operation)
     try:
         response = await proceed(exchange)
     except Exception:
@@ -47,6 +53,19 @@ async def answer_once(exchange: Exchange, operation: Operation, proceed: Target)
     except (RedisError, OSError) as fault:
         raise OutcomeUnknown(f"the answer was not kept: {type(fault).__name__}") from None
     return response
+
+
+async def _earlier(redis: Redis, name: str, mark: bytes, lease: int) -> bytes | None:
+    """What is known of an earlier run, at last that it still runs; ``None`` when this one is the first."""
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            earlier = cast("bytes | None", await redis.set(name, mark, nx=True, get=True, ex=lease))
+        except (RedisError, OSError) as fault:
+            raise NotExecuted(f"answers cannot be kept: {type(fault).__name__}") from None
+        if earlier != mark or time.monotonic() >= give_up_at:
+            return earlier
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _kept(response: HTTPResponse, operation: Operation) -> bytes:

@@ -13,6 +13,7 @@ from edge.plugins.installed import plugin_named
 from edge.policies import RoutePolicy, Source
 from edge.problems import MEDIA_TYPE, PROBLEMS
 from edge.routes import Route, RouteTable
+from edge.told_headers import HEADERS
 from edge.upstreams.described import http_answer, http_body, http_parameters
 
 Json = dict[str, Any]
@@ -22,24 +23,6 @@ COMMON = ("request.invalid", "request.malformed", "access.denied", "quota.exceed
 KEY_PATTERN = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
 TAG_PATTERN = r'^(\*|(W/)?"[\x21\x23-\x7e]*")$'
 
-HEADERS: dict[str, Json] = {
-    "X-Request-ID": {"description": "Finds every log line of this request.", "schema": {"type": "string"}},
-    "ETag": {"description": "For If-None-Match and If-Match.", "schema": {"type": "string"}},
-    "Age": {"description": "Seconds since a kept answer was fetched.", "schema": {"type": "integer"}},
-    "Cache-Status": {"description": "Where the answer came from (RFC 9211).", "schema": {"type": "string"}},
-    "Location": {"description": "Where the new resource is.", "schema": {"type": "string"}},
-    "Link": {"description": 'The next page, as rel="next" (RFC 8288).', "schema": {"type": "string"}},
-    "X-Cart-Token": {"description": "Opens this guest's cart; send it back.", "schema": {"type": "string"}},
-    "RateLimit": {"description": "What is left of the limits.", "schema": {"type": "string"}},
-    "RateLimit-Policy": {"description": "The limits that apply.", "schema": {"type": "string"}},
-    "Idempotency-Replayed": {"description": "true: this is the first answer again.", "schema": {"type": "string"}},
-    "Server-Timing": {"description": "Milliseconds in the edge and in services.", "schema": {"type": "string"}},
-    "Cache-Control": {"description": "Whether and how long it may be kept.", "schema": {"type": "string"}},
-    "Retry-After": {"description": "Seconds until it is worth another try.", "schema": {"type": "integer"}},
-    "WWW-Authenticate": {"description": "How to authenticate (RFC 9110).", "schema": {"type": "string"}},
-    "Pragma": {"description": "no-cache, beside Cache-Control (RFC 6749).", "schema": {"type": "string"}},
-    "X-Cart-Merged": {"description": "Whether the guest's cart came along.", "schema": {"type": "string"}},
-}
 KEYS_COUNT = ("accepted", "required")
 ALWAYS = ("X-Request-ID", "Server-Timing", "Cache-Control")
 WHEN_AGAIN = (408, 409, 429, 503)
@@ -234,7 +217,7 @@ def _headers(policy: RoutePolicy) -> Json:
     names += ["Link"] if policy.answer.page else []
     names += ["RateLimit", "RateLimit-Policy"] if policy.limits else []
     names += ["Idempotency-Replayed"] if policy.idempotency in KEYS_COUNT else []
-    names += ["X-Cart-Merged"] if policy.local == "log_in" else []
+    names += ["X-Cart-Merged", "X-Cart-Left-Out"] if policy.local == "log_in" else []
     names += ["Pragma"] if policy.body == "form" else []
     own = {name: _moved(member) for name, member in policy.answer.headers.items() if name not in HEADERS}
     return _told([*names, *(name for name in policy.answer.headers if name in HEADERS)]) | own

@@ -27,6 +27,7 @@ from edge.stages.authorize import authorize
 from edge.stages.bound_time import bound_time
 from edge.stages.cache import cache
 from edge.stages.correlate import correlate
+from edge.stages.decline_conditions import decline_conditions
 from edge.stages.harden import harden
 from edge.stages.limit_body import limit_body
 from edge.stages.limit_rate import limit_rate_by_address, limit_rate_by_caller, limit_rate_of_unrouted
@@ -61,6 +62,7 @@ STAGES: tuple[Stage, ...] = (
     authenticate,
     authorize,
     limit_rate_by_caller,
+    decline_conditions,
     replay,
     plugins_around_target,
     transform,

@@ -84,7 +84,7 @@ class RevocationFeed:
         try:
             event = msgspec.json.decode(message.body, type=Event)
             self._take(event)
-        except msgspec.MsgspecError as fault:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as fault:  # no UTF-8, or too deep
             log.warning("edge.revocation.unreadable", reason=type(fault).__name__)
 
     def _take(self, event: Event) -> None:

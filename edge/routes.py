@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -94,12 +94,11 @@ class RouteTable:
     def find(self, method: str, path: str) -> tuple[Route | NotRouted, dict[str, str]]:
         """The route with the path's variables, or why there is none. ``HEAD`` goes where ``GET`` does."""
         segments = _split(path)
-        place = None if segments is None else self._places.find(segments)
-        if segments is None or place is None:
+        if segments is None:
             return NotRouted(()), {}
-        found = place.by_method.get("GET" if method == "HEAD" else method)
+        found = self._places.find(segments, "GET" if method == "HEAD" else method)
         if found is None:
-            return NotRouted(_allowed(place.by_method)), {}
+            return NotRouted(_allowed(self._places.methods(segments))), {}
         route, variables = found
         return route, {name: segments[at] for name, at in variables} if variables else {}
 
@@ -162,6 +161,5 @@ def _split(path: str) -> tuple[str, ...] | None:
     return segments if all(segment.isprintable() for segment in segments) else None
 
 
-def _allowed(by_method: Iterable[str]) -> tuple[str, ...]:
-    methods = set(by_method)
-    return tuple(sorted({*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"}))
+def _allowed(methods: set[str]) -> tuple[str, ...]:
+    return tuple(sorted({*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"})) if methods else ()

@@ -24,10 +24,19 @@ OTHER_FILES = 500
 
 
 class Manager(WorkerManager):
-    """Sanic's own, told to end before its workers have said that they serve, would wait for that for ever."""
+    """Sanic's own, told to end before its workers have said that they serve, would wait for that for ever.
+
+    And it would hold the listening socket to the very end, so that who comes when all workers have closed theirs would
+    be let in and served by nobody.
+    """
 
     def _all_workers_ack(self) -> bool:
         return self._shutting_down or super()._all_workers_ack()  # type: ignore[no-untyped-call]
+
+    def join(self) -> None:
+        """No worker is started any more, which would need the socket: the port closes with the last one's."""
+        self._server_settings["sock"].close()
+        super().join()  # type: ignore[no-untyped-call]
 
 
 def serve(settings: Settings, build: Callable[[], Sanic[Any, Any]]) -> None:
@@ -35,7 +44,7 @@ def serve(settings: Settings, build: Callable[[], Sanic[Any, Any]]) -> None:
 
     One worker is served by this very process, whose supervisor restarts it; more of them, or one that is replaced now
     and then, have a main process of their own that does. All workers take from one listening socket, which stays open
-    while any of them comes or goes. Raises what ``build`` raises.
+    while any of them comes or goes, until all are told to end. Raises what ``build`` raises.
     """
     loader = AppLoader(factory=build)
     app = loader.load()

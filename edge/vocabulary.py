@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-Count = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=1, le=999_999_999_999_999)]  # the greatest integer of a Structured Field (RFC 9651)
 Seconds = Annotated[float, Meta(gt=0, le=60)]
 Label = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*(?!\n)$")]
 

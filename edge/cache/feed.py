@@ -69,7 +69,7 @@ class PurgeFeed:
         try:
             event = msgspec.json.decode(message.body, type=Event)
             tags, name = tags_of(event), event.type
-        except msgspec.MsgspecError as fault:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as fault:  # no UTF-8, or too deep
             log.warning("edge.cache.event_unreadable", reason=type(fault).__name__)
             tags, name = {EVERYTHING}, UNREADABLE
         if tags:

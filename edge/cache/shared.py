@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
 
@@ -39,6 +40,7 @@ MOST_OWED = 1_000
 GENERATION_SECONDS = 60
 """How much longer a generation lives than the entries that carry it."""
 
+_Packed = tuple[tuple[str, ...], Entry, bytes | None, list[tuple[str, bytes]]]
 LOOK = """
 local found = {redis.call('GET', KEYS[1])}
 for i = 2, #KEYS do
@@ -192,7 +194,10 @@ class SharedStore:
 
 
 def _packed(generations: tuple[str, ...], entry: Entry) -> bytes:
-    return msgspec.msgpack.encode((generations, entry))
+    """What a service says in its fields need be no text (RFC 9110 §5.5), so they travel beside the rest, as bytes."""
+    kind = None if entry.content_type is None else _bytes_of(entry.content_type)
+    fields = [(name, _bytes_of(value)) for name, value in entry.headers]
+    return msgspec.msgpack.encode((generations, replace(entry, content_type=None, headers=[]), kind, fields))
 
 
 def _counting(raw: bytes | None, key: str, generations: tuple[str, ...]) -> Entry | None:
@@ -200,10 +205,22 @@ def _counting(raw: bytes | None, key: str, generations: tuple[str, ...]) -> Entr
     if raw is None:
         return None
     try:
-        stamped, entry = msgspec.msgpack.decode(raw, type=tuple[tuple[str, ...], Entry])
+        packed: _Packed = msgspec.msgpack.decode(raw, type=_Packed)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return entry if stamped == generations and entry.key == key else None
+    stamped, entry, kind, fields = packed
+    if stamped != generations or entry.key != key:
+        return None
+    headers = [(name, _value_of(value)) for name, value in fields]
+    return replace(entry, content_type=None if kind is None else _value_of(kind), headers=headers)
+
+
+def _bytes_of(value: str) -> bytes:
+    return value.encode(errors="surrogateescape")
+
+
+def _value_of(value: bytes) -> str:
+    return value.decode(errors="surrogateescape")
 
 
 def _entry_name(key: str) -> str:

@@ -72,7 +72,7 @@ def _offered(path: tuple[str, ...]) -> EntryPoints:
 def _loaded(offer: EntryPoint) -> Plugin:
     try:
         plugin = offer.load()
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:
         raise LookupError(f"the plugin '{offer.name}' cannot be loaded: {fault!r}"[:300]) from fault
     if not isinstance(plugin, Plugin):
         raise LookupError(f"the plugin '{offer.name}' is no edge.plugins.Plugin")  # noqa: TRY004 - as any that is not there

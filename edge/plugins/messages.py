@@ -9,6 +9,7 @@ from typing import Any
 from sanic import HTTPResponse
 from sanic.compat import Header
 
+from edge.plugins.fields import check_fields, check_framing
 from edge.problems import PROBLEMS, Rejected
 from edge.upstreams.delivery import Delivered
 
@@ -21,21 +22,28 @@ Headers = Header
 class Refused(Rejected):
     """Raised by a plugin that says no: becomes the problem document of ``code``, which must stand in ``/problems``.
 
-    ``members`` are added to the document. Raises ``ValueError`` for a code that there is not.
+    ``members`` are added to the document. Raises ``ValueError`` for a code that there is not, and for header fields
+    that no plugin may write.
     """
 
     def __init__(self, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any) -> None:
         if code not in PROBLEMS:
             raise ValueError(f"there is no problem '{code}'")
         super().__init__(code, detail, headers=headers, **members)
+        check_fields(Header(self.headers))
+        check_framing(Header(self.headers), {}, size=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls. Limits, idempotency keys and everything that belongs to somebody go by ``user_id``."""
+    """Who calls. Limits, idempotency keys and everything that belongs to somebody go by ``user_id``.
+
+    With ``is_client`` that is a service or partner in its own name, no person: no cart and no order can be its.
+    """
 
     user_id: str
     scopes: frozenset[str] = frozenset()
+    is_client: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -49,6 +49,8 @@ class Plugins:
             if plugin.opened is not None:
                 await plugin.opened()
             self._open[name] = plugin
+        except (SystemExit, KeyboardInterrupt) as leaving:  # from a task, either would end the worker
+            raise RuntimeError(f"the plugin '{name}' cannot be opened: {leaving!r}") from leaving
         finally:
             del self._opening[name]
 
@@ -58,7 +60,9 @@ class Plugins:
         try:
             async with asyncio.timeout(CLOSING_SECONDS):
                 await plugin.closed()
-        except Exception:
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
             log.exception("edge.plugin_not_closed", plugin=name)
 
 

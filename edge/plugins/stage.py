@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import structlog
 from sanic.compat import Header
 
+from edge.plugins.fields import check_fields, check_framing, told_of_framing
 from edge.plugins.messages import Caller, Refused, Request, Response
 from edge.tokens import Caller as KnownCaller
-from edge.upstreams.headers import FRAMING, HOP_BY_HOP
+from edge.upstreams.delivery import Delivered
 from shared.contracts.refusals import Internal
 from shared.metrics.counting import failures_of
 
@@ -21,14 +22,12 @@ if TYPE_CHECKING:
     from sanic import HTTPResponse
 
     from edge.exchange import Around, Exchange, Target
+    from edge.plugins.fields import Told
     from edge.plugins.plugin import Handler, Plugin
 
 log = structlog.get_logger()
 
-NOT_THEIRS = HOP_BY_HOP | FRAMING
 STATUSES = range(200, 600)
-_WRITABLE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _WHO = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -41,14 +40,14 @@ def stage_of(name: str, plugin: Plugin, handler: Handler) -> Around:
         way = _Way(exchange, proceed, name, may_name_caller=may_name_caller)
         try:
             await exchange.equipment.collaborators.plugins.open(name, plugin)
-            return _checked(await handler(way.request, way.proceed), passed_on=way.status)
-        except Refused:
+            return _checked(await handler(way.request, way.proceed), way)
+        except (Refused, GeneratorExit):  # the latter: nobody waits for this request any more
             raise
         except asyncio.CancelledError as cancelled:
             if cancelled is way.fault or _is_called_off():
                 raise
             raise _failed(name, cancelled, count) from None  # something of the plugin's own, which nobody waits for
-        except Exception as fault:
+        except BaseException as fault:  # SystemExit would end the worker, and all else here leave the client unanswered
             if fault is way.fault:  # it comes from behind the plugin, and says more than we could
                 raise
             raise _failed(name, fault, count) from None
@@ -59,7 +58,9 @@ def stage_of(name: str, plugin: Plugin, handler: Handler) -> Around:
 class _Way:
     """One request at one plugin."""
 
-    __slots__ = ("_exchange", "_has_proceeded", "_may_name_caller", "_name", "_proceed", "fault", "request", "status")
+    __slots__ = (
+        "_exchange", "_has_proceeded", "_may_name_caller", "_name", "_proceed", "came", "fault", "request", "status",
+    )  # fmt: skip
 
     def __init__(self, exchange: Exchange, proceed: Target, name: str, *, may_name_caller: bool) -> None:
         self._exchange = exchange
@@ -69,6 +70,7 @@ class _Way:
         self._has_proceeded = False
         self.fault: BaseException | None = None
         self.status: int | None = None
+        self.came: Told = {}
         self.request = _seen(exchange)
 
     async def proceed(self, request: Request) -> Response:
@@ -79,20 +81,19 @@ class _Way:
         self._take(request)
         try:
             answer = await self._proceed(self._exchange)
-        except (Exception, asyncio.CancelledError) as fault:
+        except BaseException as fault:
             self.fault = fault
             raise
-        self.status = answer.status
+        self.status, self.came = answer.status, told_of_framing(answer.headers)
         return Response.around(answer)
 
     def _take(self, request: Request) -> None:
         exchange = self._exchange
         if request.headers != exchange.request.headers:
-            before, after = exchange.request.headers, request.headers
-            if any(before.getall(name, []) != after.getall(name, []) for name in NOT_THEIRS):
+            if told_of_framing(request.headers) != told_of_framing(exchange.request.headers):
                 raise ValueError("what a connection and a body are like is not the plugin's to say")
-            _check(after)
-            exchange.request.headers = Header(after)
+            check_fields(request.headers)
+            exchange.request.headers = Header(request.headers)
         if request.caller == _shown(exchange):
             return
         if not self._may_name_caller:
@@ -118,7 +119,7 @@ def _seen(exchange: Exchange) -> Request:
 
 def _shown(exchange: Exchange) -> Caller | None:
     caller = exchange.caller
-    return None if caller is None else Caller(caller.user_id, caller.scopes)
+    return None if caller is None else Caller(caller.user_id, caller.scopes, caller.is_client)
 
 
 def _known(caller: Caller | None, plugin: str) -> KnownCaller | None:
@@ -127,7 +128,13 @@ def _known(caller: Caller | None, plugin: str) -> KnownCaller | None:
         return None
     if _WHO.fullmatch(caller.user_id) is None:
         raise ValueError("a caller's user_id has 1 to 128 printable ASCII characters without spaces")
-    return KnownCaller(caller.user_id, f"plugin/{plugin}", frozenset(caller.scopes), expires_at=0)
+    return KnownCaller(
+        caller.user_id,
+        f"plugin/{plugin}",
+        frozenset(caller.scopes),
+        expires_at=0,
+        is_client=bool(caller.is_client),
+    )
 
 
 def _is_called_off() -> bool:
@@ -136,20 +143,16 @@ def _is_called_off() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _checked(response: object, *, passed_on: int | None) -> HTTPResponse:
-    """``passed_on`` is the status that came from behind the plugin: the edge alone can switch protocols (101)."""
+def _checked(response: object, way: _Way) -> HTTPResponse:
+    """Of what came from behind the plugin all may stay: the edge alone can switch protocols (101)."""
     if not isinstance(response, Response):
         raise TypeError(f"a plugin answers with a Response, not with {type(response).__name__}")
-    if response.status != passed_on and response.status not in STATUSES:
+    if response.status != way.status and response.status not in STATUSES:
         raise ValueError(f"a plugin answers with a status from 200 to 599, not with {response.status!r}"[:200])
-    _check(response.headers)
-    return response.answer
-
-
-def _check(headers: Header) -> None:
-    for name, value in headers.items():
-        if _NAME.fullmatch(name) is None or _WRITABLE.fullmatch(str(value)) is None:
-            raise ValueError(f"the header field {name[:40]!r} cannot be written")
+    answer = response.answer
+    check_fields(response.headers)
+    check_framing(response.headers, way.came, size=None if isinstance(answer, Delivered) else len(answer.body or b""))
+    return answer
 
 
 def _failed(name: str, fault: BaseException, count: Callable[[], None]) -> Internal:

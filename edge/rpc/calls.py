@@ -29,7 +29,10 @@ class Deadline(Struct, frozen=True):
 
 
 class CallContext(Struct, frozen=True, kw_only=True):
-    """What travels beside the arguments. ``route`` names the route that caused the call, for the logs."""
+    """What travels beside the arguments. ``route`` names the route that caused the call, for the logs.
+
+    ``beside_version`` is what the client saw of the figure that changes without a new version.
+    """
 
     request_id: str
     deadline: Deadline
@@ -37,6 +40,7 @@ class CallContext(Struct, frozen=True, kw_only=True):
     operation_id: str | None = None
     fingerprint: str | None = None
     user_id: str | None = None
+    beside_version: int | None = None
     traceparent: str | None = None
     tracestate: str | None = None
 

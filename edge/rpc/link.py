@@ -23,6 +23,7 @@ from yarl import URL
 
 from edge.rpc.bulkhead import Bulkhead
 from edge.rpc.failures import Blame, CallFailure, Forbidden, NotExecuted, OutcomeUnknown
+from edge.rpc.receiving import ForgivingConnection
 from shared.contracts import exchanges
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Link:
     async def open(cls, url: str, *, name: str, on_reply: Callable[[DeliveredMessage], None]) -> Link:
         """Connect, and listen on a queue that vanishes with the connection. Raises one of ``LINK_ERRORS``."""
         target = URL(url).update_query(heartbeat=HEARTBEAT_SECONDS, name=name)
-        connection = aiormq.Connection(target)
+        connection = ForgivingConnection(target)
         link = cls(connection, on_reply)
         try:
             await connection.connect()

@@ -45,6 +45,8 @@ def context_of(method: Method, context: CallContext, *, deadline_ms: int | None 
         found[headers.OPERATION_ID] = context.operation_id
     if method.mutating and context.fingerprint is not None:
         found[headers.OPERATION_FINGERPRINT] = context.fingerprint
+    if method.mutating and context.beside_version is not None:
+        found[headers.BESIDE_VERSION] = context.beside_version
     if context.user_id is not None:
         found[headers.USER_ID] = context.user_id
     if context.traceparent is not None:

@@ -15,6 +15,7 @@ from edge.limiting.limits import Limit, LimitsAway, Verdict, limit_headers
 from edge.problems import Rejected
 from edge.routes import NotRouted, Route
 from edge.stages.authenticate import recognized
+from edge.stages.authorize import is_entitled
 
 
 @only_for(lambda route: route.by_address is not None)
@@ -126,14 +127,14 @@ def _known_windows(exchange: Exchange) -> tuple[tuple[Limit, ...], tuple[str, ..
 def _known_caller(exchange: Exchange, network: str) -> str | None:
     """Who is counted as the caller, if that is clear before authentication: a guest by the network.
 
-    One who lacks a scope is not: the refusal that follows must not cost them anything.
+    One who may not use the route is not: the refusal that follows must not cost them anything.
     """
     policy = exchange.matched.policy
     if policy.plugins:
         return None  # one of them may know another
     exchange.caller = caller = recognized(exchange)
     if caller is not None:
-        return caller.user_id if caller.scopes.issuperset(policy.scopes) else None
+        return caller.user_id if is_entitled(caller, exchange.matched) else None
     is_guest = policy.auth == "optional" and "authorization" not in exchange.request.headers
     return _guest(network) if is_guest else None
 

@@ -54,7 +54,7 @@ def _made(route: Route, named: PluginPolicy) -> Around:
     plugin = plugin_named(named.name)
     try:
         handler = plugin.make(options_of(plugin, named), settings_of(named.name))
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:
         detail = f"/plugins: the plugin '{named.name}' cannot be made: {fault!r}"[:300]
         raise BadRoutes([Fault(detail, route=route.policy.name)]) from fault
     return stage_of(named.name, plugin, handler)

@@ -58,7 +58,7 @@ async def transform(exchange: Exchange, proceed: Target) -> HTTPResponse:
         exchange.body = _changed_body(_offered(exchange), changes.request_json)
     response = await proceed(exchange)
     try:
-        changed = await _changed(response, changes, hides=_hides(exchange.matched.policy))
+        changed = await _changed(exchange, response, changes)
     except Unusable as unusable:
         log.warning("edge.answer_not_changed", reason=unusable.reason)
         raise
@@ -88,13 +88,18 @@ def _changed_body(body: dict[str, object], changer: JsonChanger) -> dict[str, ob
     return changed
 
 
-async def _changed(response: HTTPResponse, changes: RouteChanges, *, hides: bool) -> HTTPResponse:
-    kind = _kind(response)
+async def _changed(exchange: Exchange, response: HTTPResponse, changes: RouteChanges) -> HTTPResponse:
+    kinds = _kinds(response)
+    is_told = any(map(_is_json, kinds))
+    may_be_json = is_told or (_hides(exchange.matched.policy) and not all(map(_is_other, kinds)))
     if changes.response_json is not None:
         for name in DIGESTS:
             response.headers.popall(name, None)
-    if changes.response_json is not None and (_is_json(kind) or (hides and not _is_other(kind))):
-        response = await _with_json(response, changes.response_json, is_told=_is_json(kind))
+    if changes.response_json is not None and may_be_json:
+        if exchange.request.method == "HEAD" and isinstance(response, Delivered):
+            response.headers.pop("content-length", None)  # that of the changed body is not known without the body
+        else:
+            response = await _with_json(response, changes.response_json, is_told=is_told)
     if changes.back is not None:
         changed = change_fields([(name, str(value)) for name, value in response.headers.items()], changes.back)
         response.headers.clear()
@@ -109,7 +114,8 @@ async def _with_json(response: HTTPResponse, changer: JsonChanger, *, is_told: b
         response = await response.gathered(MOST_BYTES)
     if not response.body:
         return response
-    if response.headers.get("content-encoding", "identity") != "identity" or len(response.body) > MOST_BYTES:
+    packed = set(response.headers.getall("content-encoding", [])) - {"identity"}
+    if packed or len(response.body) > MOST_BYTES:
         raise Unusable("the answer is packed, or too large to be changed")
     if response.status == PARTIAL:  # the value alone would be JSON, too
         raise Unusable("a part of an answer cannot be changed")
@@ -128,9 +134,10 @@ def _hides(policy: RoutePolicy) -> bool:
     return response is not None and response.json is not None and bool(response.json.drop)
 
 
-def _kind(response: HTTPResponse) -> str:
-    told = response.headers.get("content-type") or response.content_type or ""
-    return str(told).partition(";")[0].strip().lower()
+def _kinds(response: HTTPResponse) -> list[str]:
+    """Of an answer that says several, clients choose one in ways of their own."""
+    told = response.headers.getall("content-type", [response.content_type or ""])
+    return [kind.partition(";")[0].strip().lower() for kind in ",".join(map(str, told)).split(",")]
 
 
 def _is_json(kind: str) -> bool:

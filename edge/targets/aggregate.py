@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from edge.aggregate.policy import AggregatePolicy, PartPolicy
     from edge.routes import Route
 
+OF_ONE_PART = frozenset(
+    {
+        "etag", "last-modified", "age", "expires", "pragma", "surrogate-control", "cache-status", "accept-ranges",
+        "content-location", "set-cookie", "clear-site-data",
+    }
+)  # fmt: skip
+"""What a service says of its own address, its own answer's life and its own clients: none of that is the whole's."""
+
 
 class AggregateTarget:
     """Serves one route, with everything prepared that the table alone decides."""
@@ -34,7 +42,7 @@ class AggregateTarget:
         try:
             outcomes = await gather_parts(self._parts, exchange, arguments)
         except Declined as declined:
-            return declined.response
+            return _for_the_whole(declined.response)
         finally:
             exchange.rpc_seconds += time.perf_counter() - began
         pairs = list(zip(self._parts, outcomes, strict=True))
@@ -44,6 +52,16 @@ class AggregateTarget:
         if answer[UNAVAILABLE] or answer[REFUSED]:  # a no may be about this moment, too: nobody else is given it
             return plain_json(answer)
         return respond(exchange, answer)
+
+
+def _for_the_whole(refusal: HTTPResponse) -> HTTPResponse:
+    """A part's no as the whole answer: nobody keeps it, nor asks whether it has changed."""
+    headers = refusal.headers
+    for name in {name.lower() for name in headers}:
+        if name in OF_ONE_PART or name.endswith("cache-control"):  # shared caches have their own
+            headers.popall(name)
+    headers["cache-control"] = "no-store"
+    return refusal
 
 
 def _made(route: Route, policy: PartPolicy) -> Part:

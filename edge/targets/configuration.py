@@ -22,6 +22,11 @@ from edge.targets.rpc import arguments_of
 
 log = structlog.get_logger()
 
+STALE = "Another table was put in force meanwhile. Nothing was changed."
+UNANSWERED = (
+    "Consul did not say whether it has the table. Send it again: a table that is in force already changes nothing."
+)
+
 
 async def put_config(exchange: Exchange) -> HTTPResponse:
     """Check the body, then hand it to Consul, from where each worker takes it within moments. Repeating it is harmless.
@@ -64,20 +69,31 @@ async def _hand_over(live: LiveRoutes, text: str, if_version: str | None) -> Non
     """Raises :class:`Rejected` when there is no Consul, when it is away, or when somebody else was faster."""
     if live.shared is None:
         raise Rejected("service.unavailable", "This edge has no Consul from which its workers could take a table.")
+    seen = await _seen(live.shared)
+    if seen.text == text:
+        return
+    if if_version is not None and if_version != _version_of(seen, live):
+        raise Rejected("version.stale", STALE)
+    await _replace(live.shared, seen, text)
+
+
+async def _seen(shared: SharedTable) -> Shared:
     try:
-        replaced = await _replace(live, live.shared, text, if_version)
+        return await shared.read()
     except AGENT_ERRORS as fault:
         log.warning("edge.routes.not_offered", reason=type(fault).__name__)
         raise Rejected("service.unavailable", "Consul is away: the table could not be handed over.") from None
+
+
+async def _replace(shared: SharedTable, seen: Shared, text: str) -> None:
+    """What Consul does not answer it may have done, or do yet: nobody is told then that it did not."""
+    try:
+        replaced = await shared.replace(seen, text)
+    except AGENT_ERRORS as fault:
+        log.warning("edge.routes.offer_unanswered", reason=type(fault).__name__)
+        raise Rejected("outcome.unknown", UNANSWERED) from None
     if not replaced:
-        raise Rejected("version.stale", "Another table was put in force meanwhile. Nothing was changed.")
-
-
-async def _replace(live: LiveRoutes, shared: SharedTable, text: str, if_version: str | None) -> bool:
-    seen = await shared.read()
-    if if_version is not None and if_version != _version_of(seen, live):
-        return False
-    return seen.text == text or await shared.replace(seen, text)
+        raise Rejected("version.stale", STALE)
 
 
 def _version_of(seen: Shared, live: LiveRoutes) -> str:

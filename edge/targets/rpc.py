@@ -9,7 +9,7 @@ from sanic import HTTPResponse
 
 from edge.answers import respond
 from edge.arguments import Offered, gather
-from edge.conditions import expected_version
+from edge.conditions import expected_version, seen_beside_version
 from edge.cursors import BadCursor
 from edge.exchange import Exchange, Operation
 from edge.policies import Source
@@ -52,6 +52,7 @@ async def ask(
         operation_id=operation.id if operation else None,
         fingerprint=operation.fingerprint if operation else None,
         user_id=known_user,
+        beside_version=_beside_version(exchange),
         traceparent=exchange.traceparent,
         tracestate=exchange.tracestate,
     )
@@ -71,6 +72,12 @@ def arguments_of(exchange: Exchange) -> dict[str, Any]:
     if unmet is not None:
         raise unmet
     return arguments
+
+
+def _beside_version(exchange: Exchange) -> int | None:
+    if "if-match" not in exchange.matched.binding.sources.values():
+        return None
+    return seen_beside_version(exchange.header("if-match"))
 
 
 def _opened(exchange: Exchange, query: Query) -> tuple[Query, Faults]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 from sanic import HTTPResponse
 
@@ -10,7 +12,7 @@ from edge.exchange import Exchange, Operation
 from edge.rpc.failures import CallFailure, RemoteRefusal
 from edge.targets.rpc import arguments_of, ask
 from edge.tokens import LEEWAY_SECONDS
-from shared.contracts.cart import MERGE_CARTS
+from shared.contracts.cart import MERGE_CARTS, LimitExceeded
 from shared.contracts.identity import ISSUE_TOKENS, REVOKE_SESSION
 
 log = structlog.get_logger()
@@ -25,7 +27,7 @@ async def log_in(exchange: Exchange) -> HTTPResponse:
     response = respond(exchange, reply.result)
     if cart_token is not None:
         merged = await _merge(exchange, cart_token, user_id=reply.result["user_id"])
-        response.headers["x-cart-merged"] = "true" if merged else "false"
+        response.headers.update(_told_of(merged))
     return response
 
 
@@ -39,16 +41,25 @@ async def log_out(exchange: Exchange) -> HTTPResponse:
     return respond(exchange, reply.result)
 
 
-async def _merge(exchange: Exchange, cart_token: str, *, user_id: str) -> bool:
+async def _merge(exchange: Exchange, cart_token: str, *, user_id: str) -> Any | None:
+    """The user's cart as it is then; ``None`` if the guest's did not come along."""
     asked = exchange.operation
     operation = Operation(f"{asked.id}/merge", asked.fingerprint) if asked else None
     arguments = {"user_id": user_id, "cart_token": cart_token}
     try:
-        await ask(exchange, MERGE_CARTS, arguments, operation=operation, user_id=user_id)
+        return (await ask(exchange, MERGE_CARTS, arguments, operation=operation, user_id=user_id)).result
     except RemoteRefusal as refusal:
         log.info("edge.cart_not_merged", reason=refusal.code)
-        return False
     except CallFailure as failure:
         log.warning("edge.cart_not_merged", reason=failure.reason)
-        return False
-    return True
+    return None
+
+
+def _told_of(merged: Any | None) -> dict[str, str]:
+    """Whether the guest's cart came along, and what of it found no room: nothing is left out without a word."""
+    if merged is None:
+        return {"x-cart-merged": "false"}
+    left_out = [warning["product_id"] for warning in merged["warnings"] if warning["code"] == LimitExceeded.code]
+    if not left_out:
+        return {"x-cart-merged": "true"}
+    return {"x-cart-merged": "partly", "x-cart-left-out": ", ".join(str(product_id) for product_id in left_out)}

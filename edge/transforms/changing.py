@@ -33,7 +33,7 @@ def change_fields(fields: Iterable[tuple[str, str]], changes: FieldChanges) -> F
 
 
 class JsonChanger:
-    """Changes documents in place. A document that is no object, nor a list of them, stays as it is."""
+    """Changes documents in place. Of one that is a list, its items are changed; what is no object stays as it is."""
 
     def __init__(self, changes: JsonChanges) -> None:
         self._steps: list[Step] = [
@@ -45,11 +45,10 @@ class JsonChanger:
 
     def change(self, document: Json) -> Json:
         """The document, changed. Raises :class:`Clash`."""
-        for each in document if isinstance(document, list) else [document]:
-            if isinstance(each, dict):
-                for step in self._steps:
-                    step(each)
-                each.update(self._set)
+        for each in _holders(document, []):
+            for step in self._steps:
+                step(each)
+            each.update(self._set)
         return document
 
 

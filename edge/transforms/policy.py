@@ -12,7 +12,7 @@ FieldName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}(?!\n)$")]
 FieldValue = Annotated[str, Meta(max_length=1024, pattern=r"^[\x20-\x7e]*(?!\n)$")]
 Place = Annotated[str, Meta(max_length=200, pattern=r"^[^.\x00-\x1f]+(\.[^.\x00-\x1f]+){0,7}(?!\n)$")]
 """A member of a JSON object by the names that lead to it: ``customer.name``. A list on the way means each of its
-items, and a document that is a list means each of its own."""
+items, and a document that is a list means each of its own; so does a list in a list."""
 
 Member = Annotated[str, Meta(max_length=80, pattern=r"^[^.\x00-\x1f]+(?!\n)$")]
 

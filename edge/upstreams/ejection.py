@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from edge.upstreams.policy import Ejection
 
@@ -20,10 +20,11 @@ _MOST_DOUBLINGS = 30
 class _Record:
     """What is known of one instance. ``grows_from`` is when its share began to grow; ``None``: it has all of it.
 
-    ``out_for`` is how long it was left out last, 0 when that is forgiven.
+    ``group`` are those who could do its work. ``out_for`` is how long it was left out last, 0 when that is forgiven.
     """
 
     grows_from: float | None = None
+    group: str = ""
     failures: int = 0
     times_out: int = 0
     out_until: float | None = None
@@ -38,10 +39,15 @@ class Outliers:
         self._policy = policy
         self._records: dict[str, _Record] = {}
 
-    def follow(self, ids: Iterable[str], now: float) -> None:
-        """These instances exist. The first ones have their whole share at once: somebody must do the work."""
+    def follow(self, groups: Mapping[str, str], now: float) -> None:
+        """These instances exist, each in its group, of which only a part may be left out.
+
+        The first ones have their whole share at once: somebody must do the work.
+        """
         grows_from = now if self._records else None
-        self._records = {one: self._records.get(one) or _Record(grows_from) for one in ids}
+        self._records = {one: self._records.get(one) or _Record(grows_from) for one in groups}
+        for one, group in groups.items():
+            self._records[one].group = group
 
     def share(self, instance_id: str, now: float) -> float:
         """How much of its weight an instance gets: 0 while it is out, then more and more, 1 at last."""
@@ -71,7 +77,7 @@ class Outliers:
         if record.out_until is not None:
             return False
         record.failures += 1
-        if record.failures < self._policy.failures or not self._may_go(now):
+        if record.failures < self._policy.failures or not self._may_go(record, now):
             return False
         doublings = min(record.times_out, _MOST_DOUBLINGS)
         record.out_for = min(self._policy.longest, self._policy.first * 2.0**doublings)
@@ -82,10 +88,11 @@ class Outliers:
 
     def out(self, now: float) -> int:
         """How many are left out."""
-        return sum(1 for one in self._records.values() if one.out_until is not None and now < one.out_until)
+        return _out(self._records.values(), now)
 
-    def _may_go(self, now: float) -> bool:
-        return (self.out(now) + 1) * 100 <= self._policy.most_percent * len(self._records)
+    def _may_go(self, record: _Record, now: float) -> bool:
+        group = [one for one in self._records.values() if one.group == record.group]
+        return (_out(group, now) + 1) * 100 <= self._policy.most_percent * len(group)
 
     def _let_return(self, record: _Record, now: float) -> None:
         if record.out_until is not None and now >= record.out_until:
@@ -97,3 +104,7 @@ class Outliers:
             record.grows_from = None
             return 1.0
         return FIRST_SHARE + (1 - FIRST_SHARE) * seconds / self._policy.slow_start
+
+
+def _out(records: Iterable[_Record], now: float) -> int:
+    return sum(1 for one in records if one.out_until is not None and now < one.out_until)

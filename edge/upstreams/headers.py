@@ -60,7 +60,8 @@ class Sender:
     host: str
     request_id: str
     traceparent: str
-    user_id: str | None = None
+    caller_id: str | None = None
+    is_client: bool = False
     scopes: Collection[str] = ()
     user_class: str | None = None
     before: dict[str, str] = field(default_factory=dict)
@@ -124,8 +125,9 @@ def _of_sender(sender: Sender) -> Fields:
         ("x-request-id", sender.request_id),
         ("traceparent", sender.traceparent),
     ]
-    if sender.user_id is not None:
-        fields += [("x-user-id", sender.user_id), ("x-user-scopes", " ".join(sorted(sender.scopes)))]
+    if sender.caller_id is not None:
+        who = "x-client-id" if sender.is_client else "x-user-id"
+        fields += [(who, sender.caller_id), ("x-user-scopes", " ".join(sorted(sender.scopes)))]
     if sender.user_class is not None:
         fields.append(("x-user-class", sender.user_class))
     return fields

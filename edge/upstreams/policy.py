@@ -41,7 +41,8 @@ class Ejection(Word, frozen=True, kw_only=True):
     """When an instance that fails is left out, and how it comes back.
 
     After ``failures`` in a row, for ``first`` seconds, twice as long each next time up to ``longest``, never more than
-    ``most_percent`` of all. Back again, its share grows from a tenth to the whole in ``slow_start`` seconds.
+    ``most_percent`` of all, or of its version where the route divides. Back again, its share grows from a tenth to the
+    whole in ``slow_start`` seconds.
     """
 
     failures: Annotated[int, Meta(ge=1, le=100)] = 5

@@ -13,10 +13,12 @@ from edge.upstreams.balancing import Candidate
 from edge.upstreams.ejection import Outliers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from edge.discovery.table import Instance, InstanceTable
-    from edge.upstreams.policy import Ejection
+    from edge.upstreams.policy import Ejection, HttpPolicy
+
+    _Rule = tuple[Ejection, bool]
 
 log = structlog.get_logger()
 
@@ -70,7 +72,7 @@ class Service:
         self._table = table
         self._seen: tuple[Instance, ...] | None = None
         self._members: dict[str, Member] = {}
-        self._outliers: dict[Ejection, Outliers] = {}
+        self._outliers: dict[_Rule, Outliers] = {}
 
     def members(self) -> tuple[Member, ...]:
         """Those that may be sent to, as Consul said last."""
@@ -79,23 +81,25 @@ class Service:
             self._follow(passing)
         return tuple(self._members.values())
 
-    def outliers(self, policy: Ejection) -> Outliers:
-        """Who is left out under this policy; routes with the same policy learn from each other."""
-        found = self._outliers.get(policy)
+    def outliers(self, policy: HttpPolicy) -> Outliers:
+        """Who is left out under this policy; routes with the same rule share what is known."""
+        rule = _rule(policy)
+        found = self._outliers.get(rule)
         if found is None:
-            found = self._outliers[policy] = Outliers(policy)
-            found.follow(self._members, self.clock())
+            found = self._outliers[rule] = Outliers(policy.ejection)
+            found.follow(self._groups(rule), self.clock())
         return found
 
-    def keep_only(self, policies: frozenset[Ejection]) -> None:
-        """No route leaves anybody out by other policies any more."""
-        self._outliers = {policy: outliers for policy, outliers in self._outliers.items() if policy in policies}
+    def keep_only(self, policies: Iterable[HttpPolicy]) -> None:
+        """No route leaves anybody out by the rules of other policies any more."""
+        rules = {_rule(policy) for policy in policies}
+        self._outliers = {rule: outliers for rule, outliers in self._outliers.items() if rule in rules}
 
     def failed(self, member: Member) -> None:
         """The instance did not answer as it should."""
-        for outliers in self._outliers.values():
-            if outliers.failed(member.id, self.clock()):
-                log.warning("upstream.instance.ejected", guarded=self.name, instance_id=member.id)
+        now = self.clock()
+        if True in [outliers.failed(member.id, now) for outliers in self._outliers.values()]:
+            log.warning("upstream.instance.ejected", guarded=self.name, instance_id=member.id)
 
     def succeeded(self, member: Member) -> None:
         """The instance answered."""
@@ -119,5 +123,14 @@ class Service:
             self._members[one.id].instance = one
         self.arrivals += len(self._members.keys() - before.keys())
         self._seen = passing
-        for outliers in self._outliers.values():
-            outliers.follow(self._members, self.clock())
+        for rule, outliers in self._outliers.items():
+            outliers.follow(self._groups(rule), self.clock())
+
+    def _groups(self, rule: _Rule) -> dict[str, str]:
+        """Who could do whose work: where requests are divided among versions, only one of the same version."""
+        _, is_divided = rule
+        return {one.id: one.instance.version if is_divided else "" for one in self._members.values()}
+
+
+def _rule(policy: HttpPolicy) -> _Rule:
+    return policy.ejection, policy.versions is not None

@@ -34,6 +34,7 @@ log = structlog.get_logger()
 MOST_HEAD_BYTES = 16_384
 PART_BYTES = 65_536
 SWITCHING = 101
+_AGREED = {"connection": "upgrade", "upgrade": "websocket"}
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
 _TOO_OLD = (b"0", b"101")
 _FIELD = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]+):[\t ]*([^\x00-\x08\x0a-\x1f\x7f]*?)[\t ]*")
@@ -117,9 +118,8 @@ class Tunnel(Delivered):
             self._be_answered(request, stream)
 
     def _head(self) -> bytes:
-        fields = {name: str(value) for name, value in self.headers.items()}
-        fields |= {"connection": "upgrade", "upgrade": "websocket"}
-        return head_of(SWITCHING, fields.items())
+        fields = [(name, value) for name, value in self.headers.items() if name.lower() not in _AGREED]
+        return head_of(SWITCHING, [*fields, *_AGREED.items()])
 
     async def _relay(self, request: Request) -> None:
         """Both ways at once; the first way that ends takes the other one with it."""

@@ -86,7 +86,7 @@ class Upstreams:
         for name in self._services.keys() - {policy.service for policy in needed}:
             del self._services[name]
         for name, service in self._services.items():
-            service.keep_only(frozenset(policy.ejection for policy in needed if policy.service == name))
+            service.keep_only([policy for policy in needed if policy.service == name])
         self.on_services(self.names)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -77,8 +77,8 @@ class Way:
         self.outcomes: Counter[str] = Counter()
         self.divider = Divider(policy.versions, dice) if policy.versions else None
         self.breaker = Breaker(_opening(policy.breaker), dice=dice, on_move=self._tell)
-        self._balancer = _balancer(policy, dice)
-        self._outliers = service.outliers(policy.ejection)
+        self._balancers: defaultdict[str, Balancer] = defaultdict(lambda: _balancer(policy, dice))  # by version
+        self._outliers = service.outliers(policy)
         self._arrivals = service.arrivals
 
     def renew(self, policy: HttpPolicy) -> None:
@@ -107,7 +107,7 @@ class Way:
             free = [one for one in free if one.instance.version == version]
             if not free:
                 raise NotExecuted(f"no instance of a wanted version of {self.service.name} is there")
-        return Lease(free[self._balancer.choose(free, key)], self.service, holder)
+        return Lease(free[self._balancers[self._version(free[0])].choose(free, key)], self.service, holder)
 
     def admit(self) -> Permit:
         """Leave to ask. Raises ``NotExecuted`` while the breaker is open."""
@@ -152,16 +152,24 @@ class Way:
         }
 
     def _weighed(self, members: list[Member]) -> list[Member]:
-        """Those with a share of the work, each with its weight; where nobody has one, all: somebody must try."""
+        """Those with a share of the work, each with its weight; where nobody has one, all: somebody must try.
+
+        Nobody takes over the work of another version, so where requests are divided this goes for each of them.
+        """
         now = self.service.clock()
         for one in members:
             one.weight = self._weight(one) * self._outliers.share(one.id, now)
         working = [one for one in members if one.weight > 0]
-        if not working:
-            working = [one for one in members if self._weight(one) > 0]
-            for one in working:
+        if len(working) == len(members):
+            return working
+        served = {self._version(one) for one in working}
+        for one in members:
+            if self._version(one) not in served:
                 one.weight = self._weight(one)
-        return working
+        return [one for one in members if one.weight > 0]
+
+    def _version(self, member: Member) -> str:
+        return member.instance.version if self.divider else ""
 
     def _weight(self, member: Member) -> float:
         weights, instance = self.policy.weights, member.instance

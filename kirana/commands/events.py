@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kirana.commands.typed import as_typed
 from kirana.parking import address, showing
-from kirana.parking.choosing import Choice
+from kirana.parking.choosing import Choice, is_name
 from kirana.parking.ledger import Ledger
 from kirana.parking.lot import Lot
 from kirana.parking.message import Parked, Summary
@@ -45,8 +45,16 @@ KIRANA_AMQP_URL_FILE) names. It takes the operator's user: those of the
 services may not read what others have parked.
 """
 
+
+def _named(service: str | None) -> str | None:
+    """What stands behind ``--service``. Raises :class:`typer.BadParameter` for what no service can be called."""
+    if service is not None and not is_name(service):
+        raise typer.BadParameter(f"{service[:40]!r} is no name of a service.")
+    return service
+
+
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids as 'parked' shows them; the first digits are enough.")]
-Service = Annotated[str | None, typer.Option(help="Only what this service has parked.")]
+Service = Annotated[str | None, typer.Option(help="Only what this service has parked.", callback=_named)]
 Origin = Annotated[str | None, typer.Option("--from", help="Only what failed in this queue.")]
 Everything = Annotated[bool, typer.Option("--all", help="Whatever is parked.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kirana.parking.message import Summary
 from kirana.stack.faults import StackFault
+from shared.contracts.parked import call_parking_queue
 
 SHORTEST = 8
 SHORTEST_TYPED = 4
 _SHOWN_CANDIDATES = 3
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_LONGEST_QUEUE = 255  # in AMQP
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class Choice:
             raise StackFault(f"No parked message has the id {typed!r}.", mend="kirana events parked")
         named = ", ".join(id_[: SHORTEST + 4] for id_ in found[:_SHOWN_CANDIDATES])
         raise StackFault(f"{typed!r} means {len(found)} messages ({named}): type more of it.")
+
+
+def is_name(service: str) -> bool:
+    """Whether a service can be called so: without a dot, as that ends its name in routing keys and queues."""
+    return bool(_NAME.fullmatch(service)) and len(call_parking_queue(service)) <= _LONGEST_QUEUE
 
 
 def short_ids(parked: Sequence[Summary]) -> Mapping[str, str]:

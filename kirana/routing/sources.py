@@ -30,26 +30,34 @@ class TableRefused(StackFault):
         self.faults = faults
 
 
+class TableUnread(StackFault):
+    """There is no text of a table to be had there."""
+
+    exit_code: ClassVar[int] = EX_CONFIG
+
+
 def is_url(source: str) -> bool:
     """Whether this names an edge rather than a file."""
     return source.startswith(("http://", "https://"))
 
 
 def text_of(source: str | None) -> str:
-    """The text at a path or URL; ``None`` is the edge of the local stack. Raises :class:`StackFault` or ``OSError``."""
+    """The text at a path or URL; ``None`` is the edge of the local stack. Raises :class:`StackFault`."""
     if source is None or is_url(source):
         return str(in_force(source)["text"])
     try:
         return Path(source).read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise StackFault(f"{source} is no text in UTF-8.") from None
+        raise TableUnread(f"{source} is no text in UTF-8.") from None
+    except OSError as fault:
+        raise TableUnread(f"{source} cannot be read: {fault.strerror or fault}.") from None
 
 
 def in_force(url: str | None) -> dict[str, Any]:
     """What ``GET /admin/routes`` says there."""
     with _edge(url) as client:
         answer = client.get("/admin/routes")
-        _check(answer)
+        _check(answer, TableUnread)
         found: dict[str, Any] = answer.json()
         return found
 
@@ -91,13 +99,13 @@ def _admin_token(stack: stack_state.StackState) -> str:
     return str(answer.json()["access"])
 
 
-def _check(answer: httpx.Response) -> None:
+def _check(answer: httpx.Response, fault: type[StackFault] = StackFault) -> None:
     if answer.status_code == _OK:
         return
     said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
     what = said.get("detail") or f"HTTP status {answer.status_code}"
     needs_token = answer.status_code in {_UNAUTHORIZED, _FORBIDDEN}
-    raise StackFault(
+    raise fault(
         f"The edge says: {what}",
         mend=f"export {TOKEN}=… with the scope edge:admin" if needs_token else "",
         cause="Somebody else has pushed a table meanwhile." if answer.status_code == _STALE else "",

@@ -28,6 +28,7 @@ class Shards:
             _name(url): TracedRedis.from_url(
                 url,
                 decode_responses=True,
+                protocol=2,  # with 3 the client sees under eventlet no more that an idle connection was closed
                 socket_timeout=TIMEOUT_SECONDS,
                 socket_connect_timeout=TIMEOUT_SECONDS,
                 retry=Retry(NoBackoff(), 0),

@@ -44,13 +44,18 @@ class Products(Protocol):
 
 
 def get_cart(request: cart.GetCart, *, carts: Carts, products: Products) -> cart.Cart:
-    """Look into a cart at today's prices. Raises ``CartNotFound`` for a token nobody knows."""
+    """Look into a cart at today's prices.
+
+    Raises ``CartNotFound`` for a token nobody knows, ``CartClosed`` for a guest's whose goods are in an account's now.
+    """
     owner = owner_of(request)
     if owner is None:
         return EMPTY
     state = carts.look(owner)
     if state is None:
         return _nothing_yet(owner)
+    if state.closed_by:
+        raise cart.CartClosed
     return quote(state, _prices(state.product_ids, products))
 
 

@@ -12,8 +12,9 @@ from uuid import UUID
 from shared.contracts import catalog
 from shared.contracts.catalog import BadRow, CategoryNode, ProductRow, ReservationLost, StockConflict
 from shared.contracts.checking import read
+from shared.contracts.goods import faults_in_price
 from shared.contracts.refusals import InvalidRequest, StaleVersion
-from shared.values.money import EXPONENTS, Money, NotMoney
+from shared.values.money import Money
 from shared.values.times import to_rfc3339
 
 HOLD_TIME = timedelta(minutes=15)
@@ -104,9 +105,9 @@ class Product:
     created_at: datetime
     updated_at: datetime
 
-    def expect(self, version: int | None) -> None:
-        """Raises :class:`StaleVersion` when the caller saw another version."""
-        if version is not None and version != self.version:
+    def expect(self, version: int | None, *, available: int | None = None) -> None:
+        """Raises :class:`StaleVersion` when the caller saw another version or, if that is asked, another stock."""
+        if version not in {None, self.version} or available not in {None, self.stock.available}:
             raise StaleVersion(version=self.version)
 
     def touched(self, at: datetime) -> Product:
@@ -159,14 +160,11 @@ def shortages_of(demand: Demand, stocks: Mapping[int, Stock]) -> list[dict[str, 
     ]
 
 
-def price_of(amount: str, currency: str, *, pointer: str = "/price") -> Money:
-    """Read a price. Raises :class:`InvalidRequest` naming the field that is wrong."""
-    if currency not in EXPONENTS:
-        raise invalid("/currency", f"The shop does not take {currency}.")
-    try:
-        return Money.parse(amount, currency)
-    except NotMoney as fault:
-        raise invalid(pointer, str(fault)) from None
+def price_of(amount: str, currency: str) -> Money:
+    """Read a price. Raises :class:`InvalidRequest` naming every field that is wrong."""
+    if faults := faults_in_price({"price": amount, "currency": currency}):
+        raise InvalidRequest(errors=faults)
+    return Money.parse(amount, currency)
 
 
 def order_id_of(text: str) -> str:

@@ -91,7 +91,11 @@ class CatalogService:
         """Change a product."""
         return self.transactions.once(
             lambda session: use_cases.update_product(
-                request, products=SqlProducts(session), events=OutboxEvents(session), clock=now
+                request,
+                products=SqlProducts(session),
+                events=OutboxEvents(session),
+                clock=now,
+                seen_stock=current().beside_version,
             )
         )
 

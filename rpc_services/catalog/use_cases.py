@@ -11,8 +11,10 @@ from msgspec import UNSET
 from rpc_services.catalog import domain, paging
 from rpc_services.catalog.domain import Category, Demand, Draft, Hold, Product, State, Stock
 from rpc_services.catalog.ports import Books, Events, Holds, Imports, Listings, OnSale, Products, Stocks
-from shared.contracts import catalog
+from shared.contracts import catalog, goods
 from shared.contracts.method import Nothing
+from shared.contracts.refusals import InvalidRequest
+from shared.values.money import Money
 from shared.values.times import Clock, to_rfc3339
 
 SWEEP_BATCH = 100
@@ -42,12 +44,16 @@ def list_products(request: catalog.ListProducts, *, listings: Listings, currency
     """
     words = (request.q or "").strip() or None
     order = paging.order_of(request.sort, words)
+    if faults := goods.faults_in_amounts(
+        msgspec.structs.asdict(request), ["min_price", "max_price"], currency=currency
+    ):
+        raise InvalidRequest(errors=faults)
     filters = paging.Filters(
         category_id=request.category,
         words=words,
         currency=currency,
-        min_price=_limit(request.min_price, currency, "/min_price"),
-        max_price=_limit(request.max_price, currency, "/max_price"),
+        min_price=_limit(request.min_price, currency),
+        max_price=_limit(request.max_price, currency),
         in_stock=request.in_stock,
     )
     after = paging.unseal(request.cursor, order) if request.cursor else paging.start_of(order, words)
@@ -87,15 +93,16 @@ def create_product(
 
 
 def update_product(
-    request: catalog.UpdateProduct, *, products: Products, events: Events, clock: Clock
+    request: catalog.UpdateProduct, *, products: Products, events: Events, clock: Clock, seen_stock: int | None = None
 ) -> catalog.Product:
     """Change what is given; ``stock`` is what shall be for sale, beside what is reserved.
 
+    Who writes the stock over ``seen_stock`` is refused when it is another one now: sales make no new version.
     A change of nothing makes no new version. Raises ``ProductNotFound``, ``StaleVersion``, ``InvalidRequest``,
     ``CategoryNotFound``, ``SkuTaken``.
     """
     product = _locked(request.product_id, products)
-    product.expect(request.expected_version)
+    product.expect(request.expected_version, available=None if request.stock is UNSET else seen_stock)
     wanted = _changed(product, request, products)
     if wanted == product:
         return domain.answer_of(product)
@@ -226,8 +233,8 @@ def audit_stock(request: catalog.AuditStock, *, books: Books) -> catalog.StockAu
     )
 
 
-def _limit(amount: str | None, currency: str, pointer: str) -> int | None:
-    return None if amount is None else domain.price_of(amount, currency, pointer=pointer).minor_units
+def _limit(amount: str | None, currency: str) -> int | None:
+    return None if amount is None else Money.parse(amount, currency).minor_units
 
 
 def _category(category_id: int, products: Products) -> Category:

@@ -7,6 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import idna
+
+from shared.contracts.mail_addresses import host_of
+
 ACCESS_LIFE = timedelta(minutes=15)
 SESSION_LIFE = timedelta(days=30)
 REFRESH_GRACE = timedelta(seconds=30)
@@ -119,5 +123,17 @@ def scopes_within(wanted: str | None, allowed: Collection[str]) -> tuple[str, ..
 
 
 def sameness(name: str) -> str:
-    """Two usernames or e-mail addresses with the same sameness are the same one, whatever their case."""
+    """Two usernames with the same sameness are the same one, whatever their case."""
     return unicodedata.normalize("NFKC", name).casefold()
+
+
+def sameness_of_address(address: str) -> str:
+    """Two e-mail addresses with the same sameness are one mailbox, however their host is spelt.
+
+    The host is written in its own script, as it was kept when addresses were still compared like names.
+    """
+    local, _, domain = address.rpartition("@")
+    try:
+        return f"{sameness(local)}@{idna.decode(host_of(domain))}"
+    except ValueError:  # of old, or with hyphens where IDNA has its own: no two spellings of it are taken
+        return sameness(address)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from rpc_services.identity.domain import REVOCATION_MEMORY, Account, Client, sameness
+from rpc_services.identity.domain import REVOCATION_MEMORY, Account, Client, sameness, sameness_of_address
 from rpc_services.identity.tables import clients, ended_grants, known_visitors, login_attempts, sessions, users
 from rpc_services.identity.throttle import KNOWN_FOR, Count
 from shared.contracts.identity import EmailTaken, UsernameTaken
@@ -52,7 +52,7 @@ class SqlAccounts:
             username=account.username,
             username_sameness=sameness(account.username),
             email=account.email,
-            email_sameness=sameness(account.email),
+            email_sameness=sameness_of_address(account.email),
             first_name=account.first_name,
             last_name=account.last_name,
             phone_number=account.phone_number,
@@ -79,7 +79,7 @@ class SqlAccounts:
         """Keep all that can change. Raises ``EmailTaken``."""
         changed = {
             "email": account.email,
-            "email_sameness": sameness(account.email),
+            "email_sameness": sameness_of_address(account.email),
             "first_name": account.first_name,
             "last_name": account.last_name,
             "phone_number": account.phone_number,

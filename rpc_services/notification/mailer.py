@@ -16,6 +16,7 @@ from ssl import create_default_context
 from rpc_services.notification.domain import Delivery
 from rpc_services.notification.settings import MailServer
 from rpc_services.notification.use_cases import NotNow, Undeliverable
+from shared.contracts.mail_addresses import host_of
 
 _PERMANENT = range(500, 600)
 _ABOUT_US = frozenset({530, 534, 535, 538})
@@ -75,7 +76,7 @@ def compose(delivery: Delivery, sender: str) -> EmailMessage:
     local, _, domain = delivery.recipient.address.rpartition("@")
     message = EmailMessage()
     message["From"] = Address("Kirana", addr_spec=sender)
-    message["To"] = Address(addr_spec=f"{local}@{domain.encode('idna').decode()}")
+    message["To"] = Address(addr_spec=f"{local}@{host_of(domain)}")
     message["Subject"] = delivery.letter.subject
     message["Date"] = format_datetime(delivery.created_at)
     message["Message-ID"] = delivery.message_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from rpc_services.order import answers
 from rpc_services.order.domain import Order, Status, Transition
+from rpc_services.order.saga import LATELY
 from rpc_services.order.storage import LEASE, read_orders, write_history
 from rpc_services.order.tables import order_items, orders
 from shared.contracts.cart import CartOrdered
@@ -22,9 +24,12 @@ from shared.messaging.call import Call
 from shared.messaging.tables import operations as operations_table
 from shared.messaging.transactions import Scope
 from shared.metrics import trade
+from shared.values.identifiers import first_id_at
 from shared.values.times import Clock
 
 MOST_DOUBLINGS = 3
+FEW = 3
+"""More than the last one, as replicas' clocks, by which ids are sorted, differ a little."""
 
 
 class SqlDesk:
@@ -40,12 +45,20 @@ class SqlDesk:
         replay = self._scope.wait_for_first_run(self._call)
         return None if replay is None else replay.give()
 
-    def open(self, order: Order) -> Any | None:
+    def checkouts(self, user_id: str) -> list[Order]:
+        """The last few: each was opened only when those before it were settled, so more could not be wanting.
+
+        Not all of the hour: a cart remembers a hundred, and would let go of a forgotten one's goods once more.
+        """
+        with self._scope.reading() as session:
+            return read_orders(session, session.execute(self._checkouts_of(user_id, orders)).all())
+
+    def open(self, order: Order, *, settled: Collection[str] = ()) -> Any | None:
         """Claim the operation and write the order in one transaction."""
         try:
             with self._scope.writing() as session:
                 replay = operations.begin(session, self._call)
-                if replay is None and (refusal := self._add(session, order)):
+                if replay is None and (refusal := self._add(session, order, settled)):
                     replay = operations.finish(session, self._call.operation_id, refusal=refusal)
                     replay = replay or operations.Replay(refusal=refusal)
             if replay is None:
@@ -133,11 +146,15 @@ class SqlDesk:
             trade.order("resumed")
         return found[0] if found else None
 
-    def _add(self, session: Session, order: Order) -> CartOrdered | None:
-        """Write it, or give the refusal when its cart's state has an order.
+    def _add(self, session: Session, order: Order, settled: Collection[str]) -> CartOrdered | None:
+        """Write it, or give the refusal when what its cart held was, or may have been, ordered.
 
         Raises :class:`KeyReused` when an order of this operation outlived the operation's own record.
         """
+        if order.terms.from_cart:
+            session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"checkout/{order.user_id}", 0))))
+            if set(session.execute(self._checkouts_of(order.user_id, orders.c.id)).scalars()) - set(settled):
+                return CartOrdered()
         added = (
             upsert(orders)
             .values(
@@ -164,6 +181,11 @@ class SqlDesk:
         if session.execute(added.returning(orders.c.id)).first() is not None:
             return None
         return _why_not(session, order)
+
+    def _checkouts_of(self, user_id: str, *columns: Any) -> Select[Any]:
+        standing = (orders.c.cart_state.is_not(None), orders.c.status != Status.REJECTED)
+        mine = (orders.c.user_id == user_id, orders.c.id >= first_id_at(self._clock() - LATELY))
+        return select(*columns).where(*mine, *standing).order_by(orders.c.id.desc()).limit(FEW)
 
     def _leave_pending(self, session: Session, order: Order, values: dict[str, Any]) -> bool:
         guarded = update(orders).where(orders.c.id == order.id, orders.c.status == Status.PENDING)

@@ -6,9 +6,10 @@ All steps carry the order's id and are idempotent by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -20,6 +21,10 @@ from shared.values.money import Money
 from shared.values.times import Clock
 
 log = structlog.get_logger()
+
+LATELY = timedelta(hours=1)
+"""So far back a cart is asked to have let go of what was ordered from it. Older orders it let go of long ago, by their
+event if not at once; where even that lay parked, the buyer has seen the goods in the cart, and orders them again."""
 
 NOT_EXECUTED = (Unavailable, DeadlinePassed)
 
@@ -37,8 +42,15 @@ class Desk(Protocol):
         Raises :class:`StillRunning` when the first run takes longer than a second, :class:`KeyReused`.
         """
 
-    def open(self, order: Order) -> Any | None:
-        """Begin the operation and write the pending order; or give the first answer, as :meth:`first_answer` does."""
+    def checkouts(self, user_id: str) -> list[Order]:
+        """What this buyer ordered from the cart within :data:`LATELY`: all that is not rejected, pending ones too."""
+
+    def open(self, order: Order, *, settled: Collection[str] = ()) -> Any | None:
+        """Begin the operation and write the pending order; or give the first answer, as :meth:`first_answer` does.
+
+        An order from a cart is refused with ``CartOrdered`` if its cart's state has one, or if there is any of
+        :meth:`checkouts` that is not in ``settled``: the cart may still have held those goods when it was looked at.
+        """
 
     def confirm(self, order: Order, steps: list[Transition]) -> Order:
         """Write it as confirmed with its event and its operation's answer, if it is still pending.
@@ -98,14 +110,16 @@ class Saga:
     clock: Clock
     show: Callable[[Order], Any]
 
-    def begin(self, order: Order) -> Any:
-        """Open the order and drive it to its end. Gives the answer, or the first answer of a repeated operation.
+    def begin(self, order: Order, *, settled: Collection[str] = ()) -> Any:
+        """Open the order (see :meth:`Desk.open`) and drive it to its end.
+
+        Gives the answer, or the first answer of a repeated operation.
 
         Raises the refusal it ended with; :class:`Unavailable` or :class:`DeadlinePassed` when nothing was begun;
         :class:`OutcomeUnknown` when it lies pending: the sweeper finishes it, and repeating gives its answer.
         """
         try:
-            earlier = self.desk.open(order)
+            earlier = self.desk.open(order, settled=settled)
         except StillRunning as busy:
             return self._inherit(busy)
         if earlier is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -10,12 +10,12 @@ import msgspec
 import structlog
 
 from rpc_services.order.answers import show, show_transition
-from rpc_services.order.domain import Order, Terms, Transition, items_of
+from rpc_services.order.domain import Order, Status, Terms, Transition, items_of
 from rpc_services.order.saga import Saga
 from shared.contracts import order as contract
-from shared.contracts.cart import Cart, CartEmpty
+from shared.contracts.cart import Cart, CartEmpty, CartOrdered
 from shared.contracts.catalog import Line
-from shared.contracts.refusals import InvalidRequest, Refusal, StaleVersion
+from shared.contracts.refusals import InvalidRequest, OutcomeUnknown, Refusal, StaleVersion, Unavailable
 from shared.values.identifiers import NewId, is_id
 from shared.values.times import Clock
 
@@ -93,12 +93,13 @@ def place_order(request: contract.PlaceOrder, *, saga: Saga, opening: Opening) -
 def checkout(request: contract.Checkout, *, saga: Saga, opening: Opening, carts: Carts) -> contract.Order | Any:
     """Order what the cart holds, then take just that out of it.
 
-    Raises what :func:`place_order` raises, and :class:`StaleVersion`, :class:`CartEmpty`, ``CartOrdered``.
+    Raises what :func:`place_order` raises, and :class:`StaleVersion`, :class:`CartEmpty`, :class:`CartOrdered`.
     """
     earlier = saga.earlier()
     if earlier is not None:
         return earlier
     try:
+        settled = _settle(saga.desk.checkouts(request.user_id), carts)
         cart = carts.look(request.user_id)
         lines = _wanted(request, cart)
     except Refusal:
@@ -107,7 +108,7 @@ def checkout(request: contract.Checkout, *, saga: Saga, opening: Opening, carts:
             return earlier
         raise
     terms = replace(_terms(request, from_cart=True), cart_state=f"{cart.id}/{cart.version}")
-    placed = _place(request.user_id, lines, terms, saga=saga, opening=opening)
+    placed = _place(request.user_id, lines, terms, saga=saga, opening=opening, settled=settled)
     _take_out(placed, carts)
     return placed
 
@@ -186,7 +187,15 @@ def _that_fit(orders: list[contract.Order]) -> list[contract.Order]:
     return orders
 
 
-def _place(user_id: str, lines: Sequence[Line], terms: Terms, *, saga: Saga, opening: Opening) -> Any:
+def _place(  # noqa: PLR0913  # what, and whose help
+    user_id: str,
+    lines: Sequence[Line],
+    terms: Terms,
+    *,
+    saga: Saga,
+    opening: Opening,
+    settled: Collection[str] = (),
+) -> Any:
     saga.payments.check(terms.payment_token)
     order_id, at = opening.new_id(), opening.clock()
     order = Order(
@@ -199,7 +208,7 @@ def _place(user_id: str, lines: Sequence[Line], terms: Terms, *, saga: Saga, ope
         created_at=at,
         updated_at=at,
     )
-    return saga.begin(order)
+    return saga.begin(order, settled=settled)
 
 
 def _terms(request: contract.PlaceOrder | contract.Checkout, *, from_cart: bool) -> Terms:
@@ -218,6 +227,22 @@ def _wanted(request: contract.Checkout, cart: Cart) -> list[Line]:
     if not cart.items:
         raise CartEmpty
     return [Line(product_id=item.product_id, quantity=item.quantity) for item in cart.items]
+
+
+def _settle(ordered: Sequence[Order], carts: Carts) -> set[str]:
+    """See that the cart has let go of what was ordered from it, before it is looked at: nothing is ordered twice.
+
+    Each is taken out once, however often that is asked. Gives their ids. Raises :class:`CartOrdered` while one is under
+    way, :class:`Unavailable` when nobody knows whether the cart has heard: nothing was ordered yet.
+    """
+    if any(order.status is Status.PENDING for order in ordered):
+        raise CartOrdered
+    try:
+        for order in ordered:
+            carts.subtract(show(order))
+    except OutcomeUnknown:
+        raise Unavailable(retry_after=1) from None
+    return {order.id for order in ordered}
 
 
 def _take_out(placed: Any, carts: Carts) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from shared.contracts.goods import Amount, Currency, Description, Image, Name, Sku
+from shared.contracts.goods import Amount, Amounts, Currency, Description, Image, Name, Priced, Sku
 from shared.contracts.method import Answer, Methods, Nothing, Request
 from shared.contracts.refusals import Refusal
 
 METHODS = Methods("catalog")
 
 MAX_ON_HAND = 1_000_000_000
+MOST_AT_ONCE = 99
 
 ProductId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 CategoryId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Quantity = Annotated[int, Meta(ge=1, le=99)]
+Quantity = Annotated[int, Meta(ge=1, le=MOST_AT_ONCE)]
 OnHand = Annotated[int, Meta(ge=0, le=MAX_ON_HAND)]
 OrderId = Annotated[str, Meta(min_length=36, max_length=36)]
 
@@ -41,7 +42,9 @@ class CategoryNode(Answer, frozen=True, kw_only=True):
 
 
 class Product(Answer, frozen=True, kw_only=True):
-    """Something the shop sells. ``stock`` is what can be bought now: on hand less reserved."""
+    """Something the shop sells. ``stock`` is what can be bought now: on hand less reserved; sales make no version."""
+
+    beside_version: ClassVar[str] = "stock"
 
     id: int
     name: str
@@ -69,8 +72,10 @@ class GetProducts(Request, frozen=True, kw_only=True):
     product_ids: Annotated[list[ProductId], Meta(max_length=1000)]
 
 
-class ListProducts(Request, frozen=True, kw_only=True):
+class ListProducts(Amounts, frozen=True, kw_only=True):
     """A page of products. ``cursor`` is the ``next_cursor`` of the page before."""
+
+    amounts: ClassVar[tuple[str, ...]] = ("min_price", "max_price")
 
     category: CategoryId | None = None
     q: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*(?!\n)$")] | None = None
@@ -93,7 +98,7 @@ class ListCategories(Request, frozen=True, kw_only=True):
     """Ask for the whole category tree."""
 
 
-class CreateProduct(Request, frozen=True, kw_only=True):
+class CreateProduct(Priced, frozen=True, kw_only=True):
     """Put a new product on sale."""
 
     name: Name
@@ -106,7 +111,7 @@ class CreateProduct(Request, frozen=True, kw_only=True):
     image: Image = ""
 
 
-class UpdateProduct(Request, frozen=True, kw_only=True):
+class UpdateProduct(Priced, frozen=True, kw_only=True):
     """Change some fields of a product; ``expected_version`` refuses a change of something you did not see."""
 
     product_id: ProductId

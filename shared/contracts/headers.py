@@ -21,6 +21,10 @@ OPERATION_FINGERPRINT = "operation_fingerprint"
 USER_ID = "user_id"
 """The authenticated user on whose behalf the call is made; absent for guests and operators."""
 
+BESIDE_VERSION = "beside_version"
+"""What its caller saw of the figure that changes without a new version (int; of a product its stock). A change that
+would write that figure is refused when it is another one now. Who has never heard of it goes by the version alone."""
+
 TRACEPARENT = "traceparent"
 """W3C trace context: the span that caused the call."""
 

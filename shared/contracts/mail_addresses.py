@@ -9,6 +9,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from typing import Annotated, Any
 
+import idna
 from msgspec import Meta
 
 LONGEST = 254
@@ -18,9 +19,20 @@ EmailAddress = Annotated[str, Meta(max_length=LONGEST, pattern=FORM, description
 
 NOT_MAILABLE = {"pointer": "/email", "detail": "No message can be sent to this address."}
 
-_HOST_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+_HOST_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 """What ends like this is read as an address of IPv4, of however few parts."""
+
+
+def host_of(domain: str) -> str:
+    """The one name, in ASCII, that mail to this domain is sent to. Raises ``ValueError`` where there is none.
+
+    As IDNA 2008 and UTS 46 have it, which browsers and registries follow. Python's own codec is older: it takes
+    ``straße.de`` for ``strasse.de``, which belongs to somebody else.
+    """
+    if domain.isascii() and "xn--" not in (host := domain.lower()):
+        return host  # nothing to translate; and below, hyphens are refused that hosts of old have
+    return idna.encode(domain, uts46=True).decode()
 
 
 def is_mailable(address: str) -> bool:
@@ -34,7 +46,7 @@ def is_mailable(address: str) -> bool:
     if "@" in local or any(stringprep.in_table_b1(character) for character in domain):
         return False
     try:
-        host = domain.encode("idna").decode()
+        host = host_of(domain)
         labels = host.split(".")
         if _NUMBER.fullmatch(labels[-1]) or not all(_HOST_LABEL.fullmatch(label) for label in labels):
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -28,7 +28,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of everything a method gives. Only plain JSON types cross the wire."""
+    """Base of everything a method gives. Only plain JSON types cross the wire.
+
+    ``beside_version`` names the member, a whole number, that changes without a new ``version``; entity tags tell it.
+    """
+
+    beside_version: ClassVar[str | None] = None
 
 
 class Nothing(Answer, frozen=True, kw_only=True):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
-from shared.contracts.catalog import Line, Product
-from shared.contracts.goods import Amount
+from shared.contracts.catalog import MOST_AT_ONCE, Line, Product
+from shared.contracts.checking import fits
+from shared.contracts.goods import Amount, Amounts
 from shared.contracts.method import Answer, Methods, Request
 from shared.contracts.refusals import Refusal
 
 METHODS = Methods("order")
+
+MOST_LINES = 200
 
 OrderId = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=200, pattern=r"^[^\x00]*(?!\n)$", description="Text without the character NUL.")]
@@ -39,24 +43,48 @@ class Address(Request, frozen=True, kw_only=True):
     region: Text = ""
 
 
-class PlaceOrder(Request, frozen=True, kw_only=True):
+class PlaceOrder(Amounts, frozen=True, kw_only=True):
     """Order these items. All of them are had or none."""
 
+    amounts: ClassVar[tuple[str, ...]] = ("expected_total",)
+
     user_id: str
-    items: Annotated[list[Line], Meta(min_length=1, max_length=200)]
+    items: Annotated[list[Line], Meta(min_length=1, max_length=MOST_LINES)]
     shipping_address: Address | None = None
     payment_token: PaymentToken | None = None
     expected_total: Amount | None = None
 
+    @classmethod
+    def beyond_its_fields(cls, given: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Too much of a product over all lines, too."""
+        return [*_too_much(given.get("items")), *super().beyond_its_fields(given)]
 
-class Checkout(Request, frozen=True, kw_only=True):
+
+class Checkout(Amounts, frozen=True, kw_only=True):
     """Order what the user's cart holds, at ``expected_version`` when given, and take just that out of it."""
+
+    amounts: ClassVar[tuple[str, ...]] = ("expected_total",)
 
     user_id: str
     expected_version: int | None = None
     shipping_address: Address | None = None
     payment_token: PaymentToken | None = None
     expected_total: Amount | None = None
+
+
+def _too_much(items: Any) -> list[dict[str, str]]:
+    """Each line by which its product has become too much, as far as the lines are any. Too many are told as such."""
+    if not isinstance(items, list) or len(items) > MOST_LINES:
+        return []
+    wanted: dict[int, int] = {}
+    faults = []
+    for index, line in enumerate(items):
+        if fits(line, Line):
+            wanted[line["product_id"]] = wanted.get(line["product_id"], 0) + line["quantity"]
+            if wanted[line["product_id"]] > MOST_AT_ONCE:
+                detail = f"An order holds at most {MOST_AT_ONCE} of a product, over all its lines."
+                faults.append({"pointer": f"/items/{index}/quantity", "detail": detail})
+    return faults
 
 
 class OrderItem(Answer, frozen=True, kw_only=True):

@@ -67,7 +67,7 @@ def _weaknesses(password: str, own_names: Collection[str], common: Collection[st
     whole = normalised(password)
     text = whole.casefold()[:LONGEST]  # a character may become eighteen, which nobody who guesses cares for
     found = []
-    if len(whole) < SHORTEST:
+    if min(len(password), len(whole)) < SHORTEST:  # as typed, too: one that becomes eighteen is one to whoever guesses
         found.append(f"A password has at least {SHORTEST} characters.")
     if _is_common(text, common):
         found.append("This is one of the most common passwords.")

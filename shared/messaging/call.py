@@ -20,6 +20,7 @@ class Marks(msgspec.Struct):
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One call, event or tick. ``method`` is ``<service>.<method>``; ``redelivered`` says it may have run before.
 
+    ``beside_version`` is what its caller saw of the figure that changes without a new version.
     ``traceparent`` is its caller's until it runs, and from then on that of ``span``, which is the run's own.
     """
 
@@ -29,6 +30,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     operation_id: str | None = None
     fingerprint: str | None = None
     user_id: str | None = None
+    beside_version: int | None = None
     traceparent: str | None = None
     tracestate: str | None = None
     span: Span | None = None

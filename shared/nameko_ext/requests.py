@@ -168,10 +168,16 @@ class Requests(SharedExtension):
             job.give_back()
 
     def _park_bad(self, frame: Frame, bad: list[tuple[frames.FramedCall, str]]) -> None:
-        """Beside the answers that their callers get: alone, so that whoever looks sees what was wrong."""
+        """Beside the answers that their callers get: alone, so that whoever looks sees what was wrong.
+
+        But with their mates where they grow as we write them (1e15 becomes 1000000000000000.0): the broker may take
+        no larger message than the one that came.
+        """
         try:
             reason = bad[0][1] if len(bad) == 1 else f"{len(bad)} bad calls, the first: {bad[0][1]}"
-            self._park(frame.delivery, reason, frames.write_calls([call for call, _ in bad]), calls=len(bad))
+            alone = frames.write_calls([call for call, _ in bad])
+            body = alone if len(alone) <= len(frame.delivery.body) else None
+            self._park(frame.delivery, reason, body, calls=len(bad))
         except Exception:  # one bad message must not end anything
             log.exception("message.not_parked")
         finally:

@@ -17,10 +17,14 @@ from shared.values.identifiers import is_sane_token, new_id
 CONTENT_TYPE = "application/json"
 ENCODINGS = frozenset({"", "utf-8", "utf8", "binary"})
 LONGEST_HEADER = 1024
+LONGEST_OPERATION_ID = 1024
+"""In bytes, not in signs like the others: it is kept in indexes, and PostgreSQL takes none of over 2,704."""
+
 LATEST_MOMENT = 1 << 53
 LONGEST_STACK = 64
 LONGEST_ADDRESS = 255
 HEADERS_LIMIT = 16 * 1024
+BESIDE_TEXT = 4  # bytes of each name and value: its type and length, or a number
 ADDRESS = re.compile(r"(amq\.gen-)?[A-Za-z0-9_-]+")
 
 
@@ -109,6 +113,7 @@ def read_call(table: Any, *, method: str, redelivered: bool = False) -> Call:
         operation_id=_operation_id(context),
         fingerprint=_text(context, headers.OPERATION_FINGERPRINT),
         user_id=_text(context, headers.USER_ID),
+        beside_version=_figure(context, headers.BESIDE_VERSION),
         traceparent=_text(context, headers.TRACEPARENT),
         tracestate=_text(context, headers.TRACESTATE),
         call_id_stack=_stack(context.get(headers.CALL_ID_STACK, [])),
@@ -139,6 +144,7 @@ def context_of(call: Call) -> dict[str, Any]:
         headers.OPERATION_ID: call.operation_id,
         headers.OPERATION_FINGERPRINT: call.fingerprint,
         headers.USER_ID: call.user_id,
+        headers.BESIDE_VERSION: call.beside_version,
         headers.TRACEPARENT: call.traceparent,
         headers.TRACESTATE: call.tracestate,
         headers.CALL_ID_STACK: list(call.call_id_stack),
@@ -153,11 +159,30 @@ def _context(raw: Any) -> dict[str, Any]:
     size = 0
     context = {}
     for name, value in raw.items():
-        size += len(str(name)) + (len(value) if isinstance(value, (str, bytes, list, dict)) else len("12345678"))
+        size += len(name) + BESIDE_TEXT if name.isascii() else _size_of(name)
+        size += len(value) if type(value) is str and value.isascii() else _size_of(value)  # of most this is known
         if size > HEADERS_LIMIT:
             raise Poison("the headers are too large")
         context[str(name).removeprefix(headers.PREFIX)] = value
     return context
+
+
+def _size_of(value: Any) -> int:
+    """About as many bytes as it has on the wire, down to the bottom of lists and tables; it stops at too many."""
+    size, rest = 0, [value]
+    while rest and size <= HEADERS_LIMIT:
+        part = rest.pop()
+        size += BESIDE_TEXT
+        if isinstance(part, str):
+            size += len(part) if part.isascii() else len(part.encode(errors="surrogatepass"))
+        elif isinstance(part, bytes):
+            size += len(part)
+        elif isinstance(part, list):
+            rest += part
+        elif isinstance(part, dict):
+            rest += part
+            rest += part.values()
+    return size
 
 
 def _text(context: Mapping[str, Any], name: str) -> str | None:
@@ -183,8 +208,12 @@ def _is_short_text(value: Any) -> TypeGuard[str]:
 def _operation_id(context: Mapping[str, Any]) -> str | None:
     """All changes that came under a blank one would be taken for repetitions of the first."""
     value = _text(context, headers.OPERATION_ID)
-    if value is not None and not value.strip():
+    if value is None:
+        return None
+    if not value.strip():
         raise Poison(f"header {headers.OPERATION_ID} is blank: it names nothing")
+    if len(value.encode()) > LONGEST_OPERATION_ID:
+        raise Poison(f"header {headers.OPERATION_ID} is longer than {LONGEST_OPERATION_ID} bytes")
     return value
 
 
@@ -195,6 +224,13 @@ def _deadline(value: Any) -> Deadline | None:
         return Deadline.read(value)
     except NotADeadline as fault:
         raise Poison(f"header {headers.DEADLINE}: {fault}") from None
+
+
+def _figure(context: Mapping[str, Any], name: str) -> int | None:
+    value = context.get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise Poison(f"header {name} is no whole number")
+    return value
 
 
 def _moment(value: Any) -> int | None:

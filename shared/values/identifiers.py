@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from secrets import randbelow
 from uuid import UUID
 
@@ -19,6 +20,12 @@ _SANE_TOKEN = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 def new_id() -> str:
     """A UUIDv7 (RFC 9562): unique, and sortable by the time it was made."""
     return str(uuid_utils.uuid7())
+
+
+def first_id_at(moment: datetime) -> str:
+    """What sorts before every id that was made at that moment or later, and after every earlier one."""
+    milliseconds = f"{int(moment.timestamp() * 1000):012x}"
+    return f"{milliseconds[:8]}-{milliseconds[8:]}"
 
 
 def is_id(text: str) -> bool:

@@ -23,9 +23,9 @@ class Doors:
         for name, dependency in dependencies.items():
             setattr(self._service, name, dependency)
 
-    def call(self, method, request, *, operation_id=None, fingerprint=None):
+    def call(self, method, request, **known):
         """What it answers, as it would travel."""
-        call = Call(request_id=new_id(), method=method.routing_key, operation_id=operation_id, fingerprint=fingerprint)
+        call = Call(request_id=new_id(), method=method.routing_key, **known)
         with serving(call):
             try:
                 said = msgspec.to_builtins(getattr(self._service, method.name)(request))

@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
+from time import sleep
 
 import psycopg2
 import pytest
@@ -11,6 +13,7 @@ import redis
 from amqp import Message
 from kombu import Connection
 
+from tests.builders.lots import lots
 from tests.builders.shop import Client, a_customer, a_product, an_admin, devices, ordered, settled, unique
 from tests.builders.waiting import eventually
 
@@ -109,6 +112,36 @@ def test_carts_survive_a_redis_that_forgets_everything_between_any_two_steps(sta
     assert eventually(
         lambda: settled(lambda: customer.get("/api/cart")).json()["items"] == [], what="the ordered items' leaving"
     )
+
+
+def put_in(client, product, quantity):
+    body, key = {"product_id": product, "quantity": quantity}, {"Idempotency-Key": unique("key")}
+    return settled(lambda: client.post("/api/cart/items", json=body, headers=key))
+
+
+def order_the_cart(client):
+    key = unique("key")
+    return settled(lambda: client.checkout(key=key))
+
+
+def test_two_windows_that_fill_and_order_one_cart_at_once_order_each_thing_once(stack, product):
+    lot = lots()
+    with an_admin(stack) as admin:
+        another = a_product(admin)["id"]
+    for _ in range(8):
+        with devices(stack, 2) as (first, second), ThreadPoolExecutor(2) as pool:
+            put_in(first, product, 5)
+            ordering = pool.submit(order_the_cart, first)
+            sleep(lot.uniform(0, 0.02))
+            put_in(second, another, 1)
+            answers = [order_the_cart(second), ordering.result()]
+            order_the_cart(first)  # what a refused window left in it
+            orders = settled(partial(first.get, "/api/orders")).json()
+
+        bought = Counter()
+        for order in orders:
+            bought.update({item["product"]["id"]: item["quantity"] for item in order["items"]})
+        assert bought == {product: 5, another: 1}, [answer.text for answer in answers]
 
 
 def test_events_that_come_again_and_backwards_change_nothing(stack, customer, product):

@@ -197,6 +197,20 @@ def test_a_bad_call_in_a_frame_is_answered_and_its_mates_are_served(caller, bad,
         assert [call["id"] for call in json.loads(parked.body)["calls"]] == ["bad"]
 
 
+def test_a_bad_call_that_grows_when_it_is_written_anew_is_parked_as_its_frame_came(caller):
+    caller.channel.queue_purge(PARKING)
+    bad = json.dumps(a_call("bad", "no_such_method", context={"a": []})).replace("[]", f"[{'1e15,' * 999}1e15]")
+    body = f'{{"calls": [{bad}, {json.dumps(a_call("good", text="x"))}]}}'.encode()
+
+    caller.send("demo.batch", body, type="kirana.calls")
+    caller.listen_until(lambda: len(caller.replies) == 2)
+
+    assert caller.replies["good"].result["text"] == "x"
+    parked = eventually(lambda: caller.take(PARKING), what="parking")
+    assert parked.body == body
+    assert parked.headers["x-parked-reason"] == "MethodNotFound: no_such_method"
+
+
 def test_a_frame_survives_the_death_of_whoever_served_it_and_its_change_is_made_once(caller, rabbit, demo):
     name = f"orphaned {uuid.uuid4()}"
     context = {"operation_id": name, "operation_fingerprint": "f"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
@@ -108,6 +109,18 @@ def test_another_request_under_the_same_operation_is_refused(caller):
     reply = caller.call("demo.add_thing", name=_new(), headers=_operation(operation, "g"))
 
     assert reply.code == "idempotency.key_reused"
+
+
+def test_the_longest_operation_id_has_one_effect_and_a_longer_one_none(caller):
+    longest = "".join(chr(0x4E00 + number) for number in os.urandom(341))  # in bytes of which none can be spared
+    names = [_new(), _new()]
+
+    first, again = (caller.call("demo.add_thing", name=names[0], headers=_operation(longest)) for _ in range(2))
+    refused = caller.call("demo.add_thing", name=names[1], headers=_operation(longest + "一"))
+
+    assert first.result == again.result
+    assert refused.body["error"]["exc_type"] == "MalformedRequest"
+    assert [caller.call("demo.count_things", name=name).result["things"] for name in names] == [1, 0]
 
 
 def test_changes_under_a_blank_operation_id_are_not_taken_for_one_another(caller):

@@ -7,11 +7,11 @@ import time
 import zlib
 from itertools import cycle, islice
 from statistics import median
-from struct import pack
 
 import amqp
 import pytest
 
+from tests.builders.unreadable import UNREADABLE, RawMessage
 from tests.builders.waiting import eventually
 from tests.contract.conftest import is_well
 
@@ -48,7 +48,9 @@ POISONS = {
     "boolean deadline": (GOOD, {}, {"nameko.deadline": True}),
     "user id table": (GOOD, {}, {"nameko.user_id": {"a": 1}}),
     "operation id number": (GOOD, {}, {"nameko.operation_id": 7}),
+    "operation id longer than an index": (GOOD, {}, {"nameko.operation_id": "一" * 1024}),
     "operation id with NUL": (GOOD, {}, {"nameko.operation_id": "a\x00b"}),
+    "huge call stack": (GOOD, {}, {"nameko.call_id_stack": ["a" * 1024] * 64}),
     "huge header": (GOOD, {}, {"nameko.request_id": "x" * 64_000}),
     "user id with half a sign": (GOOD, {}, {"nameko.user_id": "\ud800"}),
     "trace state with half a sign": (GOOD, {}, {"nameko.tracestate": "a=\udfff"}),
@@ -72,26 +74,6 @@ def test_poison_is_parked_with_its_reason_and_the_process_lives(caller, demo, na
     assert caller.call("demo.echo", "alive").result["text"] == "alive"
 
 
-def a_table(fields: bytes) -> bytes:
-    """Properties that are nothing but headers."""
-    return pack(">HI", 0x2000, len(fields)) + fields
-
-
-def nested(depth: int) -> bytes:
-    fields = b""
-    for _ in range(depth):
-        fields = b"\x01aF" + pack(">I", len(fields)) + fields
-    return fields
-
-
-UNREADABLE = [
-    pytest.param(pack(">HB2s", 0x8000, 2, b"\xff\xfe"), id="content type that is no text"),
-    pytest.param(a_table(b"\x01tT" + pack(">Q", 2**63)), id="header with an impossible time"),
-    pytest.param(a_table(b"\x01tT" + pack(">Q", 10**18)), id="header with a time that the system refuses"),
-    pytest.param(a_table(nested(3000)), id="tables in each other"),
-]
-
-
 @pytest.fixture
 def uncut(demo):
     """Whatever comes, no connection of the service's is lost."""
@@ -102,14 +84,12 @@ def uncut(demo):
 
 
 @pytest.mark.usefixtures("uncut")
-@pytest.mark.parametrize("properties", UNREADABLE)
-def test_properties_that_cannot_be_read_do_not_cut_the_connection(caller, properties):
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_properties_that_cannot_be_read_do_not_cut_the_connection(caller, name):
     for queue, exchange, key in ((PARKING, "nameko-rpc", "demo.echo"), (EVENTS_PARKING, "demo.events", "thing.added")):
         caller.channel.queue_purge(queue)
-        message = RawMessage(GOOD)
-        message.raw = properties
 
-        caller.channel.basic_publish(message, exchange, key)
+        caller.channel.basic_publish(RawMessage.of(GOOD, UNREADABLE[name]), exchange, key)
 
         parked = eventually(lambda queue=queue: caller.take(queue), what="parking")
         assert _bytes(parked.body) == GOOD
@@ -259,15 +239,6 @@ def test_a_service_that_is_newer_than_the_brokers_rights_serves_and_parks_calls_
 
     assert (_bytes(parked.body), parked.headers["x-parked-from"]) == (b"{", "rpc-demo")
     assert caller.depth(PARKING) == 0
-
-
-class RawMessage(amqp.Message):
-    """Carries property bytes that no client library would write."""
-
-    raw = b""
-
-    def _serialize_properties(self) -> bytes:
-        return self.raw
 
 
 def _bytes(body: object) -> bytes:

@@ -223,6 +223,9 @@ class TestClients:
         with Client(stack, token=token) as session:
             assert session.delete("/api/products/999999999").status_code == 404
             assert_problem(session.get("/admin/breakers"), 403, "auth.insufficient_scope")
+            order = {"items": [{"product_id": 1, "quantity": 1}]}
+            ordered = session.post("/api/orders", json=order, headers={"Idempotency-Key": unique("key")})
+            assert_problem(ordered, 403, "auth.insufficient_scope")
             operate(stack, "clients", "remove", partner[0])
             eventually(lambda: session.delete("/api/products/999999999").status_code == 401, within=AT_ONCE)
         assert self.granted(client, partner).json()["error"] == "invalid_client"

@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rpc_services.identity.domain import Account, Client, Cutoff, SpentToken, new_session, sameness
+from rpc_services.identity.domain import (
+    Account,
+    Client,
+    Cutoff,
+    SpentToken,
+    new_session,
+    sameness,
+    sameness_of_address,
+)
 from rpc_services.identity.throttle import Allowance, Count
 from shared.contracts.identity import EmailTaken, OpenSession, UsernameTaken
 from shared.contracts.identity_operators import ClientNameTaken
@@ -28,7 +36,7 @@ class FakeAccounts:
     def add(self, account):
         if self.named(account.username):
             raise UsernameTaken
-        if any(sameness(each.email) == sameness(account.email) for each in self.by_id.values()):
+        if any(sameness_of_address(each.email) == sameness_of_address(account.email) for each in self.by_id.values()):
             raise EmailTaken
         self.by_id[account.id] = account
 
@@ -43,7 +51,7 @@ class FakeAccounts:
 
     def save(self, account):
         others = (each for each in self.by_id.values() if each.id != account.id)
-        if any(sameness(each.email) == sameness(account.email) for each in others):
+        if any(sameness_of_address(each.email) == sameness_of_address(account.email) for each in others):
             raise EmailTaken
         self.by_id[account.id] = account
 
@@ -302,6 +310,16 @@ class AccountsBehaviour:
 
         with pytest.raises(EmailTaken):
             accounts.add(an_account(username="berta", email="äNNÄ@EXAMPLE.com"))
+
+    def test_a_mailbox_has_one_account_however_its_host_is_spelt(self, accounts):
+        accounts.add(an_account(username="anna", email="x@bücher.de"))
+        accounts.add(an_account(username="carla", email="x@strasse.de"))
+        accounts.add(berta := an_account(username="berta", email="x@straße.de"))
+
+        with pytest.raises(EmailTaken):
+            accounts.add(an_account(username="dora", email="x@XN--bcher-KVA.de"))
+        with pytest.raises(EmailTaken):
+            accounts.save(Account(**{**berta.__dict__, "email": "x@bücher\u3002de"}))
 
     def test_a_new_password_and_new_scopes_are_kept(self, accounts):
         account = an_account()

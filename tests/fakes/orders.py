@@ -8,6 +8,7 @@ from msgspec import to_builtins
 from rpc_services.order.answers import show
 from rpc_services.order.domain import Item, Order, PaymentStatus, Status, Terms
 from rpc_services.order.saga import Saga
+from shared.contracts.cart import CartOrdered
 from shared.contracts.catalog import OutOfStock, ReservationLost, ReservedLine
 from shared.contracts.order import PaymentDeclined
 from shared.contracts.refusals import StillRunning
@@ -144,8 +145,14 @@ class FakeDesk:
             raise ended
         return ended
 
-    def open(self, order):
+    def checkouts(self, user_id):
+        mine = [order for order in self._book.orders.values() if order.user_id == user_id and order.terms.from_cart]
+        return [order for order in mine if order.status is not Status.REJECTED]
+
+    def open(self, order, *, settled=()):
         earlier = self.first_answer()
+        if order.terms.from_cart and {other.id for other in self.checkouts(order.user_id)} - {*settled}:
+            raise CartOrdered
         if earlier is None:
             self._book.operations[order.operation_id] = None
             self._book.orders[order.id] = order

@@ -1,9 +1,11 @@
 """Every change through the catalog's own doors: sent twice, it has one effect and one answer."""
 
+import msgspec
 import pytest
 
 from rpc_services.catalog.service import CatalogService
 from shared.contracts import catalog
+from shared.contracts.refusals import StaleVersion
 from shared.values.identifiers import new_id
 from tests.builders.sent_twice import Doors, everything_in
 from tests.integration.catalog.shop import a_row, an_order
@@ -64,3 +66,19 @@ def test_a_change_that_is_sent_twice_has_one_effect_and_one_answer(shop, scope, 
     assert "exc_type" not in first.said
     assert second == (first.said, True)
     assert everything_in(engine) == after
+
+
+def test_stock_that_was_sold_meanwhile_is_written_over_by_nobody_and_a_repetition_is_answered(shop, scope):
+    doors, product = Doors(CatalogService, transactions=scope), shop.a_product(stock=5)
+    wish = catalog.UpdateProduct(product_id=product.id, stock=6, expected_version=1)
+    operation = {"operation_id": f"me/{new_id()}", "fingerprint": "f", "beside_version": 5}
+
+    first, again = (doors.call(catalog.UPDATE_PRODUCT, wish, **operation) for _ in range(2))
+    shop.reserve(an_order(), (product.id, 4))
+    late = msgspec.structs.replace(wish, expected_version=2)
+    refused = doors.call(catalog.UPDATE_PRODUCT, late, operation_id=f"me/{new_id()}", beside_version=6)
+
+    assert first.said["stock"] == 6
+    assert again == (first.said, True)
+    assert refused.said == StaleVersion(version=2).to_wire()
+    assert shop.get(product.id).stock == 2

@@ -87,10 +87,14 @@ def test_an_address_that_is_none_is_refused_for_good(mailer, address):
         mailer.send(a_delivery(address=address))
 
 
-def test_a_domain_beyond_ascii_is_written_as_idna(mailer, mailbox):
-    mailer.send(a_delivery(address="anna@exämple.com"))
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [("anna@exämple.com", "anna@xn--exmple-cua.com"), ("anna@straße.de", "anna@xn--strae-oqa.de")],
+)
+def test_a_domain_beyond_ascii_is_written_as_idna(mailer, mailbox, address, written):
+    mailer.send(a_delivery(address=address))
 
-    assert mailbox.messages[0][0] == ["anna@xn--exmple-cua.com"]
+    assert mailbox.messages[0][0] == [written]
 
 
 def test_a_server_that_wants_us_later_is_tried_later(mailer):

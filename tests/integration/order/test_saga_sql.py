@@ -2,17 +2,19 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
 
 from rpc_services.order.desk import SqlDesk
+from rpc_services.order.saga import LATELY
 from rpc_services.order.storage import LEASE
 from rpc_services.order.tables import order_history, order_items, orders
 from rpc_services.order.use_cases import resume_orders
 from shared.contracts.cart import CartOrdered
 from shared.contracts.catalog import OutOfStock
-from shared.contracts.refusals import KeyReused, StillRunning
+from shared.contracts.refusals import KeyReused, OutcomeUnknown, StillRunning
 from shared.messaging import operations
 from shared.messaging.call import Call
 from shared.messaging.tables import outbox
@@ -38,8 +40,8 @@ class Shop:
         desk = FaultyDesk(SqlDesk(self.scope, call, clock=self.clock), self.faults)
         return a_saga(desk, self.stock, self.payments, clock=self.clock)
 
-    def begin(self, order, fingerprint="f", *, redelivered=False):
-        return self.saga(order.operation_id, fingerprint, redelivered=redelivered).begin(order)
+    def begin(self, order, fingerprint="f", *, redelivered=False, settled=()):
+        return self.saga(order.operation_id, fingerprint, redelivered=redelivered).begin(order, settled=settled)
 
     def resume(self):
         return resume_orders(saga=self.saga(), most=5)
@@ -115,20 +117,66 @@ def of_a_cart(order, state="cart/4"):
     return replace(order, terms=replace(order.terms, from_cart=True, cart_state=state))
 
 
-def test_a_state_of_a_cart_is_ordered_once_however_many_keys_ask_for_it_at_once(shop, engine):
+def ordered_at_once(shop, wanted):
+    """Of eight that order a cart at once, those that were not refused; ``wanted(number)`` is an order."""
+
     def place(number):
         try:
-            return shop.begin(of_a_cart(an_order((1, 2), operation_id=f"me/{number}"))).id
+            return shop.begin(wanted(number)).id
         except CartOrdered:
             return None
 
     with ThreadPoolExecutor(8) as pool:
-        placed = [order_id for order_id in pool.map(place, range(8)) if order_id]
+        return [order_id for order_id in pool.map(place, range(8)) if order_id]
+
+
+def test_a_state_of_a_cart_is_ordered_once_however_many_keys_ask_for_it_at_once(shop, engine):
+    placed = ordered_at_once(shop, lambda number: of_a_cart(an_order((1, 2), operation_id=f"me/{number}")))
 
     assert len(placed) == 1
     assert shop.stock.free[1] == 98
     with engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(orders)).scalar() == 1
+
+
+def test_of_many_states_of_one_cart_that_are_ordered_at_once_one_is(shop):
+    placed = ordered_at_once(shop, lambda number: of_a_cart(an_order((1, 2)), f"cart/{number}"))
+
+    assert len(placed) == 1
+    assert shop.stock.free[1] == 98
+
+
+def checkouts(shop, user_id="me"):
+    found = SqlDesk(shop.scope, Call(request_id="r"), clock=shop.clock).checkouts(user_id)
+    return [(order.id, order.status.value) for order in found]
+
+
+def test_what_was_ordered_from_a_cart_lately_is_told_with_what_is_under_way_but_not_what_was_refused(shop):
+    shop.clock.moment = datetime.now(UTC)
+    first = of_a_cart(an_order((1, 1)))
+    shop.begin(first)
+    shop.begin(an_order((1, 1)))
+    shop.begin(of_a_cart(an_order((1, 1), user_id="another"), "another/4"))
+    with pytest.raises(OutOfStock):
+        shop.begin(of_a_cart(an_order((1, 10**6)), "cart/5"), settled={first.id})
+    shop.faults.order("authorize", OutcomeUnknown())
+    second = of_a_cart(an_order((1, 1)), "cart/6")
+    with pytest.raises(OutcomeUnknown):
+        shop.begin(second, settled={first.id})
+
+    assert sorted(checkouts(shop)) == [(first.id, "confirmed"), (second.id, "pending")]
+    shop.pass_time(LATELY + timedelta(seconds=1))
+    assert checkouts(shop) == []
+
+
+def test_only_the_last_few_are_told_however_many_there_were(shop):
+    shop.clock.moment = datetime.now(UTC)
+    placed = []
+    for number in range(6):
+        settled = [order_id for order_id, _ in checkouts(shop)]
+        placed.append(shop.begin(of_a_cart(an_order((1, 1)), f"cart/{number}"), settled=settled).id)
+
+    assert [order_id for order_id, _ in checkouts(shop)] == placed[:-4:-1]
 
 
 def test_the_refusal_of_a_cart_that_was_ordered_is_remembered_under_its_key(shop):
@@ -147,7 +195,7 @@ def test_a_cart_whose_order_was_refused_can_be_ordered_as_it_is_and_so_can_its_n
         shop.begin(of_a_cart(an_order((1, 10**6))))
 
     again = shop.begin(of_a_cart(an_order((1, 1))))
-    changed = shop.begin(of_a_cart(an_order((1, 1)), "cart/5"))
+    changed = shop.begin(of_a_cart(an_order((1, 1)), "cart/5"), settled={again.id})
 
     assert again.id != changed.id
 

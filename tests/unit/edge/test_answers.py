@@ -3,6 +3,7 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
+from edge.conditions import seen_beside_version
 from edge.targets.declared import DECLARED
 from edge.targets.registry import LOCAL_TARGETS
 from edge.unheard import HEARD
@@ -49,6 +50,15 @@ async def test_members_fill_the_headers(tmp_path):
     assert answer.headers["x-sku"] == "A 1"
     assert "sku" not in answer.json()
     assert logs == []
+
+
+async def test_a_tag_tells_no_stock_that_the_route_hides(tmp_path):
+    told = [
+        (await answers_of(tmp_path, creating(hide=hide), a_product_answer(stock=7), json=PRODUCT))[0][0].headers["etag"]
+        for hide in ([], ["stock"])
+    ]
+
+    assert [seen_beside_version(tag) for tag in told] == [7, None]
 
 
 async def test_a_write_that_succeeded_is_told_even_if_its_answer_cannot_fill_a_header(tmp_path):

@@ -1,6 +1,8 @@
+import re
+
 import pytest
 
-from edge.conditions import entity_tag, expected_version, is_unchanged
+from edge.conditions import entity_tag, expected_version, is_unchanged, seen_beside_version
 from edge.problems import Rejected
 
 
@@ -27,6 +29,26 @@ def test_a_tag_that_was_never_ours_is_stale(if_match):
 
 def test_a_tag_can_be_sent_back_as_it_came():
     assert expected_version(entity_tag(b"body", version=41)) == 41
+
+
+@pytest.mark.parametrize("figure", [0, 1, 10, 255, 10**9])
+def test_a_tag_tells_the_figure_that_changes_without_a_version(figure):
+    tag = entity_tag(b"body", version=41, beside=figure)
+
+    assert (expected_version(tag), seen_beside_version(tag)) == (41, figure)
+
+
+def test_who_knows_nothing_of_the_figure_takes_it_for_the_hash():
+    """Edges of two versions stand beside each other while one takes the other's place."""
+    assert re.fullmatch(r'"41-[0-9a-f]+"', entity_tag(b"body", version=41, beside=10))
+
+
+@pytest.mark.parametrize(
+    "if_match",
+    [None, "*", '"3"', '"3-abc0"', "x", 'W/"x"', entity_tag(b"body", version=3), entity_tag(b"", version=None)],
+)
+def test_a_tag_that_tells_no_figure_tells_none(if_match):
+    assert seen_beside_version(if_match) is None
 
 
 def test_a_tag_changes_with_the_content_even_when_the_version_stays():

@@ -23,6 +23,7 @@ def test_the_stages_stand_in_the_order_that_is_promised():
         "authenticate",
         "authorize",
         "limit_rate_by_caller",
+        "decline_conditions",
         "replay",
         "plugins_around_target",
         "transform",

@@ -50,6 +50,8 @@ UNREADABLE = {
     "no json": b"no json",
     "no event": b"{}",
     "an event without what it is about": an_event_of(USER_SESSIONS_REVOKED, "u", user_id="u"),
+    "no UTF-8": b'{"type":"\xff"}',
+    "too deep": b"[" * 100_000,
     "an event of another kind": an_event_of(ORDER_PLACED, "o"),
 }
 

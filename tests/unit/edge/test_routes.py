@@ -1,3 +1,5 @@
+from itertools import permutations
+
 import pytest
 
 from edge.routes import BadRoutes, NotRouted, load, with_health
@@ -41,6 +43,7 @@ def test_a_table_that_has_its_own_routes_for_health_keeps_them(packaged):
 
 
 CHANGE = {"method": "POST", "path": "/changes", "idempotency": "accepted", "limits": {"address": "browse"}}
+PASSED_ON = {"call": "left out", "arguments": "left out", "limits": None}
 CREDENTIALS = {"username": "body", "password": "body"}
 
 
@@ -209,18 +212,37 @@ def test_each_method_at_a_path_knows_its_variables_by_its_own_names(tmp_path):
     assert table.find("POST", "/api/7")[1] == {"order_id": "7"}
 
 
-def test_where_two_paths_with_variables_fit_the_first_of_the_table_serves(tmp_path):
+def test_where_two_paths_with_variables_fit_the_one_that_says_more_earlier_serves_wherever_it_stands(tmp_path):
     routes = [
+        a_route(name="any_of_a_shelf", path="/{shelf}/{rest}", http={"service": "shelves"}, **PASSED_ON),
         a_route(name="any_shelf", path="/{product_id}/new"),
         a_route(name="in_new", path="/new/{product_id}"),
     ]
 
-    for order in (routes, routes[::-1]):
+    for order in permutations(routes):
         table = load(a_table(tmp_path, *order))
-        assert table.find("GET", "/new/new")[0].policy.name == order[0]["name"]
+        assert table.find("GET", "/new/new")[0].policy.name == "in_new"
         assert table.find("GET", "/new/7")[0].policy.name == "in_new"
         assert table.find("GET", "/7/new")[0].policy.name == "any_shelf"
+        assert table.find("GET", "/7/7")[0].policy.name == "any_of_a_shelf"
         assert table.find("GET", "/new/")[0] == NotRouted(())
+
+
+def test_a_path_without_the_method_leaves_it_to_the_next_that_fits(tmp_path):
+    routes = [
+        a_route(name="all_new", path="/new/all", call="catalog.list_products", arguments={}),
+        a_route(name="in_new", path="/new/{product_id}"),
+        a_route(name="cancel", path="/{order_id}/all", method="POST", call="order.cancel_order", auth="required",
+                arguments={"user_id": "caller.user_id", "order_id": "path"}, idempotency="accepted"),
+    ]  # fmt: skip
+
+    for order in permutations(routes):
+        table = load(a_table(tmp_path, *order))
+        cancel, variables = table.find("POST", "/new/all")
+        assert (cancel.policy.name, variables) == ("cancel", {"order_id": "new"})
+        assert table.find("GET", "/new/all")[0].policy.name == "all_new"
+        assert table.find("PUT", "/new/all")[0] == NotRouted(("GET", "HEAD", "OPTIONS", "POST"))
+        assert table.find("POST", "/new/7")[0] == NotRouted(("GET", "HEAD", "OPTIONS"))
 
 
 def test_a_wrong_method_is_told_which_are_right(packaged):

@@ -67,6 +67,14 @@ def test_a_good_token_speaks_for_its_user():
     assert caller.scopes == {"catalog:write", "edge:admin"}
 
 
+def test_a_token_whose_subject_is_the_client_itself_speaks_for_no_person():
+    partner = {"sub": "partner", "client_id": "partner"}
+
+    assert verify(a_token(**partner)).is_client
+    assert not verify(a_token()).is_client
+    assert not verify(a_token(client_id="partner")).is_client
+
+
 FORGED = {
     "signed by a stranger": a_token(key=STRANGER),
     "algorithm none": f"{segment(HEAD | {'alg': 'none'})}.{segment(claims())}.",
@@ -102,6 +110,7 @@ FORGED = {
     "wrong issuer": a_token(iss="another"),
     "number as subject": signed_by_hand(HEAD, claims() | {"sub": 1}),
     "empty session": a_token(sid=""),
+    "a list as client": a_token(client_id=["user-1"]),
     "object as subject": signed_by_hand(HEAD, claims() | {"sub": {"id": "user-1"}}),
     "control characters as subject": a_token(sub="user-1\r\nadmin: yes"),
     "list as scope": a_token(scope=["edge:admin"]),

@@ -48,6 +48,43 @@ def test_who_has_asked_is_answered_who_comes_is_sent_on_and_then_it_ends(workers
         assert edge.complaints() == []
 
 
+@pytest.mark.parametrize("workers", [1, 2], ids=["alone", "two workers"])
+def test_once_it_has_drained_who_comes_is_refused_at_once_however_long_the_last_request_takes(workers):
+    async def scenario(edge):
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        whole = request("/health/live")
+        writer.write(whole[:-2])
+        await asyncio.sleep(0.1)
+
+        edge.terminate()
+        await eventually_async(lambda: is_refused(edge.port), within=30, what="a closed port")
+
+        assert edge.process.poll() is None
+        writer.write(whole[-2:])
+        answer = await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+        return answer
+
+    # It waits for the rest of that request for far longer than a busy machine takes to close the port.
+    patience = {"REQUEST_TIMEOUT": 50, "GRACEFUL_SHUTDOWN_TIMEOUT": 60}
+    with AnEdge(workers=workers, leaving_seconds=50, sanic=patience) as edge:
+        answer = asyncio.run(scenario(edge))
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert edge.ended() == 0
+        assert edge.complaints() == []
+
+
+async def is_refused(port):
+    """Whoever is let in is answered, or hangs: then this does, too, for a second."""
+    try:
+        await asyncio.wait_for(alone(port, "/health/live"), 1)
+    except ConnectionRefusedError:
+        return True
+    except (TimeoutError, ConnectionResetError):
+        pass
+    return False
+
+
 def test_an_edge_with_nobody_there_stays_for_those_who_have_not_heard_that_it_leaves():
     async def scenario(edge):
         edge.terminate()

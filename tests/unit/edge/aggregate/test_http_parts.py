@@ -72,13 +72,33 @@ async def test_a_part_comes_from_a_service_that_speaks_http(tmp_path):
         answer(b"{}", JSON, status=425),
         answer(b"{}", JSON, "retry-after: 1", status=429),
         answer(b'{"retryable":true}', PROBLEM, status=409),
+        answer(b'{"a":' * 1000 + b"1e400" + b"}" * 1000, JSON),
+        answer(b"{}", JSON, "content-encoding: identity", "content-encoding: br"),
     ],
-    ids=["no-json", "500", "503", "redirect", "packed", "no-http", "slow", "early", "many", "retryable"],
-)
+    ids=[
+        "no-json", "500", "503", "redirect", "packed", "no-http", "slow", "early", "many", "retryable", "deep",
+        "packed-twice-told",
+    ],
+)  # fmt: skip
 async def test_what_cannot_be_used_is_down(tmp_path, given):
     response, _ = await asked_of(tmp_path, a_page(), given)
 
     assert (response.status_code, response.json()) == (200, a_body(None, unavailable=["things"]))
+
+
+@pytest.mark.parametrize("depth", [222, 223, 253, 254])
+@pytest.mark.parametrize("changes", [{}, {"nest": {"a": ["things"], "b": ["a"], "c": ["b"]}}], ids=["plain", "moved"])
+async def test_a_part_that_is_too_deep_is_down_wherever_it_is_put(tmp_path, depth, changes):
+    route = a_page() | ({"transforms": {"response": {"json": changes}}} if changes else {})
+    response, _ = await asked_of(tmp_path, route, answer(b"[" * depth + b"]" * depth, JSON))
+
+    assert (response.status_code, response.json()["unavailable"]) == (200, [] if depth == 222 else ["things"])
+
+
+async def test_numbers_of_a_part_are_as_they_are_written(tmp_path):
+    response, _ = await asked_of(tmp_path, a_page(), answer(b'{"e": 1E400, "f": 1.10}', JSON))
+
+    assert response.content.startswith(b'{"things":{"e":1E400,"f":1.10},')
 
 
 async def test_a_no_is_null_where_the_part_is_not_required_and_the_answer_where_it_is(tmp_path):
@@ -128,6 +148,38 @@ async def test_an_answer_with_a_hole_is_given_to_nobody_else(tmp_path, status):
     assert "etag" not in holed.headers
     assert whole.json() == kept.json() == a_body({"a": 1})
     assert kept.headers["cache-status"] == "kirana; hit"
+
+
+ABOUT_ITSELF = [
+    "cache-control: public, max-age=60", 'etag: "a"', "last-modified: Mon, 01 Jan 2024 00:00:00 GMT", "age: 7",
+    "expires: Mon, 01 Jan 2029 00:00:00 GMT", "pragma: cache", "set-cookie: a=1", "set-cookie: b=2",
+    "surrogate-control: max-age=9", "cdn-cache-control: max-age=9", "shop-cdn-cache-control: max-age=9",
+    "cache-status: other; hit", "accept-ranges: bytes", "content-location: /v1/7", 'clear-site-data: "*"',
+]  # fmt: skip
+"""What a part's service says of the part's own address and life."""
+
+
+@pytest.mark.parametrize("status", [404, 429])
+async def test_what_a_required_part_says_of_keeping_its_no_does_not_go_for_the_whole(tmp_path, status):
+    said = answer(b'{"why":"gone"}', JSON, "retry-after: 3", "x-own: 1", *ABOUT_ITSELF, status=status)
+    words = {"auth": "none", "answer": {"cache_control": "public, no-cache", "etag": "content"}, "cache": {"ttl": 60}}
+    behave = saying(said)
+    for route in (a_page(required=True), a_page(required=True) | words):
+        cache = ResponseCache(local=LocalStore())
+        async with Upstream("a", behave) as one, a_gateway(tmp_path, route, cache=cache) as edge:
+            edge.there_are(one)
+            answers = [await edge.client.get("/page/7", headers={"if-none-match": '"a"'}) for _ in range(2)]
+
+        for response in answers:
+            assert (response.status_code, response.json()) == (status, {"why": "gone"})
+            assert response.headers.get_list("cache-control") == ["no-store"]
+            assert response.headers["x-own"] == "1"
+            assert response.headers["content-type"] == "application/json"
+            assert response.headers["retry-after"] == "3"
+            told = {line.partition(":")[0] for line in ABOUT_ITSELF} - {"cache-control", "cache-status"}
+            assert told.isdisjoint(response.headers)
+            assert "other" not in response.headers.get("cache-status", "")
+        assert len(one.asked) == 2
 
 
 async def test_a_required_part_that_says_not_now_says_so_for_the_whole(tmp_path):

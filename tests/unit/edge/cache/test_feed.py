@@ -34,7 +34,9 @@ def test_an_event_purges_what_it_makes_old(event_type, data, tags):
 
 
 @pytest.mark.parametrize(
-    "body", [b"no json", b"{}", an_event_of(PRODUCT_CHANGED, "a")], ids=["text", "empty", "no data"]
+    "body",
+    [b"no json", b"{}", an_event_of(PRODUCT_CHANGED, "a"), b'{"type":"\xff"}', b"[" * 100_000],
+    ids=["text", "empty", "no data", "no UTF-8", "too deep"],
 )
 def test_an_event_that_cannot_be_read_purges_everything(body):
     cache, purged = ResponseCache(), []

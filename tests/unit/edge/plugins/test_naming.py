@@ -93,6 +93,14 @@ def test_what_cannot_be_loaded_or_is_no_plugin_is_a_fault(packages):
     assert "cannot be loaded" in str(faults_of({"name": "gone"})[0])
 
 
+def test_one_that_wants_to_leave_when_it_is_loaded_is_a_fault_as_any(packages, tmp_path):
+    (tmp_path / "leaving_at_once.py").write_text("raise SystemExit(1)\n")
+    packages.monkeypatch.syspath_prepend(tmp_path)
+    packages.point({"leaving": "leaving_at_once:plugin"})
+
+    assert "cannot be loaded: SystemExit(1)" in str(faults_of({"name": "leaving"})[0])
+
+
 def test_a_name_that_two_packages_offer_is_a_fault(packages):
     packages.offer(plain=a_plugin())
     packages.offer(plain=a_plugin())

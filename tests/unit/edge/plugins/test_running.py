@@ -102,7 +102,8 @@ async def test_it_may_answer_itself_and_then_nobody_else_is_asked(packages, an_e
 
 async def test_it_may_say_no_in_the_words_of_the_shop(packages, an_edge):
     async def never(_request, _proceed):
-        raise Refused("cart.closed", "Not today.", headers={"retry-after": "7"}, day="monday")
+        headers = {"retry-after": "7", "connection": "close"}
+        raise Refused("cart.closed", "Not today.", headers=headers, day="monday")
 
     packages.offer(never=a_plugin(never))
     async with an_edge(named("never")) as client:
@@ -111,7 +112,7 @@ async def test_it_may_say_no_in_the_words_of_the_shop(packages, an_edge):
     document = answered.json()
     assert (answered.status_code, document["code"], document["detail"]) == (409, "cart.closed", "Not today.")
     assert document["day"] == "monday"
-    assert answered.headers["retry-after"] == "7"
+    assert (answered.headers["retry-after"], answered.headers["connection"]) == ("7", "close")
 
 
 async def test_the_first_that_is_named_is_the_outermost_and_each_runs_in_its_place(packages, an_edge):
@@ -350,12 +351,54 @@ async def answering_no_final_status(_request, _proceed):
     return Response(b"{}", status=103)
 
 
+async def chunking(request, proceed):
+    response = await proceed(request)
+    response.headers["Transfer-Encoding"] = "chunked"
+    return response
+
+
+async def measuring(request, proceed):
+    response = await proceed(request)
+    response.headers["content-length"] = "7"
+    return response
+
+
+async def copying(_request, _proceed):
+    return Response(b"{}", headers={"connection": "keep-alive", "content-type": "application/json"})
+
+
+async def refusing_in_chunks(_request, _proceed):
+    raise Refused("cart.closed", "No.", headers={"transfer-encoding": "chunked"})
+
+
+async def refusing_in_two_lines(_request, _proceed):
+    raise Refused("cart.closed", "No.", headers={"x-split": "a\r\nset-cookie: b"})
+
+
+async def leaving(_request, _proceed):
+    raise SystemExit(1)
+
+
+async def interrupting(request, proceed):
+    await proceed(request)
+    raise KeyboardInterrupt
+
+
+class Stop(BaseException):
+    pass
+
+
+async def stopping(_request, _proceed):
+    raise Stop("secret detail")
+
+
 FAULTY = {
     function.__name__: function
     for function in (
         broken_before, broken_after, timed_out_itself, answering_nonsense, proceeding_twice, splitting, framing,
         smuggling, promoting, refusing_in_unknown_words, waiting_for_what_it_called_off, answering_999,
-        answering_no_final_status,
+        answering_no_final_status, chunking, measuring, copying, refusing_in_chunks, refusing_in_two_lines, leaving,
+        interrupting, stopping,
     )
 }  # fmt: skip
 
@@ -379,6 +422,50 @@ async def test_what_it_does_wrong_is_one_logged_500_and_nothing_else(packages, a
     assert [line["plugin"] for line in logs if line["log_level"] == "error"] == ["faulty"]
     assert right.status_code == 200
     assert told("faulty") == counted + 1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("name", ["transfer-encoding", "content-length", "trailer", "upgrade"])
+async def test_what_is_still_on_its_way_keeps_its_framing(packages, tmp_path, name, method):
+    async def frame(request, proceed):
+        response = await proceed(request)
+        if "x-wrong" in request.headers:
+            response.headers[name] = "0"
+        return response
+
+    packages.offer(frame=a_plugin(frame))
+
+    async def behave(asked, _reader, writer):
+        writer.write(answer(b"quiet")[: -5 if asked.method == "HEAD" else None])
+        await writer.drain()
+        return True
+
+    async with (
+        Upstream("a", behave) as one,
+        a_gateway(tmp_path, a_passed_route(plugins=[{"name": "frame"}])) as edge,
+    ):
+        edge.there_are(one)
+        wrong = await edge.client.request(method, "/things/x", headers={"X-Wrong": "1"})
+        right = await edge.client.request(method, "/things/x")
+
+    assert (wrong.status_code, right.status_code) == (500, 200)
+    assert right.headers["content-length"] == "5"
+    assert right.content == (b"quiet" if method == "GET" else b"")
+
+
+async def test_it_may_say_what_is_true_of_its_own_answer_and_end_the_connection(packages, an_edge):
+    async def end(_request, _proceed):
+        return Response(b"bye", headers={"Content-Length": "3", "Connection": "close"})
+
+    packages.offer(end=a_plugin(end))
+    async with an_edge(named("end")) as client:
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(f"GET {PRODUCT} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head, _, body = (await asyncio.wait_for(reader.read(), 60)).lower().partition(b"\r\n\r\n")
+        writer.close()
+
+    assert (head.split(b"\r\n")[0], body) == (b"http/1.1 200 ok", b"bye")
+    assert head.count(b"\r\nconnection: close") == head.count(b"\r\ncontent-length: 3") == 1
 
 
 def told(plugin):
@@ -499,11 +586,12 @@ async def test_what_is_being_opened_ends_with_the_worker():
         await waits
 
 
-async def test_one_that_cannot_be_closed_does_not_keep_the_others_open():
+@pytest.mark.parametrize("fault", [OSError, SystemExit, KeyboardInterrupt, Stop])
+async def test_one_that_cannot_be_closed_does_not_keep_the_others_open(fault):
     closed = []
 
     async def broken():
-        raise OSError
+        raise fault
 
     async def note():
         closed.append(True)
@@ -517,7 +605,7 @@ async def test_one_that_cannot_be_closed_does_not_keep_the_others_open():
 
 
 async def test_one_that_cannot_be_opened_costs_its_requests_a_500_until_it_can(packages, an_edge):
-    faults = [OSError("no such host")]
+    faults = [OSError("no such host"), SystemExit(1), KeyboardInterrupt(), Stop()]
 
     async def opened():
         if faults:
@@ -525,9 +613,9 @@ async def test_one_that_cannot_be_opened_costs_its_requests_a_500_until_it_can(p
 
     packages.offer(late=a_plugin(passing, opened=opened))
     async with an_edge(named("late")) as client:
-        statuses = [(await client.get(PRODUCT)).status_code for _ in range(2)]
+        statuses = [(await client.get(PRODUCT)).status_code for _ in range(5)]
 
-    assert statuses == [500, 200]
+    assert statuses == [500] * 4 + [200]
 
 
 async def test_what_it_may_answer_besides_is_described(packages, an_edge):

@@ -59,6 +59,13 @@ def test_only_a_change_carries_its_operation_id_and_fingerprint():
     assert context_of(CHANGE, a_context())["operation_fingerprint"] == "f" * 64
 
 
+def test_what_was_seen_beside_the_version_is_told_of_a_change():
+    seen = a_context(beside_version=0)
+
+    assert context_of(CHANGE, seen)["beside_version"] == 0
+    assert "beside_version" not in context_of(READ, seen) | context_of(CHANGE, a_context())
+
+
 @pytest.mark.parametrize(("patience", "expiration"), [(5.0, "4850"), (0.2, "100"), (0.0, "1"), (-1.0, "1")])
 def test_a_call_expires_early_enough_for_the_news_to_be_of_use(patience, expiration):
     assert expiration_of(patience) == expiration

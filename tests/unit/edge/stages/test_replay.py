@@ -186,13 +186,60 @@ async def test_while_the_first_runs_the_second_is_told_to_wait():
     purging = Purging()
     (first,) = await purging.purge("product:1")
     (name,) = [name for name in purging.redis.values if name.startswith("answer:")]
-    kept = orjson.loads(purging.redis.values[name])
-    purging.redis.values[name] = orjson.dumps({"fingerprint": kept["fingerprint"]})
+    purging.redis.values[name] = as_it_runs(purging.redis.values[name])
     (again,) = await purging.purge("product:1")
 
     assert first.status_code == 200
     assert (again.status_code, again.json()["code"]) == (409, "idempotency.still_running")
     assert int(again.headers["retry-after"]) >= 1
+
+
+def as_it_runs(kept):
+    """What Redis holds while the run goes on of which ``kept`` will be the answer."""
+    return orjson.dumps({"fingerprint": orjson.loads(kept)["fingerprint"]})
+
+
+class SoonDone(FakeRedis):
+    """Where the first run of whatever is asked for is done when somebody asks again."""
+
+    def __init__(self, answers):
+        super().__init__()
+        self.answers = answers
+        self.values = {name: as_it_runs(kept) for name, kept in answers.items()}
+
+    async def set(self, name, value, **options):
+        earlier = await super().set(name, value, **options)
+        self.values.update(self.answers)
+        return earlier
+
+
+async def test_who_asks_again_shortly_before_the_first_is_done_gets_its_answer():
+    purging = Purging()
+    (first,) = await purging.purge("product:1")
+    answers = {name: kept for name, kept in purging.redis.values.items() if name.startswith("answer:")}
+    (again,) = await Purging(SoonDone(answers)).purge("product:1")
+
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_who_asks_again_while_the_first_comes_to_nothing_gets_a_run_of_its_own():
+    purging = Purging()
+    await purging.purge("product:1")
+    (name,) = [name for name in purging.redis.values if name.startswith("answer:")]
+
+    class SoonGone(FakeRedis):
+        async def set(self, *asked, **options):
+            earlier = await super().set(*asked, **options)
+            self.values = {kept: value for kept, value in self.values.items() if value != earlier}
+            return earlier
+
+    redis = SoonGone()
+    redis.values[name] = as_it_runs(purging.redis.values[name])
+    (again,) = await Purging(redis).purge("product:1")
+
+    assert again.status_code == 200
+    assert "idempotency-replayed" not in again.headers
 
 
 async def test_a_key_that_cannot_be_honoured_is_a_503_and_nothing_is_done():

@@ -113,18 +113,43 @@ async def test_what_a_route_hides_does_not_come_out_for_its_label(tmp_path, kind
 
 
 @pytest.mark.parametrize(
+    "labels",
+    [
+        ["text/html", "application/json"],
+        ["application/json", "text/html"],
+        ["text/html", "text/plain"],
+        ["text/html, application/json"],
+        ["image/png, text/plain"],
+    ],
+    ids=" and ".join,
+)
+async def test_one_of_several_labels_is_enough_for_what_a_route_hides_to_be_looked_for(tmp_path, labels):
+    response = await passed_on(tmp_path, answer(BODY, *(f"content-type: {label}" for label in labels)))
+
+    assert (response.status_code, response.content) == (200, b'{"name":"a"}')
+    assert response.headers.get_list("content-type") == labels
+
+
+async def test_a_list_of_lists_hides_it_no_better(tmp_path):
+    response = await passed_on(tmp_path, answer(b"[[" + BODY + b"]]", "content-type: application/json"))
+
+    assert response.json() == [[{"name": "a"}]]
+
+
+@pytest.mark.parametrize(
     "given",
     [
         answer(BODY + b"\n" + BODY, "content-type: application/x-ndjson"),
         answer(b"callback(" + BODY + b")", "content-type: text/javascript"),
         answer(BODY[:-1]),
         answer(BODY, "content-type: text/plain", "content-encoding: br"),
+        answer(b"packed", "content-type: text/plain", "content-encoding: identity", "content-encoding: br"),
         answer(b'"s3"', "content-type: application/json", "content-range: bytes 21-24/26", status=206),
         answer(b"s3", "content-type: text/plain", "content-range: bytes 22-23/26", status=206),
         answer(b"--x\r\n\r\n" + BODY + b"\r\n--x--", "content-type: multipart/byteranges; boundary=x", status=206),
         answer(b"not even", "content-type: application/json"),
     ],
-    ids=["lines", "script", "cut", "packed", "part", "part-of-text", "parts", "no-json"],
+    ids=["lines", "script", "cut", "packed", "packed-twice-told", "part", "part-of-text", "parts", "no-json"],
 )
 async def test_what_may_hold_it_and_cannot_be_read_is_an_answer_of_no_use(tmp_path, given):
     response = await passed_on(tmp_path, given)
@@ -150,29 +175,54 @@ async def test_what_is_surely_no_json_passes_as_it_is(tmp_path, body, kind):
     assert (response.status_code, response.content, response.headers["content-type"]) == (404, body, kind)
 
 
-async def test_a_head_is_asked_for_as_before(tmp_path):
+def a_head(*fields):
+    """How a service answers that tells a HEAD of the 26 bytes that a GET would bring."""
+
     async def behave(_asked, _reader, writer):
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 26\r\n\r\n")
+        writer.write("\r\n".join(["HTTP/1.1 200 OK", "content-length: 26", *fields, "", ""]).encode())
         await writer.drain()
         return True
 
+    return behave
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+async def test_a_head_is_not_told_the_length_of_what_would_be_changed(tmp_path, kind):
+    behave = a_head(f"content-type: {kind}", 'etag: "a"')
+    async with Upstream("a", behave) as one, a_gateway(tmp_path, a_passed_route(**HIDING)) as edge:
+        edge.there_are(one)
+        answers = [await edge.client.head("/things/x") for _ in range(2)]
+
+    assert [(each.status_code, each.content) for each in answers] == [(200, b"")] * 2
+    assert ["content-length" in each.headers for each in answers] == [False] * 2
+    assert answers[0].headers["etag"].startswith('"a-kirana-')
+    assert [asked.method for asked in one.asked] == ["HEAD"] * 2
+    assert one.made == 1
+
+
+async def test_a_head_is_told_the_length_of_what_would_not_be_changed(tmp_path):
+    behave = a_head("content-type: image/png")
     async with Upstream("a", behave) as one, a_gateway(tmp_path, a_passed_route(**HIDING)) as edge:
         edge.there_are(one)
         response = await edge.client.head("/things/x")
 
-    assert (response.status_code, response.content) == (200, b"")
+    assert (response.status_code, response.content, response.headers["content-length"]) == (200, b"", "26")
 
 
 async def test_where_nothing_is_hidden_the_label_is_believed(tmp_path):
     changes = {"response": {"json": {"set": {"seen": True}}}}
     told = await passed_on(tmp_path, answer(BODY, "content-type: text/json"), transforms=changes)
     untold = await passed_on(tmp_path, answer(BODY + BODY, "content-type: text/plain"), transforms=changes)
+    both = await passed_on(
+        tmp_path, answer(BODY, "content-type: text/html", "content-type: text/json"), transforms=changes
+    )
 
-    assert told.json() == {"name": "a", "secret": "s3", "seen": True}
+    assert told.json() == both.json() == {"name": "a", "secret": "s3", "seen": True}
     assert untold.content == BODY + BODY
 
 
 EXACT = b'{"n": 123456789012345678901234567890, "amount": [12345678901234567.89, 1.10], "small": 7}'
+BEYOND = b'{"n": 1E400, "small": 7}'
 
 
 async def test_a_number_goes_to_the_service_as_it_is_written(tmp_path):
@@ -195,9 +245,19 @@ async def test_a_number_of_an_answer_comes_out_as_it_is_written(tmp_path, change
     assert b':123456789012345678901234567890,"amount":[12345678901234567.89,1.10]' in response.content
 
 
-@pytest.mark.parametrize("depth", [300, 1000])
-async def test_what_lies_too_deep_to_be_changed_is_an_answer_of_no_use(tmp_path, depth):
-    deep = b'{"a":' * depth + b"1.10" + b"}" * depth
+async def test_a_number_that_no_float_holds_is_one_too(tmp_path):
+    response = await passed_on(
+        tmp_path, answer(BEYOND, "content-type: application/json"),
+        transforms={"response": {"json": {"drop": ["small"]}}},
+    )  # fmt: skip
+
+    assert (response.status_code, response.content) == (200, b'{"n":1E400}')
+
+
+@pytest.mark.parametrize("depth", [300, 1000, 5000])
+@pytest.mark.parametrize("number", [b"1.10", b"1e400"])
+async def test_what_lies_too_deep_to_be_changed_is_an_answer_of_no_use(tmp_path, depth, number):
+    deep = b'{"a":' * depth + number + b"}" * depth
 
     response = await passed_on(tmp_path, answer(deep, "content-type: application/json"))
 

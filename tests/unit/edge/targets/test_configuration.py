@@ -19,8 +19,9 @@ ADMIN = {"Authorization": f"Bearer {a_token(scope='edge:admin')}", "Content-Type
 class FakeShared:
     """The shared table as Consul would keep it; ``meanwhile`` is what somebody else writes after it was read."""
 
-    def __init__(self, text=None, *, meanwhile=None, fault=None):
+    def __init__(self, text=None, *, meanwhile=None, fault=None, unanswered=None):
         self.text, self.meanwhile, self.fault, self.index = text, meanwhile, fault, 1
+        self.unanswered = unanswered
         self.written = []
 
     async def read(self):
@@ -35,6 +36,9 @@ class FakeShared:
         if seen.index != self.index:
             return False
         self.written.append(text)
+        if self.unanswered:
+            self.text = text
+            raise self.unanswered
         return True
 
 
@@ -161,3 +165,14 @@ async def test_the_table_in_force_is_shown_with_its_version_and_its_text():
 
     assert shown["version"] == hash_of(PACKAGED)
     assert (shown["origin"], shown["refused"], shown["text"]) == ("file", None, PACKAGED)
+
+
+@pytest.mark.parametrize("fault", [OSError(), TimeoutError()], ids=["broken off", "slow"])
+async def test_a_table_that_consul_may_have_is_never_told_to_have_failed_and_sending_it_again_tells_the_end(fault):
+    shared = FakeShared(PACKAGED, unanswered=fault)
+
+    answers = [await putting(ANOTHER, shared, if_version=hash_of(PACKAGED)) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [504, 200]
+    assert answers[0].json()["code"] == "outcome.unknown"
+    assert shared.written == [ANOTHER]

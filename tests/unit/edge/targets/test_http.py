@@ -536,6 +536,26 @@ async def test_a_header_leads_to_the_canary_and_its_absence_never_does(tmp_path)
     assert (plain, asked) == ({"s"}, {"c"})
 
 
+async def test_an_instance_that_is_well_again_is_asked_at_once_where_it_is_the_only_one_of_its_version(tmp_path):
+    header = {"name": "X-Canary", "values": {"1": "canary"}}
+    route = a_route(http={"versions": {"split": {"stable": 100, "canary": 0}, "header": header}})
+    async with (
+        Upstream("s", answering(answer(status=503)), meta={"version": "stable"}) as stable,
+        Upstream("c", meta={"version": "canary"}) as canary,
+        a_gateway(tmp_path, route, clock=lambda: 0.0) as edge,
+    ):
+        edge.there_are(stable, canary)
+        unwell = [(await edge.client.get("/things/x")).status_code for _ in range(6)]
+        stable.behave = None
+        well = [await edge.client.get("/things/x") for _ in range(3)]
+        figures = edge.service.figures()
+
+    assert unwell == [503] * 6
+    assert [(each.status_code, each.json().get("by")) for each in well] == [(200, "s")] * 3
+    assert canary.asked == []
+    assert figures["ejected"] == 0
+
+
 async def test_a_caller_stays_with_one_instance(tmp_path):
     route = a_route(auth="required", http={"balance": "hash", "hash": "caller"})
     tokens = [{"authorization": f"Bearer {a_token(sub=f'user-{number}')}"} for number in range(6)]

@@ -186,6 +186,19 @@ async def test_if_match_becomes_the_expected_version():
     assert (stale.status_code, malformed.status_code) == (412, 400)
 
 
+async def test_the_stock_in_a_products_tag_goes_with_a_change_of_it():
+    rpc = FakeRpc(get_product=a_product_answer(stock=3), update_product=a_product_answer(), set_item=a_cart_answer())
+    staff = {"authorization": f"Bearer {a_token(scope='catalog:write')}"}
+    async with serving(collaborators(rpc)) as client:
+        tag = (await client.get("/api/products/7")).headers["etag"]
+        for if_match in ({"If-Match": tag}, {"If-Match": '"4-abc"'}, {}):
+            await client.patch("/api/products/7", json={"stock": 10}, headers=staff | if_match)
+
+    changes = [(arguments, context) for method, arguments, context in rpc.calls if method == "update_product"]
+    assert [arguments.get("expected_version") for arguments, _ in changes] == [4, 4, None]
+    assert [context.beside_version for _, context in changes] == [3, None, None]
+
+
 async def test_a_precondition_counts_only_for_a_request_that_is_else_in_order():
     async with serving(collaborators()) as client:
         answers = [

@@ -34,6 +34,15 @@ async def test_the_guests_cart_comes_along_on_behalf_of_the_new_user():
     assert answer.headers["x-cart-merged"] == "true"
 
 
+async def test_what_found_no_room_in_the_users_cart_is_named():
+    warnings = [{"product_id": number, "code": "cart.limit_exceeded", "detail": "No room."} for number in (7, 9)]
+    warnings.append({"product_id": 8, "code": "catalog.out_of_stock", "detail": "Only 1 can be had now."})
+    merged = a_cart_answer() | {"warnings": warnings}
+    answer, _ = await logging_in(LOGIN | {"cart_token": CART_TOKEN}, merge_carts=merged)
+
+    assert (answer.headers["x-cart-merged"], answer.headers["x-cart-left-out"]) == ("partly", "7, 9")
+
+
 @pytest.mark.parametrize(
     "failure", [RemoteRefusal("cart.closed", "Closed.", {}), NotExecuted("away"), OutcomeUnknown("lost")], ids=repr
 )

@@ -31,6 +31,14 @@ def test_a_list_of_documents_is_changed_item_by_item():
     assert changed([{"a": 1}, {"a": 2}, 3], drop=["a"], set={"b": True}) == [{"b": True}, {"b": True}, 3]
 
 
+def test_in_a_list_of_lists_too_each_item_is_changed():
+    document = [[{"a": 1}], [[{"a": 2, "in": [[{"a": 3}]]}, 3]], {"a": 4}]
+
+    assert changed(document, drop=["a", "in.a"], set={"b": True}) == [
+        [{"b": True}], [[{"b": True, "in": [[{}]]}, 3]], {"b": True},
+    ]  # fmt: skip
+
+
 def test_a_member_gets_its_new_name_where_it_stands():
     document = {"first": 1, "old": {"inner": 2}, "last": 3}
 

@@ -8,7 +8,7 @@ POLICY = Ejection(failures=3, first=10, longest=35, most_percent=50, slow_start=
 
 def outliers(count=4, policy=POLICY):
     kept = Outliers(policy)
-    kept.follow([f"i{number}" for number in range(count)], 0.0)
+    kept.follow(dict.fromkeys((f"i{number}" for number in range(count)), ""), 0.0)
     return kept
 
 
@@ -75,6 +75,16 @@ def test_never_more_than_the_share_are_out(count, percent, out):
     assert kept.out(1.0) == out
 
 
+def test_the_share_that_may_be_out_is_one_of_each_group():
+    kept = Outliers(Ejection(failures=1))
+    kept.follow({"a0": "a", "b0": "b", "b1": "b", "c0": "c", "c1": "c", "c2": "c", "c3": "c"}, 0.0)
+
+    out = [one for one in ("a0", "b0", "b1", "c0", "c1", "c2") if kept.failed(one, 1.0)]
+
+    assert out == ["b0", "c0", "c1"]
+    assert kept.out(1.0) == 3
+
+
 def test_what_was_sent_before_the_ejection_and_fails_after_it_changes_nothing():
     kept = outliers()
     failing(kept, now=0.0)
@@ -85,7 +95,7 @@ def test_what_was_sent_before_the_ejection_and_fails_after_it_changes_nothing():
 
 def test_the_first_instances_work_at_once_and_newcomers_grow_into_it():
     kept = outliers(2)
-    kept.follow(["i0", "i1", "new"], 5.0)
+    kept.follow(dict.fromkeys(["i0", "i1", "new"], ""), 5.0)
 
     assert kept.share("i0", 5.0) == kept.share("i1", 5.0) == 1.0
     assert kept.share("new", 5.0) == pytest.approx(FIRST_SHARE)
@@ -95,6 +105,6 @@ def test_the_first_instances_work_at_once_and_newcomers_grow_into_it():
 def test_whoever_is_still_there_keeps_its_record():
     kept = outliers()
     failing(kept, now=0.0)
-    kept.follow(["i0", "i1"], 1.0)
+    kept.follow(dict.fromkeys(["i0", "i1"], ""), 1.0)
 
     assert kept.share("i0", 1.0) == 0.0

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from edge.upstreams.headers import HOP_BY_HOP, Sender, to_client, to_service
@@ -55,7 +57,7 @@ def test_a_secret_passes_only_where_the_route_says_so():
 
 def test_the_edge_says_who_asks():
     who = Sender(
-        address="2001:db8::1", scheme="https", host='a"b', request_id="r", traceparent="t", user_id="u-1",
+        address="2001:db8::1", scheme="https", host='a"b', request_id="r", traceparent="t", caller_id="u-1",
         scopes={"b", "a"},
     )  # fmt: skip
 
@@ -65,6 +67,13 @@ def test_the_edge_says_who_asks():
     assert fields["x-user-scopes"] == "a b"
     assert fields["x-forwarded-for"] == "2001:db8::1"
     assert fields["forwarded"] == 'for="[2001:db8::1]";host="ab";proto=https'
+
+
+def test_a_client_in_its_own_name_is_no_user():
+    fields = dict(passed(sender=replace(WHO, caller_id="partner", is_client=True, scopes={"catalog:write"})))
+
+    assert (fields["x-client-id"], fields["x-user-scopes"]) == ("partner", "catalog:write")
+    assert "x-user-id" not in fields
 
 
 def test_nobody_is_called_anything_when_nobody_is_known():

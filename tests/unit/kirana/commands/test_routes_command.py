@@ -85,9 +85,13 @@ def test_what_differs_is_named_before_and_after(files):
     ]
 
 
-def test_a_file_that_is_no_text_is_a_fault_an_operator_can_mend(files):
-    with pytest.raises(sources.StackFault, match="no text in UTF-8"):
-        sources.text_of(str(files / "no_text"))
+@pytest.mark.parametrize(
+    ("name", "reason"), [("no_text", "no text in UTF-8"), ("nowhere", "cannot be read: No such file")]
+)
+def test_a_file_without_a_text_is_a_fault_an_operator_can_mend_and_no_difference(files, name, reason):
+    with pytest.raises(sources.StackFault, match=reason) as refused:
+        sources.text_of(str(files / name))
+    assert refused.value.exit_code == 78
 
 
 def test_the_schema_is_printed_as_it_is_shipped():

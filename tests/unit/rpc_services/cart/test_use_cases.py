@@ -187,6 +187,14 @@ def test_a_guest_cart_merges_into_the_user_s_and_a_second_merge_changes_nothing(
     assert (second.version, second.items) == (first.version, first.items)
 
 
+def test_a_guests_cart_that_went_into_an_account_is_shown_to_nobody_any_more(shop):
+    shop.add(1, 3)
+    shop.merge()
+
+    with pytest.raises(cart.CartClosed):
+        shop.get(cart_token=TOKEN)
+
+
 def test_a_stranger_cannot_merge_a_cart_that_was_already_merged(shop):
     shop.add()
     shop.merge("me")

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import settings
@@ -41,8 +42,9 @@ class Shop:
         known = {"name": "Tea", "description": "", "price": "1.00", "category_id": 1, "stock": 5}
         return self._change(use_cases.create_product, catalog.CreateProduct(**{**known, **fields}))
 
-    def update(self, **fields):
-        return self._change(use_cases.update_product, catalog.UpdateProduct(product_id=1, **fields))
+    def update(self, *, seen_stock=None, **fields):
+        request = catalog.UpdateProduct(product_id=1, **fields)
+        return self._change(partial(use_cases.update_product, seen_stock=seen_stock), request)
 
     def delete(self):
         return self._change(use_cases.delete_product, catalog.DeleteProduct(product_id=1))
@@ -122,6 +124,23 @@ def test_a_change_touches_only_what_was_given():
 
     assert (changed.name, changed.category.name, changed.stock, changed.version) == ("Tea", "Soap", 5, 2)
     assert shop.stocks.on_shelf[1] == Stock(7, 2)
+
+
+def test_stock_is_not_written_over_what_was_sold_meanwhile():
+    shop = Shop(a_product(1, on_hand=10))
+    shop.reserve((1, 3))
+
+    with pytest.raises(StaleVersion):
+        shop.update(stock=10, description="Sold.", expected_version=1, seen_stock=10)
+    assert (shop.get(1).stock, shop.get(1).version, shop.get(1).description) == (7, 1, a_product(1).description)
+    assert shop.update(stock=10, expected_version=1, seen_stock=7).stock == 10
+
+
+def test_a_sale_stands_in_nobodys_way_who_leaves_the_stock_alone():
+    shop = Shop(a_product(1, on_hand=10))
+    shop.reserve((1, 3))
+
+    assert shop.update(description="Sold.", expected_version=1, seen_stock=10).version == 2
 
 
 def test_a_change_of_nothing_is_not_announced():
@@ -214,6 +233,19 @@ def test_a_search_that_finds_nothing_looks_for_likeness_and_stays_with_it_on_the
 
     assert [product.id for product in first.items + second.items] == [1, 2]
     assert second.next_cursor is None
+
+
+def test_both_limits_of_a_price_are_judged_at_once():
+    with pytest.raises(InvalidRequest) as refused:
+        use_cases.list_products(
+            catalog.ListProducts(min_price="1", max_price="2"), listings=FakeListings([]), currency="EUR"
+        )
+
+    detail = "An amount in EUR has exactly 2 decimals."
+    assert refused.value.details["errors"] == [
+        {"pointer": "/min_price", "detail": detail},
+        {"pointer": "/max_price", "detail": detail},
+    ]
 
 
 def test_words_of_blanks_are_no_words():

@@ -6,9 +6,16 @@ from rpc_services.order import use_cases
 from rpc_services.order.payments import NoPayments
 from rpc_services.order.use_cases import Opening
 from shared.contracts import order as contract
-from shared.contracts.cart import CartEmpty, CartItem
+from shared.contracts.cart import CartEmpty, CartItem, CartOrdered
 from shared.contracts.catalog import Line
-from shared.contracts.refusals import Internal, InvalidRequest, StaleVersion, StillRunning, Unavailable
+from shared.contracts.refusals import (
+    Internal,
+    InvalidRequest,
+    OutcomeUnknown,
+    StaleVersion,
+    StillRunning,
+    Unavailable,
+)
 from shared.values.identifiers import new_id, new_order_number
 from tests.fakes.orders import START, FakeBook, FakeDesk, FakeStock, a_saga
 
@@ -34,9 +41,16 @@ def a_cart(version=4, **quantities):
 
 
 class FakeCarts:
+    """The one cart of "me", which lets go of each order once."""
+
     def __init__(self, cart):
         self.cart, self.subtracted, self.fault = cart, [], None
         self.when_looked_at = lambda: None
+
+    def add(self, **quantities):
+        held = {f"p{item.product_id}": item.quantity for item in self.cart.items}
+        more = {name: held.get(name, 0) + quantity for name, quantity in quantities.items()}
+        self.cart = a_cart(self.cart.version + 1, **held | more)
 
     def look(self, user_id):
         assert user_id == "me"
@@ -46,8 +60,13 @@ class FakeCarts:
     def subtract(self, order):
         if self.fault:
             raise self.fault
-        self.subtracted.append((order.id, [(item.product.id, item.quantity) for item in order.items]))
-        self.cart = EMPTY
+        taken = (order.id, [(item.product.id, item.quantity) for item in order.items])
+        if taken not in self.subtracted:
+            self.subtracted.append(taken)
+            left = {f"p{item.product_id}": item.quantity for item in self.cart.items}
+            for product_id, quantity in taken[1]:
+                left[f"p{product_id}"] = max(left.get(f"p{product_id}", 0) - quantity, 0)
+            self.cart = a_cart(self.cart.version + 1, **{name: some for name, some in left.items() if some})
 
 
 @pytest.fixture
@@ -132,6 +151,57 @@ def test_a_cart_that_fails_afterwards_does_not_undo_the_order(checkout, carts, f
     carts.fault = fault
 
     assert checkout().status == "confirmed"
+
+
+def units_of(order):
+    return [(item.product.id, item.quantity) for item in order.items]
+
+
+def test_what_another_checkout_has_not_taken_out_yet_is_taken_out_first_and_not_ordered_again(checkout, carts):
+    carts.fault = Unavailable(retry_after=1)
+    first = checkout("me/first")
+    carts.fault = None
+    carts.add(p2=4)
+
+    second = checkout("me/second")
+
+    assert (units_of(first), units_of(second)) == ([(1, 2), (2, 1)], [(2, 4)])
+    assert carts.cart.items == []
+
+
+def test_nothing_is_ordered_while_the_cart_cannot_let_go_of_what_was(checkout, carts, book):
+    carts.fault = OutcomeUnknown()
+    checkout("me/first")
+    carts.add(p2=4)
+
+    with pytest.raises(Unavailable):
+        checkout("me/second")
+    assert len(book.orders) == 1
+
+
+def test_nothing_is_ordered_while_another_checkout_is_under_way(checkout, carts, stock, book):
+    stock.faults.order("reserve", OutcomeUnknown(), when="after")
+    with pytest.raises(OutcomeUnknown):
+        checkout("me/first")
+    carts.add(p2=4)
+
+    with pytest.raises(CartOrdered):
+        checkout("me/second")
+    assert len(book.orders) == 1
+
+
+def test_two_that_look_at_the_cart_at_once_do_not_both_order_what_it_holds(checkout, carts, book):
+    def another_window_orders():
+        carts.when_looked_at = lambda: None
+        looked_at = carts.cart
+        checkout("me/first")
+        carts.cart = looked_at
+
+    carts.when_looked_at = another_window_orders
+
+    with pytest.raises(CartOrdered):
+        checkout("me/second")
+    assert len(book.orders) == 1
 
 
 def test_a_checkout_that_is_still_running_is_not_begun_again(checkout, book):

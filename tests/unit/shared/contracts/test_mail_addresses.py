@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from shared.contracts.checking import read
 from shared.contracts.identity import RegisterUser, UpdateUser
-from shared.contracts.mail_addresses import NOT_MAILABLE, faults_in, is_mailable
+from shared.contracts.mail_addresses import NOT_MAILABLE, faults_in, host_of, is_mailable
 from shared.contracts.refusals import InvalidRequest
 
 STRANGE = st.text(st.sampled_from("ab.@\"'\\()<>,;:[]=?_-+!#%é\u0130ß\u3002\x01\x7f\x85xn0 "), min_size=1, max_size=12)
@@ -12,7 +12,8 @@ GOOD = "correct horse battery staple"
 
 
 @pytest.mark.parametrize(
-    "address", ["anna@example.com", "a+b@example.com", "anna@exämple.com", "o'neil@example.com", "a@4.b4"]
+    "address",
+    ["anna@example.com", "a+b@example.com", "anna@exämple.com", "o'neil@example.com", "a@4.b4", "a@r3---sn.de"],
 )
 def test_an_address_that_mail_can_go_to_is_known(address):
     assert is_mailable(address)
@@ -48,10 +49,28 @@ def test_an_address_that_mail_can_go_to_is_known(address):
         "a@exam\u200bple.com",
         "a@exam\ufe00ple.com",
         "a@b.\uff11",
+        "a@xn--a.com",
+        "a@\u2603.de",
+        "a@" + "b" * 64 + ".de",
     ],
 )
 def test_an_address_that_no_mail_can_go_to_is_known(address):
     assert not is_mailable(address)
+
+
+@pytest.mark.parametrize(
+    ("domain", "host"),
+    [
+        ("straße.de", "xn--strae-oqa.de"),
+        ("XN--bcher-KVA.de", "xn--bcher-kva.de"),
+        ("bücher.de", "xn--bcher-kva.de"),
+        ("\u03b1\u03c2.gr", "xn--mxa8a.gr"),
+        ("ex\u3002org", "ex.org"),
+        ("Example.COM", "example.com"),
+    ],
+)
+def test_mail_goes_to_the_host_that_browsers_would_go_to(domain, host):
+    assert host_of(domain) == host
 
 
 @given(local=STRANGE, domain=STRANGE)

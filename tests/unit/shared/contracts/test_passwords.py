@@ -62,6 +62,12 @@ def test_twelve_characters_are_enough_and_eleven_are_not():
     assert [each["detail"] for each in faults("x7!Qp2#Lm9$")] == ["A password has at least 12 characters."]
 
 
+@pytest.mark.parametrize("password", ["\ufdfa", "\ufdfa\ufdfa", "Zq\u33fe7", "a\u0308" * 6 + "bcdef"])
+def test_what_counts_are_characters_that_were_typed_and_come_out(password):
+    """U+FDFA becomes eighteen characters, two marks for one letter become one: neither makes a password long."""
+    assert "A password has at least 12 characters." in [each["detail"] for each in faults(password)]
+
+
 def test_the_same_password_from_another_keyboard_is_the_same():
     assert normalised("a\u0308pfel") == normalised("\u00e4pfel")
 

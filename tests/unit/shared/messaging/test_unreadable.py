@@ -9,29 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.messaging.unreadable import forgiving_frame_handler, readable
+from tests.builders.unreadable import a_table, nested
 
 NOTHING = b"\x00\x00"
 TAG = "the consumer's"
 
 
-def table(fields):
-    return pack(">HI", 0x2000, len(fields)) + fields
-
-
-def nested(depth):
-    fields = b""
-    for _ in range(depth):
-        fields = b"\x01aF" + pack(">I", len(fields)) + fields
-    return fields
-
-
 UNREADABLE = {
     "a content type that is no text": pack(">HB2s", 0x8000, 2, b"\xff\xfe"),
-    "a time in the year 292277026596": table(b"\x01tT" + pack(">Q", 2**63)),
-    "a time that the operating system refuses": table(b"\x01tT" + pack(">Q", 10**18)),
-    "three thousand tables in each other": table(nested(3000)),
-    "a table that ends too early": table(b"\x01tS" + pack(">I", 9))[:-2],
-    "a type that is none": table(b"\x01t?"),
+    "a time in the year 292277026596": a_table(b"\x01tT" + pack(">Q", 2**63)),
+    "a time that the operating system refuses": a_table(b"\x01tT" + pack(">Q", 10**18)),
+    "three thousand tables in each other": a_table(nested(3000)),
+    "a table that ends too early": a_table(b"\x01tS" + pack(">I", 9))[:-2],
+    "a type that is none": a_table(b"\x01t?"),
 }
 
 

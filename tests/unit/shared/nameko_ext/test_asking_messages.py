@@ -7,7 +7,7 @@ import eventlet
 import pytest
 
 from shared.nameko_ext.asking import Asking
-from shared.nameko_ext.failures import Blame, NotExecuted
+from shared.nameko_ext.failures import Blame, NobodyKnows, NotExecuted
 from shared.nameko_ext.link import Link
 from shared.nameko_ext.pending import Pending
 
@@ -95,3 +95,33 @@ def test_a_link_that_is_back_is_used(asking, link):
     link._take(a_connection())
 
     assert ask(asking, link) == "answer"
+
+
+class FlightStub:
+    id = "1"
+    kind = "kirana.batch"
+    method = "batch"
+
+    def body(self):
+        return b"{}"
+
+    def headers(self):
+        return {}
+
+    def patience(self):
+        return 1.0
+
+
+def test_a_call_that_asks_for_its_answer_where_nobody_listens_any_more_is_of_unknown_outcome_at_once(asking):
+    asking.link, asking._is_blocked, asking._reply_to = None, False, "the old queue"
+    written = []
+
+    def publish_late(_link, message, *_, **__):
+        written.append(message.properties["reply_to"])
+        asking._reply_to = "the new queue"
+
+    asking._confirms = SimpleNamespace(publish=publish_late)
+
+    with pytest.raises(NobodyKnows):
+        asking._write(FlightStub(), "catalog.batch")
+    assert written == ["the old queue"]

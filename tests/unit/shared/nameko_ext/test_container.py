@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import eventlet
 import pytest
 
-from shared.nameko_ext.container import ServiceContainer, Work
+from shared.nameko_ext.container import WORK_PER_TURN, ServiceContainer, Work
 from shared.nameko_ext.ticker import Tick
 
 ENTRYPOINT = SimpleNamespace(method_name="work")
@@ -64,3 +64,24 @@ def test_a_clock_is_never_waited_for(container):
     yield_twice()
 
     assert (container.running, container.unfinished) == (1, 0)
+
+
+class Quick(Work):
+    """A call that waits for nothing; it notes how many are at work while it runs."""
+
+    def __init__(self, container, seen):
+        self._container = container
+        self._seen = seen
+
+    def run(self, *_):
+        self._seen.append(self._container.running)
+
+
+def test_what_waits_for_nothing_is_done_by_one_worker_though_that_lets_others_run_now_and_then(container):
+    seen = []
+    for _ in range(3 * WORK_PER_TURN):
+        container.admit(ENTRYPOINT, Quick(container, seen))
+    for _ in range(8):
+        yield_twice()
+
+    assert (len(seen), set(seen)) == (3 * WORK_PER_TURN, {1})

@@ -350,6 +350,21 @@ def test_all_bad_calls_of_a_frame_are_parked_in_one_message_before_it_is_acknowl
     assert delivery.settled == "ack"
 
 
+@pytest.mark.parametrize("mates", [(), ("look",)], ids=["alone", "with a good call"])
+def test_bad_calls_that_would_grow_when_they_are_written_anew_are_parked_as_their_frame_came(requests, mates):
+    tried = parking(requests)
+    delivery = FakeDelivery.of_frame("nothing", *mates)
+    numbers = b",".join([b"1e15"] * 1000)
+    delivery.body = delivery.body.replace(b'"context":{', b'"context":{"a":[' + numbers + b"],", 1)
+
+    requests.receive(delivery)
+    turns()
+
+    ((body, reason),) = [(kept["body"], kept["reason"]) for kept in tried]
+    assert (body or delivery.body) == delivery.body
+    assert reason.startswith("MethodNotFound")
+
+
 @pytest.fixture
 def hasty(monkeypatch):
     monkeypatch.setattr("shared.nameko_ext.requests.PARKING_PAUSE_SECONDS", 0)

@@ -39,7 +39,12 @@ def test_whatever_comes_is_an_address_or_none(properties):
     assert address is None or 0 < len(address.reply_to) <= 255
 
 
-@given(st.dictionaries(st.sampled_from(["nameko.deadline", "nameko.call_id_stack", "nameko.user_id"]), anything))
+@given(
+    st.dictionaries(
+        st.sampled_from(["nameko.deadline", "nameko.call_id_stack", "nameko.user_id", "nameko.beside_version"]),
+        anything,
+    )
+)
 def test_whatever_headers_come_a_call_has_the_right_types(raw):
     try:
         call = wire.read_call(raw, method="demo.echo")
@@ -47,6 +52,7 @@ def test_whatever_headers_come_a_call_has_the_right_types(raw):
         return
     assert call.deadline is None or isinstance(call.deadline.epoch_ms, int)
     assert call.user_id is None or isinstance(call.user_id, str)
+    assert call.beside_version is None or isinstance(call.beside_version, int)
     assert all(isinstance(part, str) for part in call.call_id_stack)
 
 
@@ -58,6 +64,7 @@ def test_what_is_written_is_read_again():
         operation_id="user/key",
         fingerprint="f",
         user_id="u",
+        beside_version=0,
         traceparent="00-a-b-01",
         call_id_stack=("edge.route.r-1",),
     )
@@ -111,3 +118,71 @@ def test_a_header_that_no_json_can_hold_is_poison_and_goes_on_to_nobody(name):
 def test_a_call_stack_that_no_json_can_hold_is_poison():
     with pytest.raises(wire.Poison, match="call_id_stack"):
         wire.read_call({"nameko.call_id_stack": ["a.b.c", "\udfff"]}, method="demo.echo")
+
+
+@pytest.mark.parametrize("operation_id", ["k" * 1024, "ключ" * 128, "一" * 341])
+def test_an_operation_id_that_an_index_can_hold_is_taken(operation_id):
+    assert wire.read_call({"operation_id": operation_id}, method="demo.add_thing").operation_id == operation_id
+
+
+@pytest.mark.parametrize("operation_id", ["k" * 1025, "一" * 342, "一" * 1024])
+def test_an_operation_id_that_no_index_may_hold_is_poison(operation_id):
+    with pytest.raises(wire.Poison, match="operation_id"):
+        wire.read_call({"operation_id": operation_id}, method="demo.add_thing")
+
+
+STACK = ["edge.route.request"] * 64
+TOO_MUCH = {
+    "a long text": "y" * 20_000,
+    "a long text in signs of three bytes": "一" * 6_000,
+    "bytes": b"y" * 20_000,
+    "a list with a long text": ["y" * 20_000],
+    "a table with a long text": {"a": "y" * 20_000},
+    "a table with a long name": {"y" * 20_000: "a"},
+    "a long text in a list in a table": {"a": [{"b": "y" * 20_000}]},
+    "many short texts": ["", "a"] * 5_000,
+    "many numbers": [1] * 5_000,
+    "many empty lists": [[]] * 5_000,
+    "many empty tables in a table": {str(number): {} for number in range(5_000)},
+}
+
+
+@pytest.mark.parametrize("value", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_headers_are_counted_to_the_bottom_of_lists_and_tables(value):
+    with pytest.raises(wire.Poison, match="too large"):
+        wire.read_call({"call_id_stack": STACK, "x": value}, method="demo.echo")
+
+
+def test_the_names_of_headers_are_counted_in_bytes_as_well():
+    with pytest.raises(wire.Poison, match="too large"):
+        wire.read_call({"一" * 6_000: "y"}, method="demo.echo")
+
+
+def test_headers_nested_as_deep_as_they_come_are_counted_too():
+    value = []
+    for _ in range(100_000):
+        value = [value]
+
+    with pytest.raises(wire.Poison, match="too large"):
+        wire.read_call({"x": value}, method="demo.echo")
+    while value:
+        value = value.pop()
+
+
+def test_a_call_stack_is_part_of_what_the_headers_may_hold():
+    with pytest.raises(wire.Poison, match="too large"):
+        wire.read_call({"call_id_stack": ["a" * 1024] * 64}, method="demo.echo")
+
+
+def test_headers_such_as_callers_send_are_far_from_too_large():
+    call = Call(
+        request_id="r" * 128,
+        deadline=Deadline(1_900_000_000_000),
+        operation_id="o" * 1024,
+        user_id="u" * 128,
+        tracestate="t" * 512,
+        call_id_stack=tuple(STACK),
+        sent_at_ms=1_900_000_000_000,
+    )
+
+    assert wire.read_call(wire.write_call(call), method="demo.echo").call_id_stack == tuple(STACK)
