@@ -31,7 +31,7 @@ test: check ## Everything, on private servers beside whatever runs; those that n
 	$(BIN)/pytest $(BY_FILE) --numprocesses 2 tests/e2e tests/integration/stack tests/chaos
 
 bench: $(VENV)/.installed-dev ## Requests per second through the edge, beside bare Sanic
-	$(BIN)/python benchmarks/first.py $(ARGS)
+	PYTHONPATH=. $(BIN)/python -m benchmarks.first $(ARGS)
 
 bench-edge: $(VENV)/.installed-dev ## What each part of the edge costs, beside bare Sanic
 	$(BIN)/kirana install

@@ -9,9 +9,7 @@ import os
 import platform
 import secrets
 import socket
-import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +24,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.processes import running, wait_for
 from kirana.journey.load import NextRequest, request_bytes, run_load
 from kirana.stack import processes, state
 from kirana.stack.state import StackState
@@ -35,7 +34,6 @@ RESULTS = Path(__file__).parent / "results"
 PRODUCTS = 100
 PLENTY = 1_000_000
 MAX_PER_LINE = 99
-STARTS_WITHIN = 15.0
 WARM_UP_SECONDS = 0.5
 
 Sources = Callable[[int], list[NextRequest]]
@@ -195,27 +193,10 @@ def _bare_sanic() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, __file__, "--bare", str(port)], stdout=subprocess.DEVNULL)
-    try:
+    with running("benchmarks.first", "--bare", str(port), environment=os.environ):
         url = f"http://127.0.0.1:{port}"
-        _wait_for(url)
+        wait_for(url)
         yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=STARTS_WITHIN)
-
-
-def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN
-    while True:
-        try:
-            httpx.get(url).raise_for_status()
-        except httpx.HTTPError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 def _serve_bare_sanic(port: int) -> None:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.processes import end_on_sigterm
 from tests.builders.waiting import eventually
 from tests.integration.edge.life.running import AnEdge, one_answer, request
 
@@ -155,6 +156,7 @@ def swarm(port: int, count: int) -> Iterator[Callable[[], int]]:
 def main() -> None:
     """Measure, show, and write the figures down."""
     options = _options()
+    end_on_sigterm()
     places = {"workers": 2, "connections": options.places}
     with AnEdge(**places) as edge:
         _measure(edge.port, Traffic("warming up"), options)
