@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from tests.builders.waiting import eventually
+from tests.builders.whole_lines import whole_lines
 
 ROOT = Path(__file__).parents[2]
 ENDING_SECONDS = 90
@@ -100,10 +101,7 @@ class Nursery:
         return orjson.loads((self.spool / ".shipping" / "places.json").read_bytes())
 
     def dead_letters(self):
-        found = []
-        for path in sorted((self.spool / ".shipping").glob("dead-letters*.jsonl")):
-            found += [orjson.loads(line) for line in path.read_bytes().splitlines()]
-        return found
+        return [orjson.loads(line) for line in whole_lines(self.spool / ".shipping", "dead-letters*.jsonl")]
 
     def held_bytes(self):
         total = 0

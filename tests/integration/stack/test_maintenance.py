@@ -20,6 +20,7 @@ from kirana.stack.programs import edge_environment, service_environment
 from shared.contracts.exchanges import calls_queue
 from tests.builders.servers import free_port
 from tests.builders.waiting import eventually, eventually_async
+from tests.builders.whole_lines import whole_lines
 from tests.integration.front.nginx import Callers, Nginx
 from tests.stack_fixture import kirana
 
@@ -186,7 +187,7 @@ def test_nginx_sends_nothing_to_an_edge_in_maintenance_and_no_request_fails(stac
 
     def served():
         """How many requests the other edge has answered."""
-        lines = [line for path in tmp_path.glob("edge-8*.jsonl") for line in path.read_bytes().splitlines()]
+        lines = whole_lines(tmp_path, "edge-8*.jsonl")
         return sum(b'"http.request"' in line and b"/api/products" in line for line in lines)
 
     async def more(callers):

@@ -17,6 +17,7 @@ from tests.builders.rabbitmq import Rabbit
 from tests.builders.redis import Redis
 from tests.builders.servers import free_port
 from tests.builders.waiting import eventually
+from tests.builders.whole_lines import whole_lines
 from tests.contract.caller import Caller
 
 WITH_DATABASE = ("catalog", "order")
@@ -50,8 +51,7 @@ class Shop:
 
     def lines(self, trace_id, **fields):
         """The log lines of a trace with these values."""
-        written = [line for file in self._home.glob("*.jsonl") for line in file.read_bytes().splitlines()]
-        found = [json.loads(line) for line in written if trace_id.encode() in line]
+        found = [json.loads(line) for line in whole_lines(self._home) if trace_id.encode() in line]
         return [line for line in found if fields.items() <= flat(line).items()]
 
     def spans(self, trace_id, *wanted):

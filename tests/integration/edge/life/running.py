@@ -16,6 +16,7 @@ from pathlib import Path
 from edge.protocol import LEAVING_SECONDS
 from tests.builders.servers import free_port
 from tests.builders.waiting import eventually
+from tests.builders.whole_lines import whole_lines
 
 PROGRAM = Path(__file__).with_name("an_edge.py")
 ROOT = Path(__file__).parents[4]
@@ -81,7 +82,7 @@ class AnEdge:
         return [int(line.split()[1]) for line in self.words().splitlines() if line.startswith(f"{word} ")]
 
     def logged(self):
-        return [json.loads(line) for path in self.home.glob("*.jsonl") for line in path.read_text().splitlines()]
+        return [json.loads(line) for line in whole_lines(self.home)]
 
     def complaints(self):
         """What was logged as a warning or worse, and whatever went to the terminal unasked."""
