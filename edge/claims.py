@@ -44,6 +44,9 @@ class Caller:
     issued_at: int = 0
     """Zero, for one made by hand, is before every cut: what ends a user's sessions ends this one."""
 
+    key_id: str = ""
+    """Of the key that signed the token; none, for one whom no token names."""
+
     is_client: bool = False
     """A service or partner in its own name, no person: then ``user_id`` is the client's id (RFC 9068, 2.2)."""
 
@@ -62,7 +65,7 @@ def key_named_by(header: dict[str, Any], algorithms: tuple[str, ...]) -> str:
     return key_id
 
 
-def caller_named_by(claims: dict[str, Any], now: float) -> Caller:
+def caller_named_by(claims: dict[str, Any], now: float, *, key_id: str = "") -> Caller:
     """Who the claims speak for. Raises :class:`BadToken`; it is not yet known whether anybody signed them."""
     for name in REQUIRED:
         if name not in claims:
@@ -79,7 +82,8 @@ def caller_named_by(claims: dict[str, Any], now: float) -> Caller:
     if not _is(_SCOPE, scope):
         raise BadToken("unusable scope")
     is_client = claims.get("client_id") == claims["sub"]
-    return Caller(claims["sub"], claims["sid"], frozenset(scope.split()), claims["exp"], claims["iat"], is_client)
+    scopes = frozenset(scope.split())
+    return Caller(claims["sub"], claims["sid"], scopes, claims["exp"], claims["iat"], key_id, is_client)
 
 
 def decoded(segment: str) -> dict[str, Any]:

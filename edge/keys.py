@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -52,7 +53,7 @@ class KeyRing:
         self._monotonic = monotonic
         self._keys: dict[str, VerificationKey] = {}
         self._tried_at = self._good_at = -math.inf
-        self._is_failing = False
+        self._failing = asyncio.Event()
         self._turns = 0
         self._flight: Task[None] | None = None
         self._keeper: Task[None] | None = None
@@ -87,7 +88,7 @@ class KeyRing:
         if key_id not in self._keys:
             await self._look_up()
         key = self._keys.get(key_id)
-        if key is None and (self._is_failing or not self._keys):
+        if key is None and (self._failing.is_set() or not self._keys):
             raise NoKeys
         return key
 
@@ -105,11 +106,11 @@ class KeyRing:
         await self.refresh()
 
     async def _look_up(self) -> None:
-        if self._flight is not None and not self._flight.done() and not self._is_failing:
+        if self._flight is not None and not self._flight.done() and not self._failing.is_set():
             await self.refresh()
             return
-        cooldown = RETRY_SECONDS if self._is_failing else COOLDOWN_SECONDS
-        if self._keeper is not None and self._is_failing:
+        cooldown = RETRY_SECONDS if self._failing.is_set() else COOLDOWN_SECONDS
+        if self._keeper is not None and self._failing.is_set():
             return  # it asks every second anyway, and nobody is to wait for an identity that is away
         if self._monotonic() - self._tried_at >= cooldown:
             await self.refresh()
@@ -137,24 +138,27 @@ class KeyRing:
 
     async def _keep_fresh(self) -> None:
         while True:
-            await asyncio.sleep(RETRY_SECONDS if self._is_failing else REFRESH_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self._failing.wait()  # also when it is somebody else's look that has failed
+                    await asyncio.sleep(RETRY_SECONDS)
             await self.refresh()
 
     def _note_success(self, keys: dict[str, VerificationKey]) -> None:
         key_fetches["fetched"]()
-        if self._is_failing:
+        if self._failing.is_set():
             log.info("edge.keys_refreshed_again", known=len(keys))
         if self._keys and keys.keys() != self._keys.keys():
             log.info("edge.keys_changed", known=sorted(keys), withdrawn=sorted(self._keys.keys() - keys.keys()))
-        self._is_failing = False
+        self._failing.clear()
         self._good_at = self._monotonic()
         self._keys = keys
 
     def _note_failure(self, reason: str) -> None:
         key_fetches["failed"]()
-        if not self._is_failing:
+        if not self._failing.is_set():
             log.warning("edge.keys_not_refreshed", reason=reason, known=len(self._keys))
-        self._is_failing = True
+        self._failing.set()
         if self._keys and self.age >= STALE_SECONDS:
             log.error("edge.keys_too_old", known=len(self._keys))
             self._keys = {}

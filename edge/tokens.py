@@ -84,6 +84,14 @@ class Verifier:
             token_verdicts["refused"]()
             raise
 
+    def stands_by(self, caller: Caller) -> bool:
+        """Whether a token that was good still would be, whatever its age: for what outlasts it. Never waits."""
+        return (
+            self._keys.known(caller.key_id) is not None
+            and self._revocations.is_complete
+            and not self._revocations.ended(caller)
+        )
+
     async def _verified(self, token: str) -> Caller:
         if len(token) > LARGEST_TOKEN or _FORM.fullmatch(token) is None:
             raise BadToken("not a compact token")
@@ -98,7 +106,7 @@ class Verifier:
     async def _found(self, token: str, fingerprint: bytes) -> Verdict:
         header, payload, _ = token.split(".")
         key_id = key_named_by(decoded(header), self._keys.algorithms)
-        caller = caller_named_by(decoded(payload), self._now())
+        caller = caller_named_by(decoded(payload), self._now(), key_id=key_id)
         key = await self._keys.find(key_id)
         if key is None:
             raise BadToken("unknown key")

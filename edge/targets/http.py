@@ -209,16 +209,16 @@ def _holder(exchange: Exchange) -> str:
 
 
 def _end_of(exchange: Exchange) -> Callable[[], bool]:
-    """Tells whether what lasts must end: with its caller's session, or when no token could be judged any more.
+    """Tells whether what lasts must end: with its caller's session or key, or when no token could be judged any more.
 
     The latter has a grace of its own (``DEAF_SECONDS``), and new requests are refused from the same moment on.
     """
-    caller, revocations = exchange.caller, exchange.equipment.collaborators.revocations
+    caller, equipment = exchange.caller, exchange.equipment
     if caller is None:
         return lambda: False
     if not caller.expires_at:  # a plugin knows this one: without a token there is no session, only a user
-        return lambda: revocations.ended(caller)
-    return lambda: revocations.ended(caller) or not revocations.is_complete
+        return lambda: equipment.collaborators.revocations.ended(caller)
+    return lambda: not equipment.verifier.stands_by(caller)
 
 
 def _key_of(exchange: Exchange, kind: str, header: str) -> bytes:

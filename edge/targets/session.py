@@ -35,7 +35,7 @@ async def log_out(exchange: Exchange) -> HTTPResponse:
     """End the session at identity, then here at once; the other workers hear of it by event."""
     reply = await ask(exchange, REVOKE_SESSION, arguments_of(exchange), operation=exchange.operation)
     exchange.replayed = reply.replayed
-    if exchange.caller is not None:
+    if exchange.caller is not None and exchange.caller.expires_at:  # else a plugin knows this one, who has no session
         forget_at = exchange.caller.expires_at + LEEWAY_SECONDS
         exchange.equipment.collaborators.revocations.add(exchange.caller.session_id, forget_at)
     return respond(exchange, reply.result)

@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from structlog.testing import capture_logs
 
-from edge.keys import COOLDOWN_SECONDS, STALE_SECONDS, KeyRing, NoKeys
+from edge.keys import COOLDOWN_SECONDS, REFRESH_SECONDS, STALE_SECONDS, KeyRing, NoKeys
 from edge.rpc.failures import NotExecuted
 from tests.builders.keys import FAMILIES, a_private_key, public_jwk
 from tests.builders.waiting import eventually_async
@@ -235,3 +235,15 @@ async def test_opening_loads_the_keys_and_closing_ends_the_refreshing():
 
     assert key is not None
     assert len(asyncio.all_tasks()) == before
+
+
+async def test_a_look_of_anybody_that_failed_is_made_again_soon_and_not_at_the_next_turn_of_all():
+    identity = Identity(public_key())
+    ring = identity.ring()
+    await ring.open()
+    identity.keys, identity.away = [public_key(key_id="next")], True
+    await ring.turned(["next"])
+
+    identity.away = False
+    await eventually_async(lambda: ring.known("next") is not None, within=REFRESH_SECONDS / 10)
+    await ring.close()

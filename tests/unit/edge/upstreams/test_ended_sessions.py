@@ -11,11 +11,16 @@ from edge.revocations import DEAF_SECONDS
 from tests.builders.gateway import a_gateway, a_route
 from tests.builders.plugins import Packages
 from tests.builders.upstream import Upstream
-from tests.fakes.edge import a_token
+from tests.fakes.edge import KEY_ID, a_token, public_key
 
 pytestmark = pytest.mark.anyio
 
 BESIDES = a_route("besides", path="/besides/{rest}", auth="required")
+LOG_OUT = {
+    "name": "log_out", "method": "POST", "path": "/log_out", "summary": "End", "tag": "Things", "local": "log_out",
+    "limits": None, "idempotency": "accepted", "answer": {"status": 204},
+    "arguments": {"session_id": "caller.session_id", "user_id": "caller.user_id"},
+}  # fmt: skip
 STREAM = a_route(auth="optional")
 TUNNEL = a_route(auth="optional", http={"websocket": True})
 HANDSHAKE = (
@@ -41,9 +46,9 @@ async def talking(asked, _reader, writer):
 
 
 @asynccontextmanager
-async def listening(tmp_path, route, *, token=None):
+async def listening(tmp_path, route, *others, token=None):
     """An edge, and a client's end of what lasts."""
-    async with Upstream("a", talking) as one, a_gateway(tmp_path, route, BESIDES) as edge:
+    async with Upstream("a", talking) as one, a_gateway(tmp_path, route, BESIDES, *others) as edge:
         edge.there_are(one)
         reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
         shaking = HANDSHAKE if route["http"].get("websocket") else ""
@@ -93,6 +98,19 @@ async def test_it_ends_with_its_callers_session(tmp_path, route):
 
 
 @kinds
+async def test_it_ends_when_the_key_that_signed_for_its_caller_is_withdrawn(tmp_path, route):
+    async with listening(tmp_path, route, token=a_token()) as (edge, reader):
+        edge.parts.rpc.answers["get_jwks"] = {"keys": [public_key(), public_key(key_id="next")]}
+        await edge.parts.keys.turned([KEY_ID, "next"])
+        assert await goes_on(reader)
+
+        edge.parts.rpc.answers["get_jwks"] = {"keys": [public_key(key_id="next")]}
+        await edge.parts.keys.turned(["next"])
+
+        assert await ends(reader)
+
+
+@kinds
 async def test_it_ends_when_nobody_can_know_any_more_which_sessions_have_ended(tmp_path, route):
     token = a_token()
     async with listening(tmp_path, route, token=token) as (edge, reader):
@@ -124,16 +142,32 @@ async def test_a_guest_has_no_session_that_could_end(tmp_path, route):
         assert await goes_on(reader)
 
 
-@kinds
-async def test_nor_has_a_caller_whom_a_plugin_knows(tmp_path, monkeypatch, route):
+@pytest.fixture
+def badges(tmp_path, monkeypatch):
+    """What a route needs to know its callers by a plugin."""
+
     async def badge(request, proceed):
-        request.caller = Caller("user-1")
+        request.caller = Caller(request.headers.get("x-badge", "user-1"))
         return await proceed(request)
 
     packages = Packages(tmp_path / "packages", monkeypatch)
     packages.offer(badge=Plugin(place="before authenticate", make=lambda _options, _settings: badge))
-    known = route | {"auth": "required", "plugins": [{"name": "badge"}]}
-    async with listening(tmp_path, known) as (edge, reader):
+    return {"auth": "required", "plugins": [{"name": "badge"}]}
+
+
+@kinds
+async def test_nor_has_a_caller_whom_a_plugin_knows(tmp_path, badges, route):
+    async with listening(tmp_path, route | badges) as (edge, reader):
         hear_nothing_for(edge, DEAF_SECONDS + 1)
 
+        assert await goes_on(reader)
+
+
+@kinds
+async def test_such_a_caller_who_logs_out_ends_nothing_of_the_others(tmp_path, badges, route):
+    async with listening(tmp_path, route | badges, LOG_OUT | badges) as (edge, reader):
+        edge.parts.rpc.answers["revoke_session"] = {}
+        answer = await edge.client.post("/log_out", headers={"x-badge": "another"})
+
+        assert answer.status_code == 204
         assert await goes_on(reader)
