@@ -9,7 +9,6 @@ from secrets import token_bytes, token_urlsafe
 from eventlet import tpool
 from sqlalchemy.orm import Session as Transaction
 
-from rpc_services.identity import storage
 from rpc_services.identity.client_use_cases import Granting
 from rpc_services.identity.domain import Account
 from rpc_services.identity.key_listing import shown
@@ -93,7 +92,8 @@ class Assembly:
 
     def login(self, transaction: Transaction) -> Login:
         """Opens sessions."""
-        return Login(self.accounts(transaction), SqlSessions(transaction), self._mint(transaction), now, new_id)
+        accounts, sessions, ends = self.accounts(transaction), SqlSessions(transaction), self.ends(transaction)
+        return Login(accounts, sessions, self._mint(transaction), ends, new_id)
 
     def refreshing(self, transaction: Transaction) -> Refreshing:
         """Carries sessions on."""
@@ -125,11 +125,9 @@ class Assembly:
                 keys = SqlSigningKeys(transaction).public()
         return Jwks(keys=keys)
 
-    def keep_house(self, transactions: Scope) -> list[str]:
-        """Turn the signing keys and forget what is over. Raises ``WrongPassphrase``. Gives what became of keys."""
+    def turn_keys(self, transactions: Scope) -> list[str]:
+        """Take the signing keys through their lives. Raises ``WrongPassphrase``. Gives what became of keys."""
         with transactions.writing() as transaction:
-            storage.sweep(transaction, now())
-            SqlCutoffs(transaction).forget(now())
             keys = self.keys(transaction)
             steps = self._turn(transaction, keys)
             if current := keys.current():

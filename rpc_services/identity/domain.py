@@ -16,6 +16,12 @@ SESSION_LIFE = timedelta(days=30)
 REFRESH_GRACE = timedelta(seconds=30)
 """A client whose answer got lost, or whose second tab was late, gets the same successor this long."""
 
+MOST_SESSIONS = 100
+"""So many sessions of a user live at once, and all are listed: who opens one more ends the oldest."""
+
+ENDED_AT_ONCE = 10
+"""So many end at most for one that opens: a login stays cheap, and accounts that hold far more shrink all the same."""
+
 REVOCATION_MEMORY = ACCESS_LIFE + timedelta(minutes=1)
 """After this no access token of an ended session can be alive; the minute is for clocks that differ."""
 

@@ -10,6 +10,7 @@ from rpc_services.identity import client_use_cases, password_use_cases, session_
 from rpc_services.identity.assembly import Assembly, assemble, new_client_secret, new_seed
 from rpc_services.identity.session_storage import SqlCutoffs, SqlEndedGrants, SqlSessions
 from rpc_services.identity.storage import LoadedAccounts, SqlClients, rows_of
+from rpc_services.identity.sweeping import sweep
 from shared.contracts import identity
 from shared.contracts import identity_grants as grants
 from shared.contracts import identity_operators as operators
@@ -206,6 +207,7 @@ class Service:
 
     @Ticker(seconds=60)
     def keep_house(self) -> None:
-        """Turn the signing keys (the first time: make one) and forget what is over."""
-        for became in self.parts.keep_house(self.transactions):
+        """Turn the signing keys (the first time: make one), and only then forget what is over, for that may fail."""
+        for became in self.parts.turn_keys(self.transactions):
             log.info("signing_key.turned", state=became)
+        sweep(self.transactions.writing, now())

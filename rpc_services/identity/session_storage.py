@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, literal, select, update
+from sqlalchemy import Row, exists, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session as Transaction
 
-from rpc_services.identity.domain import Cutoff, Session, SpentToken
+from rpc_services.identity.domain import ENDED_AT_ONCE, MOST_SESSIONS, Cutoff, Session, SpentToken
 from rpc_services.identity.tables import clients, cutoffs, ended_grants, refresh_tokens, sessions
 from shared.contracts.events import (
     SESSION_REVOKED,
@@ -23,7 +24,6 @@ from shared.contracts.identity import OpenSession
 from shared.messaging import outbox
 from shared.values.times import to_rfc3339
 
-MOST_SESSIONS = 100
 KEY_SET = "key set"
 
 
@@ -67,6 +67,16 @@ class SqlSessions:
         live = (sessions.c.id == session_id) & (sessions.c.user_id == user_id) & sessions.c.revoked_at.is_(None)
         ended = update(sessions).where(live).values(revoked_at=at, revoked_because=reason)
         return self._transaction.execute(ended.returning(sessions.c.id)).first() is not None
+
+    def revoke_oldest_of(self, user_id: str, *, kept: int, at: datetime, reason: str) -> Sequence[str]:
+        """Reads both ends of an index, however many lie between. One that has just expired is counted with the rest."""
+        held = (sessions.c.user_id == user_id) & sessions.c.revoked_at.is_(None)
+        newest = select(sessions.c.id).where(held).order_by(sessions.c.opened_at.desc(), sessions.c.id.desc())
+        beyond = select(sessions.c.id).where(held, sessions.c.id.not_in(newest.limit(kept)))
+        oldest = beyond.order_by(sessions.c.opened_at, sessions.c.id).limit(ENDED_AT_ONCE)
+        ended = update(sessions).where(sessions.c.id.in_(oldest), sessions.c.revoked_at.is_(None))
+        told = ended.values(revoked_at=at, revoked_because=reason).returning(sessions.c.id)
+        return self._transaction.scalars(told).all()
 
     def revoke_all_of(self, user_id: str, *, but: str, at: datetime, reason: str) -> None:
         """One UPDATE, however many there are."""
@@ -145,10 +155,6 @@ class SqlCutoffs:
     def since(self, moment: datetime) -> list[Cutoff]:
         """All whose tokens could have been alive at the moment."""
         return [_cutoff(row) for row in self._transaction.execute(select(cutoffs).where(cutoffs.c.ended_at > moment))]
-
-    def forget(self, at: datetime) -> None:
-        """Drop those that refuse no token any more."""
-        self._transaction.execute(delete(cutoffs).where(cutoffs.c.forget_at < int(at.timestamp())))
 
 
 class SqlAnnounce:

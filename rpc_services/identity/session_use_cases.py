@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 from msgspec import structs
 
 from rpc_services.identity.domain import (
+    MOST_SESSIONS,
     REVOCATION_MEMORY,
     Account,
     Cutoff,
@@ -62,6 +63,10 @@ class Sessions(Protocol):
 
     def revoke(self, session_id: str, user_id: str, *, at: datetime, reason: str) -> bool:
         """End the session. Gives whether this ended it."""
+        ...
+
+    def revoke_oldest_of(self, user_id: str, *, kept: int, at: datetime, reason: str) -> Sequence[str]:
+        """End the oldest of the user's sessions beyond the newest ``kept``, ``ENDED_AT_ONCE`` at most: their ids."""
         ...
 
     def revoke_all_of(self, user_id: str, *, but: str, at: datetime, reason: str) -> None:
@@ -135,8 +140,14 @@ class SessionEnds:
         at = self.clock()
         has_ended = self.sessions.revoke(session_id, user_id, at=at, reason=reason)
         if has_ended or self.grants.end(session_id, user_id, at=at):
-            told = SessionRevoked(session_id=session_id, user_id=user_id, forget_at=_forgotten_at(at))
-            self.announce.session(told)
+            self._tell(session_id, user_id, at)
+
+    def make_room(self, user_id: str) -> None:
+        """End the oldest sessions beyond the most, so that this user may open one. The caller holds the user's row."""
+        at = self.clock()
+        kept = MOST_SESSIONS - 1
+        for session_id in self.sessions.revoke_oldest_of(user_id, kept=kept, at=at, reason="too many sessions"):
+            self._tell(session_id, user_id, at)
 
     def end_all_of(self, user_id: str, *, reason: str, but: str = "") -> None:
         """End every session of this user, except the one with the id ``but``. The caller holds the user's row."""
@@ -160,6 +171,10 @@ class SessionEnds:
             )
         )
 
+    def _tell(self, session_id: str, user_id: str, at: datetime) -> None:
+        told = SessionRevoked(session_id=session_id, user_id=user_id, forget_at=_forgotten_at(at))
+        self.announce.session(told)
+
 
 @dataclass(frozen=True)
 class Login:
@@ -168,7 +183,7 @@ class Login:
     accounts: Accounts
     sessions: Sessions
     mint: Mint
-    clock: Clock
+    ends: SessionEnds
     new_id: NewId
 
     def open(self, admitted: Account, seed: Seed) -> TokenPair:
@@ -193,7 +208,8 @@ class Login:
         return self.mint.access(account, session, seed, at)
 
     def _opened(self, account: Account) -> tuple[Session, datetime]:
-        at = self.clock()
+        self.ends.make_room(account.id)
+        at = self.ends.clock()
         session = new_session(self.new_id(), account.id, at)
         self.sessions.open(session, at)
         return session, at

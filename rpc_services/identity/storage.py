@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, func, literal, select, update
@@ -12,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Transaction
 
-from rpc_services.identity.domain import REVOCATION_MEMORY, Account, Client, sameness, sameness_of_address
-from rpc_services.identity.tables import clients, ended_grants, known_visitors, login_attempts, sessions, users
+from rpc_services.identity.domain import Account, Client, sameness, sameness_of_address
+from rpc_services.identity.tables import clients, known_visitors, login_attempts, users
 from rpc_services.identity.throttle import KNOWN_FOR, Count
 from shared.contracts.identity import EmailTaken, UsernameTaken
 from shared.contracts.identity_operators import ClientNameTaken
@@ -199,20 +198,6 @@ class SqlAttempts:
         until = self._clock() + KNOWN_FOR
         row = insert(known_visitors).values(key=visitor, until=until)
         transaction.execute(row.on_conflict_do_update(index_elements=["key"], set_={"until": until}))
-
-
-def sweep(transaction: Transaction, at: datetime) -> int:
-    """Forget sessions that expired, ends of grants that no token outlived, visitors long unseen and idle counters.
-
-    Gives how many rows went.
-    """
-    over = (
-        delete(sessions).where(sessions.c.expires_at < at).returning(sessions.c.id),
-        delete(ended_grants).where(ended_grants.c.ended_at < at - REVOCATION_MEMORY).returning(ended_grants.c.id),
-        delete(known_visitors).where(known_visitors.c.until < at).returning(known_visitors.c.key),
-        delete(login_attempts).where(login_attempts.c.paid_until < at).returning(login_attempts.c.key),
-    )
-    return sum(len(transaction.execute(each).all()) for each in over)
 
 
 def _account(row: Row[Any]) -> Account:

@@ -53,6 +53,12 @@ sessions = Table(
     CheckConstraint("(revoked_at IS NULL) = (revoked_because IS NULL)", name="revoked_with_reason"),
 )
 Index("ix_sessions_live", sessions.c.user_id, postgresql_where=sessions.c.revoked_at.is_(None))
+Index(
+    "ix_sessions_live_by_age",
+    sessions.c.user_id,
+    sessions.c.opened_at,
+    postgresql_where=sessions.c.revoked_at.is_(None),
+)
 Index("ix_sessions_revoked_at", sessions.c.revoked_at, postgresql_where=sessions.c.revoked_at.is_not(None))
 
 refresh_tokens = Table(

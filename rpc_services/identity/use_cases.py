@@ -199,8 +199,8 @@ class Gate:
         counts = counts_of(username, client_address, scale=self.scale)
         if wait := self.attempts.take(counts):
             raise TooManyAttempts(retry_after=max(1, round(wait + 0.5)))
-        account = self.account_named(username)
         try:
+            account = self.account_named(username)
             is_right = self.passwords.is_right(password, account.password_hash if account else None)
         except Unavailable:
             self.attempts.give_back(counts)

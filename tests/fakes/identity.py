@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rpc_services.identity.domain import (
+    ENDED_AT_ONCE,
     Account,
     Client,
     Cutoff,
@@ -140,6 +141,11 @@ class FakeSessions:
             return False
         self.sessions[session_id] = type(session)(session.id, session.user_id, session.expires_at, at)
         return True
+
+    def revoke_oldest_of(self, user_id, *, kept, at, reason):
+        held = [each.id for each in self.sessions.values() if each.user_id == user_id and not each.revoked_at]
+        oldest = held[: max(0, len(held) - kept)][:ENDED_AT_ONCE]
+        return [each for each in oldest if self.revoke(each, user_id, at=at, reason=reason)]
 
     def revoke_all_of(self, user_id, *, but, at, reason):
         for each in list(self.sessions.values()):
@@ -428,10 +434,13 @@ class SessionsBehaviour:
     """What every keeper of sessions does; subclasses give ``sessions`` and the id of a kept ``user_id``."""
 
     @staticmethod
-    def opened(sessions, user_id):
-        session = new_session(new_id(), user_id, NOON)
-        sessions.open(session, NOON)
+    def opened(sessions, user_id, *, at=NOON):
+        session = new_session(new_id(), user_id, at)
+        sessions.open(session, at)
         return session
+
+    def opened_one_by_one(self, sessions, user_id, *, number):
+        return [self.opened(sessions, user_id, at=NOON + timedelta(seconds=each)).id for each in range(number)]
 
     def test_a_token_is_spent_once_and_the_first_salt_stays(self, sessions, user_id):
         session = self.opened(sessions, user_id)
@@ -471,6 +480,32 @@ class SessionsBehaviour:
 
         assert [each.id for each in sessions.live_of(user_id, NOON)] == [kept.id]
         assert sessions.revoked_since(NOON - timedelta(seconds=1)).keys() == {one.id, other.id}
+
+    def test_the_oldest_end_and_so_many_of_the_newest_stay(self, sessions, user_id):
+        ids = self.opened_one_by_one(sessions, user_id, number=7)
+        sessions.revoke(ids[6], user_id, at=NOON, reason="test")
+
+        ended = sessions.revoke_oldest_of(user_id, kept=4, at=NOON, reason="test")
+
+        assert set(ended) == set(ids[:2])
+        assert [each.id for each in sessions.live_of(user_id, NOON)] == ids[2:6]
+        assert sessions.revoke_oldest_of(user_id, kept=4, at=NOON, reason="test") == []
+        assert sessions.revoked_since(NOON - timedelta(seconds=1)).keys() == {*ids[:2], ids[6]}
+
+    def test_of_many_too_many_a_few_end_at_a_time(self, sessions, user_id):
+        ids = self.opened_one_by_one(sessions, user_id, number=ENDED_AT_ONCE + 5)
+
+        first = sessions.revoke_oldest_of(user_id, kept=2, at=NOON, reason="test")
+        second = sessions.revoke_oldest_of(user_id, kept=2, at=NOON, reason="test")
+
+        assert set(first) == set(ids[:ENDED_AT_ONCE])
+        assert set(second) == set(ids[ENDED_AT_ONCE:-2])
+
+    def test_the_sessions_of_others_do_not_count(self, sessions, user_id):
+        session = self.opened(sessions, user_id)
+
+        assert sessions.revoke_oldest_of(new_id(), kept=0, at=NOON, reason="test") == []
+        assert [each.id for each in sessions.live_of(user_id, NOON)] == [session.id]
 
     def test_a_session_that_expired_is_open_no_more(self, sessions, user_id):
         session = self.opened(sessions, user_id)

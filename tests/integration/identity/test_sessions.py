@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from sqlalchemy import event, select, text
 
-from rpc_services.identity.domain import REVOCATION_MEMORY
+from rpc_services.identity.domain import MOST_SESSIONS, REVOCATION_MEMORY
 from rpc_services.identity.session_storage import SqlAnnounce, SqlCutoffs, SqlEndedGrants, SqlSessions
 from rpc_services.identity.session_use_cases import Login, Refreshing, SessionEnds, list_revoked_sessions
-from rpc_services.identity.storage import SqlAccounts, SqlClients, sweep
+from rpc_services.identity.storage import SqlAccounts, SqlClients
+from rpc_services.identity.sweeping import sweep
 from rpc_services.identity.tables import ended_grants, refresh_tokens
 from rpc_services.identity.tokens import Mint, Seed
 from shared.contracts.identity import InvalidRefreshToken, RefreshTokens
@@ -40,7 +41,8 @@ class Books:
     def log_in(self):
         with self.scope.writing() as transaction:
             accounts, sessions = SqlAccounts(transaction, self.clock), SqlSessions(transaction)
-            return Login(accounts, sessions, self.mint, self.clock, new_id).open(self.account, Seed(token_bytes(48)))
+            login = Login(accounts, sessions, self.mint, self.ends(transaction), new_id)
+            return login.open(self.account, Seed(token_bytes(48)))
 
     def refresh(self, pair):
         with self.scope.writing() as transaction:
@@ -157,6 +159,20 @@ def test_those_who_end_all_sessions_at_once_get_cut_offs_that_differ(books):
     assert len(moments) == 12
 
 
+def test_of_those_who_log_in_at_once_each_too_many_ends_one_that_is_older_and_tells_it(books):
+    opened = []
+    for _ in range(MOST_SESSIONS):
+        opened.append(books.session_of(books.log_in()))
+        books.clock.advance(timedelta(seconds=1))
+
+    with ThreadPoolExecutor(6) as pool:
+        pairs = list(pool.map(lambda _: books.log_in(), range(8)))
+
+    assert [told["session_id"] for told in books.told()] == opened[:8]
+    assert books.listed()[0].keys() >= {*opened[:8]}
+    assert not any(isinstance(books.refresh(pair), InvalidRefreshToken) for pair in pairs)
+
+
 def is_waiting_for_a_lock(scope):
     with scope.engine.connect() as connection:
         waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
@@ -223,8 +239,7 @@ class TestGrants:
         for memory in (REVOCATION_MEMORY, timedelta(seconds=1)):
             assert self.kept(books.scope, client) == [grant_id]
             books.clock.advance(memory)
-            with books.scope.writing() as transaction:
-                sweep(transaction, books.clock())
+            sweep(books.scope.writing, books.clock())
 
         assert self.kept(books.scope, client) == []
         assert grant_id not in books.listed()[0]

@@ -1,13 +1,13 @@
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import text
 
-from rpc_services.identity.domain import Cutoff, new_session
+from rpc_services.identity.domain import ENDED_AT_ONCE, MOST_SESSIONS
 from rpc_services.identity.session_storage import SqlCutoffs, SqlEndedGrants, SqlSessions
-from rpc_services.identity.storage import SqlAccounts, SqlAttempts, SqlClients, sweep
-from rpc_services.identity.tables import ended_grants, known_visitors, login_attempts, sessions
+from rpc_services.identity.storage import SqlAccounts, SqlAttempts, SqlClients
+from rpc_services.identity.tables import ended_grants, known_visitors, login_attempts
 from rpc_services.identity.throttle import Allowance, Count
 from shared.contracts.identity import UsernameTaken
 from shared.values.identifiers import new_id
@@ -56,21 +56,26 @@ class TestSqlSessions(SessionsBehaviour):
     def sessions(self, transaction):
         return SqlSessions(transaction)
 
+    def test_of_far_too_many_sessions_few_are_read(self, sessions, transaction, user_id):
+        rows = text("""INSERT INTO sessions (id, user_id, opened_at, expires_at)
+            SELECT gen_random_uuid(), :user_id, moment, moment + interval '30 days' FROM generate_series(
+                :noon - interval '1 day', :noon, interval '5 seconds') AS opened (moment)""")
+        transaction.execute(rows, {"user_id": user_id, "noon": NOON})
+        transaction.execute(text("ANALYZE sessions"))
+        counted = text("""SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables
+            WHERE relname = 'sessions'""")
+        before = transaction.execute(counted).scalar_one()
+
+        assert len(sessions.live_of(user_id, NOON)) == MOST_SESSIONS
+        assert len(sessions.revoke_oldest_of(user_id, kept=MOST_SESSIONS, at=NOON, reason="test")) == ENDED_AT_ONCE
+
+        assert transaction.execute(counted).scalar_one() - before < 5 * MOST_SESSIONS
+
 
 class TestSqlCutoffs(CutoffsBehaviour):
     @pytest.fixture
     def cutoffs(self, transaction):
         return SqlCutoffs(transaction)
-
-    def test_a_cut_off_that_refuses_nothing_any_more_is_forgotten(self, cutoffs):
-        cutoff = Cutoff.after(None, new_id(), at=NOON, kept_session_id="")
-        cutoffs.put(cutoff)
-
-        cutoffs.forget(datetime.fromtimestamp(cutoff.forget_at, UTC))
-        assert cutoffs.of(cutoff.subject)
-        cutoffs.forget(datetime.fromtimestamp(cutoff.forget_at + 1, UTC))
-
-        assert cutoffs.of(cutoff.subject) is None
 
 
 class TestSqlEndedGrants(EndedGrantsBehaviour):
@@ -121,17 +126,3 @@ def test_of_many_tries_at_once_no_more_pass_than_are_allowed(scope):
         waits = list(pool.map(lambda _: attempts.take([count]), range(24)))
 
     assert waits.count(0.0) == 5
-
-
-def test_what_is_over_is_swept_and_what_is_not_stays(transaction):
-    account = an_account()
-    SqlAccounts(transaction, now).add(account)
-    keeper = SqlSessions(transaction)
-    over, alive = new_session(new_id(), account.id, NOON - timedelta(days=31)), new_session(new_id(), account.id, NOON)
-    for session in (over, alive):
-        keeper.open(session, NOON)
-        keeper.keep_token(session.id.encode(), session.id, NOON)
-
-    sweep(transaction, NOON)
-
-    assert set(transaction.scalars(select(sessions.c.id).where(sessions.c.user_id == account.id))) == {alive.id}

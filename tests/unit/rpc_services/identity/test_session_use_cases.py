@@ -3,7 +3,14 @@ from datetime import timedelta
 
 import pytest
 
-from rpc_services.identity.domain import ACCESS_LIFE, REFRESH_GRACE, SESSION_LIFE
+from rpc_services.identity.domain import (
+    ACCESS_LIFE,
+    ENDED_AT_ONCE,
+    MOST_SESSIONS,
+    REFRESH_GRACE,
+    SESSION_LIFE,
+    new_session,
+)
 from rpc_services.identity.password_use_cases import switch_user
 from rpc_services.identity.session_use_cases import (
     Login,
@@ -66,7 +73,7 @@ class Shop:
         self.clients = FakeClients()
         self.grants = FakeEndedGrants(self.clients, self.sessions)
         self.ends = SessionEnds(self.sessions, self.grants, self.cutoffs, self.announce, self.clock)
-        self.login = Login(self.accounts, self.sessions, mint, self.clock, new_id)
+        self.login = Login(self.accounts, self.sessions, mint, self.ends, new_id)
         self.refreshing = Refreshing(self.accounts, self.sessions, mint, self.ends, b"secret", self.new_salt)
 
     @property
@@ -81,7 +88,7 @@ class Shop:
         return f"salt {next(self.numbers)}".encode()
 
     def logged_in(self):
-        return self.login.open(self.anna, Seed(bytes([next(self.numbers)]) * 48))
+        return self.login.open(self.anna, Seed(next(self.numbers).to_bytes(2) * 24))
 
     def refreshed(self, pair):
         return self.refreshing.exchange(RefreshTokens(refresh=pair.refresh))
@@ -144,6 +151,46 @@ class TestLoggingIn:
         assert [each.id for each in shop.sessions.live_of(shop.anna.id, shop.clock())] == [shop.session_id]
         with pytest.raises(UserNotFound):
             shop.login.mint_access_token(MintAccessToken(username="nobody"), Seed(bytes(48)))
+
+
+class TestTheMostSessions:
+    def test_whoever_opens_one_too_many_ends_the_oldest_and_the_shop_is_told(self, shop):
+        first, second, *_ = [shop.logged_in() for _ in range(MOST_SESSIONS)]
+        assert not shop.announced
+
+        newest = shop.logged_in()
+
+        (told,) = shop.announced
+        assert (told.session_id, told.user_id) == (shop.session_id, shop.anna.id)
+        assert told.forget_at > (shop.clock() + ACCESS_LIFE).timestamp()
+        assert is_refused(shop.refreshed(first))
+        assert not is_refused(shop.refreshed(second))
+        assert not is_refused(shop.refreshed(newest))
+
+    def test_an_account_that_holds_far_more_shrinks_by_a_few_with_each_login(self, shop):
+        for _ in range(MOST_SESSIONS + 3 * ENDED_AT_ONCE):
+            shop.sessions.open(new_session(new_id(), shop.anna.id, shop.clock()), shop.clock())
+
+        held = [len(shop.sessions.live_of(shop.anna.id, shop.clock())) for _ in range(5) if shop.logged_in()]
+
+        assert held == [MOST_SESSIONS + each for each in (21, 12, 3, 0, 0)]
+
+    def test_the_tokens_of_operators_are_no_exception(self, shop):
+        for _ in range(MOST_SESSIONS + 1):
+            shop.login.mint_access_token(MintAccessToken(username="anna"), Seed(bytes(48)))
+
+        assert [told.session_id for told in shop.announced] == [shop.session_id]
+
+    def test_a_login_that_is_refused_ends_nothing(self, shop):
+        for _ in range(MOST_SESSIONS):
+            shop.logged_in()
+        admitted = shop.anna
+        shop.accounts.save(an_account(id=admitted.id, username="anna", password_hash="another"))
+
+        with pytest.raises(InvalidCredentials):
+            shop.login.open(admitted, Seed(bytes(48)))
+
+        assert not shop.announced
 
 
 class TestRefreshing:

@@ -59,6 +59,10 @@ def login(password=GOOD, username="anna", address="192.0.2.1"):
     return IssueTokens(username=username, password=password, client_address=address)
 
 
+def nobody_can_say(username):
+    raise Unavailable(retry_after=1)
+
+
 def register(request, accounts, policy):
     hashed = policy.hashed(request, request.password2)
     return register_user(request, hashed, accounts=accounts, new_id=new_id)
@@ -216,6 +220,15 @@ class TestTheGate:
 
         passwords.is_full = False
         assert gate.admit(login()) == anna
+
+    def test_a_try_whose_account_could_not_be_looked_up_is_not_counted(self, accounts, passwords, anna):
+        attempts = FakeAttempts(FakeClock())
+        cut_off = Gate(nobody_can_say, passwords, attempts, 1)
+        for _ in range(40):
+            with pytest.raises(Unavailable):
+                cut_off.admit(login())
+
+        assert Gate(accounts.named, passwords, attempts, 1).admit(login()) == anna
 
 
 class TestTheProfile:
