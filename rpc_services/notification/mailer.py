@@ -19,6 +19,9 @@ from rpc_services.notification.use_cases import NotNow, Undeliverable
 from shared.contracts.mail_addresses import host_of
 
 _PERMANENT = range(500, 600)
+_MISUNDERSTANDINGS = range(500, 505)
+"""Commands that are unknown, malformed or out of turn: the server says nothing of the message."""
+_MALFORMED = 501
 _ABOUT_US = frozenset({530, 534, 535, 538})
 """Authentication: the message is not to blame, our settings are."""
 
@@ -43,6 +46,7 @@ class SmtpMailer:
         try:
             self._connected().send_message(message)
         except (smtplib.SMTPNotSupportedError, ValueError):  # an address beyond ASCII, and a server without SMTPUTF8
+            self.close()
             raise Undeliverable from None
         except (smtplib.SMTPException, OSError) as fault:
             self._give_up_on(fault)
@@ -63,12 +67,16 @@ class SmtpMailer:
         return self._connection
 
     def _give_up_on(self, fault: Exception) -> None:
-        code = _code(fault)
-        if not isinstance(fault, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused):
+        if not self._is_reset_after(fault):
             self.close()
-        if code in _PERMANENT and code not in _ABOUT_US:
-            raise Undeliverable(code) from None
+        if _is_for_good(fault):
+            raise Undeliverable(_code(fault)) from None
         raise NotNow(_reason(fault)) from None
+
+    def _is_reset_after(self, fault: Exception) -> bool:
+        """Whether the next message may begin: after other faults the server may still be amid this one."""
+        is_of_envelope = isinstance(fault, smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused)
+        return is_of_envelope and self._connection is not None and self._connection.sock is not None
 
 
 def compose(delivery: Delivery, sender: str) -> EmailMessage:
@@ -93,6 +101,15 @@ def connect(server: MailServer) -> smtplib.SMTP:
     if server.username:
         connection.login(server.username, server.password)
     return connection
+
+
+def _is_for_good(fault: Exception) -> bool:
+    """Whether it is the message that the server will never take. Who refuses our greeting has not seen it."""
+    code = _code(fault)
+    if isinstance(fault, smtplib.SMTPRecipientsRefused) and code == _MALFORMED:
+        return True  # what is malformed there is the address
+    is_of_message = code not in _ABOUT_US and code not in _MISUNDERSTANDINGS
+    return code in _PERMANENT and is_of_message and not isinstance(fault, smtplib.SMTPHeloError)
 
 
 def _code(fault: Exception) -> int:

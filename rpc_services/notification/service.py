@@ -13,6 +13,7 @@ from shared.contracts.method import CheckHealth, Health
 from shared.messaging.transactions import Scope
 from shared.nameko_ext import Configured, HealthReport, Remote, RemoteService, Ticker, Transactions, on_event, rpc
 from shared.nameko_ext.bell import Bell
+from shared.nameko_ext.ticker import within
 
 BATCH = 20
 LONGEST_POSTING = timedelta(seconds=30)
@@ -20,10 +21,13 @@ POLL_SECONDS = 1.0
 
 
 class Rounds(Ticker):
-    """Ticks until the process is told to stop, which ends the shift: a run may last longer than a stop waits."""
+    """Ticks until the process is told to stop, which ends the shift: a run may last longer than a stop waits.
+
+    How long it may last depends on the mail server, which no clock knows: it bounds itself.
+    """
 
     def __init__(self, *, seconds: float, shift: Shift) -> None:
-        super().__init__(seconds=seconds)
+        super().__init__(seconds=seconds, longest=None)
         self._shift = shift
 
     def stop(self) -> None:
@@ -57,9 +61,14 @@ class Service:
 
     @Rounds(seconds=0.05, shift=shift)
     def post(self) -> None:
-        """Send what is due: at once when something was queued here, else after a second at most."""
+        """Send what is due: at once when something was queued here, else after a second at most.
+
+        It is stopped when its last lease is over, and no sooner: a letter cut off at the server's last word goes twice.
+        """
         self.queued.wait(POLL_SECONDS)
-        self.shift.send(self.parts.postman(self.transactions), batch=BATCH, at_most=LONGEST_POSTING)
+        postman = self.parts.postman(self.transactions)
+        with within(LONGEST_POSTING + postman.lease.whole):
+            self.shift.send(postman, batch=BATCH, at_most=LONGEST_POSTING)
 
     @rpc(notification.LIST_NOTIFICATIONS)
     def list_notifications(self, request: notification.ListNotifications) -> notification.NotificationPage:

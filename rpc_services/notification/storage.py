@@ -89,9 +89,10 @@ class SqlClaims:
     def settle(self, claimed: Delivery, state: State, *, at: datetime, due_at: datetime) -> bool:
         """The number of tries is the fence: a later claim has a higher one."""
         mine = (deliveries.c.id == claimed.id) & (deliveries.c.attempts == claimed.attempts)
+        is_open = deliveries.c.state.in_(["sending", state])
         settled = {"state": state, "due_at": due_at, "sent_at": at if state == "sent" else None}
         with self._writing() as transaction:
-            changed = update(deliveries).where(mine, deliveries.c.state == "sending").values(**settled)
+            changed = update(deliveries).where(mine, is_open).values(**settled)
             return transaction.execute(changed.returning(deliveries.c.id)).first() is not None
 
     def give_back(self, unbegun: Collection[Delivery], *, at: datetime) -> None:

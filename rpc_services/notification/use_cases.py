@@ -20,7 +20,7 @@ from shared.contracts.notification import (
     Notification,
     NotificationPage,
 )
-from shared.contracts.refusals import InvalidRequest, Refusal, Unavailable
+from shared.contracts.refusals import InvalidRequest, OutcomeUnknown, Refusal, Unavailable
 from shared.values.identifiers import NewId, is_id
 from shared.values.times import Clock, to_rfc3339
 
@@ -69,7 +69,10 @@ class Claims(Protocol):
         ...
 
     def settle(self, claimed: Delivery, state: State, *, at: datetime, due_at: datetime) -> bool:
-        """Say what became of it. Gives whether the claim still held; if not, nothing is changed."""
+        """Say what became of it. Gives whether the claim still held; if not, nothing is changed.
+
+        The same may be said again, which is as good as once.
+        """
         ...
 
     def give_back(self, unbegun: Collection[Delivery], *, at: datetime) -> None:
@@ -219,13 +222,14 @@ class Postman:
     def _note(self, delivery: Delivery, state: State, due_at: datetime | None) -> bool:
         """Write down what became of it; while the database is away, keep trying as long as the lease lasts.
 
-        Giving up sooner would leave a letter that was sent to be sent again. Raises ``Unavailable`` after that.
+        Giving up sooner would leave a letter that was sent to be sent again. Raises ``Unavailable`` after that, or
+        ``OutcomeUnknown``.
         """
         while True:
             at = self.clock()
             try:
                 return self.claims.settle(delivery, state, at=at, due_at=due_at or at)
-            except Unavailable:
+            except (Unavailable, OutcomeUnknown):
                 if at >= delivery.due_at:
                     raise
                 self.pause(SETTLE_AGAIN_SECONDS)

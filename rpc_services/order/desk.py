@@ -6,19 +6,20 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
+import structlog
 from msgspec import to_builtins
-from sqlalchemy import ColumnElement, Select, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from rpc_services.order import answers
-from rpc_services.order.domain import Order, Status, Transition
+from rpc_services.order.domain import Order, Status, Terms, Transition
 from rpc_services.order.saga import LATELY
-from rpc_services.order.storage import LEASE, read_orders, write_history
+from rpc_services.order.storage import LEASE, Rows, read_orders, with_items, write_history
 from rpc_services.order.tables import order_items, orders
 from shared.contracts.cart import CartOrdered
 from shared.contracts.events import ORDER_PLACED
-from shared.contracts.refusals import KeyReused, Refusal, StillRunning, Unavailable
+from shared.contracts.refusals import Internal, KeyReused, Refusal, StillRunning, Unavailable
 from shared.messaging import operations, outbox
 from shared.messaging.call import Call
 from shared.messaging.tables import operations as operations_table
@@ -26,6 +27,8 @@ from shared.messaging.transactions import Scope
 from shared.metrics import trade
 from shared.values.identifiers import first_id_at
 from shared.values.times import Clock
+
+log = structlog.get_logger()
 
 MOST_DOUBLINGS = 3
 FEW = 3
@@ -49,6 +52,7 @@ class SqlDesk:
         """The last few: each was opened only when those before it were settled, so more could not be wanting.
 
         Not all of the hour: a cart remembers a hundred, and would let go of a forgotten one's goods once more.
+        Of those that are pending one is enough: while there is any, nothing else is ordered.
         """
         with self._scope.reading() as session:
             return read_orders(session, session.execute(self._checkouts_of(user_id, orders)).all())
@@ -141,10 +145,11 @@ class SqlDesk:
                 .values(attempts=orders.c.attempts + 1, resume_at=self._clock() + pause)
                 .returning(orders)
             ).all()
-            found = read_orders(session, rows)
-        if found:
-            trade.order("resumed")
-        return found[0] if found else None
+            taken = with_items(session, rows)
+        if not taken:
+            return None
+        trade.order("resumed")
+        return _readable(taken[0])
 
     def _add(self, session: Session, order: Order, settled: Collection[str]) -> CartOrdered | None:
         """Write it, or give the refusal when what its cart held was, or may have been, ordered.
@@ -169,7 +174,7 @@ class SqlDesk:
                     {"id": item.id, "product_id": item.product_id, "quantity": item.quantity} for item in order.items
                 ],
                 units=sum(item.quantity for item in order.items),
-                terms=asdict(order.terms),
+                terms=_written_terms(order.terms),
                 cart_state=order.terms.cart_state,
                 version=order.version,
                 created_at=order.created_at,
@@ -183,13 +188,43 @@ class SqlDesk:
         return _why_not(session, order)
 
     def _checkouts_of(self, user_id: str, *columns: Any) -> Select[Any]:
+        """What is pending comes first, for that alone decides. Each part has an index that holds little else.
+
+        What was taken up again may be confirmed long after its id was made: then that is when it was ordered.
+        """
+        since = self._clock() - LATELY
         standing = (orders.c.cart_state.is_not(None), orders.c.status != Status.REJECTED)
-        mine = (orders.c.user_id == user_id, orders.c.id >= first_id_at(self._clock() - LATELY))
-        return select(*columns).where(*mine, *standing).order_by(orders.c.id.desc()).limit(FEW)
+        mine = select(orders.c.id).where(orders.c.user_id == user_id, *standing)
+        is_pending = orders.c.status == Status.PENDING
+        order = (is_pending.desc(), orders.c.id.desc())
+        lately = mine.where(orders.c.id >= first_id_at(since)).order_by(orders.c.id.desc()).limit(FEW)
+        is_late = and_(orders.c.status == Status.CONFIRMED, orders.c.attempts > 0, orders.c.updated_at >= since)
+        belated = mine.where(or_(is_pending, is_late)).order_by(*order).limit(FEW)
+        either = union_all(lately.subquery().select(), belated.subquery().select())
+        return select(*columns).where(orders.c.id.in_(either)).order_by(*order).limit(FEW)
 
     def _leave_pending(self, session: Session, order: Order, values: dict[str, Any]) -> bool:
         guarded = update(orders).where(orders.c.id == order.id, orders.c.status == Status.PENDING)
         return session.execute(guarded.values(**values).returning(orders.c.id)).first() is not None
+
+
+def _written_terms(terms: Terms) -> dict[str, Any]:
+    """All but what has a column: the version before that column refuses to read what it does not know."""
+    written = asdict(terms)
+    del written["cart_state"]
+    return written
+
+
+def _readable(taken: Rows) -> Order:
+    """Its lease is committed by then, so that nobody trips over it again at once: others have their turn.
+
+    Raises :class:`Internal` when it cannot be read, and says so in the log: it lies there until somebody mends it.
+    """
+    try:
+        return taken.read()
+    except Exception:  # whatever is wrong with one row is no fault of the others
+        log.exception("order.unreadable", order_id=taken.order.id)
+        raise Internal from None
 
 
 def _why_not(session: Session, order: Order) -> CartOrdered:

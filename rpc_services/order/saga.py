@@ -43,7 +43,10 @@ class Desk(Protocol):
         """
 
     def checkouts(self, user_id: str) -> list[Order]:
-        """What this buyer ordered from the cart within :data:`LATELY`: all that is not rejected, pending ones too."""
+        """The last of what this buyer ordered from the cart within :data:`LATELY` and is not rejected.
+
+        What is pending counts however old it is, for it may be confirmed yet; what was confirmed late was ordered then.
+        """
 
     def open(self, order: Order, *, settled: Collection[str] = ()) -> Any | None:
         """Begin the operation and write the pending order; or give the first answer, as :meth:`first_answer` does.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -96,10 +97,34 @@ class SqlOrders:
 
 
 class Rows(NamedTuple):
-    """An order as the database keeps it."""
+    """An order as the database keeps it. Its items have rows of their own once it is priced."""
 
     order: Row[Any]
     items: list[Row[Any]]
+
+    def read(self) -> Order:
+        """The order. What a later version wrote into it beside what is known here is passed over.
+
+        Raises ``ValueError`` or ``msgspec.ValidationError`` when this cannot be read.
+        """
+        row = self.order
+        items = msgspec.convert(row.lines, list[Item]) if row.total is None else _frozen(self.items)
+        return Order(
+            id=row.id,
+            number=row.number,
+            user_id=row.user_id,
+            operation_id=row.operation_id,
+            items=tuple(items),
+            terms=replace(msgspec.convert(row.terms, Terms), cart_state=row.cart_state),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            status=Status(row.status),
+            payment_status=PaymentStatus(row.payment_status),
+            fulfilment_status=FulfilmentStatus(row.fulfilment_status),
+            totals=None if row.total is None else _totals(row),
+            version=row.version,
+            release_due=row.release_due,
+        )
 
 
 def rows_of(session: Session, order_ids: Sequence[str]) -> dict[str, Rows]:
@@ -120,9 +145,7 @@ class LoadedOrders:
     def of_user(self, user_id: str, order_ids: Sequence[str]) -> list[Order]:
         """Those of them that are this user's: to anybody else they do not exist."""
         rows = [self._load(order_id) for order_id in dict.fromkeys(order_ids)]
-        return [
-            _order(row.order, _frozen(row.items)) for row in rows if row is not None and row.order.user_id == user_id
-        ]
+        return [row.read() for row in rows if row is not None and row.order.user_id == user_id]
 
 
 class SqlBooks:
@@ -181,11 +204,17 @@ def write_history(session: Session, order_id: str, steps: Sequence[Transition]) 
 
 
 def read_orders(session: Session, rows: Sequence[Row[Any]]) -> list[Order]:
-    """Turn rows into orders, with the items of all of them in one more query."""
-    priced = {row.id: Rows(row, []) for row in rows if row.total is not None}
-    for item in _items_of(session, list(priced)) if priced else ():
-        priced[item.order_id].items.append(item)
-    return [_order(row, _frozen(priced[row.id].items) if row.id in priced else None) for row in rows]
+    """Turn rows into orders. Raises what :meth:`Rows.read` raises."""
+    return [each.read() for each in with_items(session, rows)]
+
+
+def with_items(session: Session, rows: Sequence[Row[Any]]) -> list[Rows]:
+    """These with the items of all of them, in one more query if any is priced."""
+    found = {row.id: Rows(row, []) for row in rows}
+    priced = [row.id for row in rows if row.total is not None]
+    for item in _items_of(session, priced) if priced else ():
+        found[item.order_id].items.append(item)
+    return list(found.values())
 
 
 def _items_of(session: Session, order_ids: Sequence[str]) -> Sequence[Row[Any]]:
@@ -203,26 +232,6 @@ def _frozen(items: Sequence[Row[Any]]) -> list[Item]:
 
 def _shown(user_id: str) -> Select[Any]:
     return select(orders).where(orders.c.user_id == user_id, orders.c.status.in_(SHOWN))
-
-
-def _order(row: Row[Any], frozen: list[Item] | None) -> Order:
-    items = [Item(**line) for line in row.lines] if frozen is None else frozen
-    return Order(
-        id=row.id,
-        number=row.number,
-        user_id=row.user_id,
-        operation_id=row.operation_id,
-        items=tuple(items),
-        terms=Terms(**row.terms),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        status=Status(row.status),
-        payment_status=PaymentStatus(row.payment_status),
-        fulfilment_status=FulfilmentStatus(row.fulfilment_status),
-        totals=None if row.total is None else _totals(row),
-        version=row.version,
-        release_due=row.release_due,
-    )
 
 
 def _totals(row: Row[Any]) -> Totals:

@@ -57,6 +57,11 @@ orders = Table(
 Index("uq_orders_cart_state", orders.c.cart_state, unique=True, postgresql_where=text("status <> 'rejected'"))
 Index("ix_orders_user_id_id", orders.c.user_id, orders.c.id)
 Index("ix_orders_lying", orders.c.resume_at, postgresql_where=text("status = 'pending' OR release_due"))
+Index(
+    "ix_orders_belated",
+    orders.c.user_id,
+    postgresql_where=text("cart_state IS NOT NULL AND (status = 'pending' OR attempts > 0)"),
+)
 
 order_items = Table(
     "order_items",

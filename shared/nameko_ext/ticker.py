@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -21,7 +23,7 @@ from shared.values.identifiers import new_id
 
 log = structlog.get_logger()
 
-LONGEST_TICK_SECONDS = 120
+LONGEST_TICK = timedelta(seconds=120)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -30,12 +32,23 @@ class TickTimedOut(Exception):
     """The tick was stopped."""
 
 
-class Ticker(Entrypoint):
-    """``@Ticker(seconds=5)``: the pause between the end of one run and the start of the next, with a little jitter."""
+@contextmanager
+def within(span: timedelta) -> Iterator[None]:
+    """Stop what runs in the block when so much time is over. Raises :class:`TickTimedOut`."""
+    with Timeout(span.total_seconds(), TickTimedOut()):
+        yield
 
-    def __init__(self, *, seconds: float) -> None:
+
+class Ticker(Entrypoint):
+    """``@Ticker(seconds=5)``: the pause between the end of one run and the start of the next, with a little jitter.
+
+    A run is stopped after ``longest``. With ``None`` it sees to its end itself, by :func:`within`.
+    """
+
+    def __init__(self, *, seconds: float, longest: timedelta | None = LONGEST_TICK) -> None:
         super().__init__()
         self.seconds = seconds
+        self.longest = longest
         self._loop: Any = None
 
     def __call__(self, function: Function) -> Function:
@@ -55,7 +68,7 @@ class Ticker(Entrypoint):
     def _tick_for_ever(self) -> None:
         while True:
             sleep(self.seconds * random.uniform(0.9, 1.1))  # noqa: S311  # jitter, not a secret
-            tick = Tick(f"{self.container.service_name}.{self.method_name}")
+            tick = Tick(f"{self.container.service_name}.{self.method_name}", longest=self.longest)
             try:
                 self.container.admit(self, tick)
             except ContainerBeingKilled:
@@ -68,8 +81,9 @@ class Tick(Work):
 
     is_asked_for = False
 
-    def __init__(self, method: str) -> None:
+    def __init__(self, method: str, *, longest: timedelta | None = LONGEST_TICK) -> None:
         self._call = Call(request_id=new_id(), method=method)
+        self._limit = nullcontext() if longest is None else within(longest)
         self.done = Event()
 
     def run(self, worker_ctx: Any, invoke: Callable[..., Any]) -> None:
@@ -78,7 +92,7 @@ class Tick(Work):
         call = run_of(self._call, is_tick=True)
         bind_log_context(call)
         try:
-            with serving(call), Timeout(LONGEST_TICK_SECONDS, TickTimedOut()):
+            with serving(call), self._limit:
                 invoke()
         except Refusal as refusal:
             log.info("tick.refused", method=self._call.method, code=refusal.code)

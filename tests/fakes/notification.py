@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from rpc_services.notification.domain import Delivery, Letter, Recipient
 from shared.values.identifiers import new_id
 
@@ -66,7 +68,7 @@ class FakeDeliveries:
 
     def settle(self, claimed, state, *, at, due_at):
         kept = self.kept[claimed.id]
-        if (kept.attempts, kept.state) != (claimed.attempts, "sending"):
+        if kept.attempts != claimed.attempts or kept.state not in {"sending", state}:
             return False
         self.kept[claimed.id] = replace(kept, state=state, due_at=due_at, sent_at=at if state == "sent" else None)
         return True
@@ -135,6 +137,23 @@ class DeliveriesBehaviour:
         assert list(claims.claim(limit=1, at=NOON + 9 * LEASE, until=NOON + 10 * LEASE)) == []
         (kept,) = deliveries.page_of(sent.recipient.user_id, before=None, limit=1)
         assert (kept.state, kept.sent_at) == ("sent", NOON)
+
+    @pytest.mark.parametrize("state", ["sent", "queued", "failed"])
+    def test_what_became_of_a_letter_may_be_said_again_by_who_said_it(self, deliveries, claims, state):
+        deliveries.add(a_delivery())
+        (claimed,) = claims.claim(limit=1, at=NOON, until=NOON + LEASE)
+
+        assert claims.settle(claimed, state, at=NOON, due_at=NOON)
+        assert claims.settle(claimed, state, at=NOON, due_at=NOON)
+
+    def test_what_became_of_a_letter_is_not_said_again_once_another_has_it(self, deliveries, claims):
+        deliveries.add(a_delivery())
+        (first,) = claims.claim(limit=1, at=NOON, until=NOON + LEASE)
+        claims.settle(first, "queued", at=NOON, due_at=NOON)
+        (second,) = claims.claim(limit=1, at=NOON, until=NOON + LEASE)
+
+        assert not claims.settle(first, "queued", at=NOON, due_at=NOON)
+        assert claims.settle(second, "sent", at=NOON, due_at=NOON)
 
     def test_a_postman_whose_lease_was_taken_over_changes_nothing(self, deliveries, claims):
         deliveries.add(a_delivery())

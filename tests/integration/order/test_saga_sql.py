@@ -1,5 +1,6 @@
 """The saga at its real desk: PostgreSQL, and the operation records of the real messaging."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,14 +10,14 @@ from sqlalchemy import func, select
 
 from rpc_services.order.desk import SqlDesk
 from rpc_services.order.saga import LATELY
-from rpc_services.order.storage import LEASE
+from rpc_services.order.storage import LEASE, SqlOrders
 from rpc_services.order.tables import order_history, order_items, orders
 from rpc_services.order.use_cases import resume_orders
 from shared.contracts.cart import CartOrdered
 from shared.contracts.catalog import OutOfStock
 from shared.contracts.refusals import KeyReused, OutcomeUnknown, StillRunning
 from shared.messaging import operations
-from shared.messaging.call import Call
+from shared.messaging.call import Call, serving
 from shared.messaging.tables import outbox
 from tests.fakes.clock import FakeClock
 from tests.fakes.orders import FakePayments, FakeStock, Faults, FaultyDesk, a_saga, an_order
@@ -113,6 +114,41 @@ def test_twenty_sweepers_at_once_take_up_each_order_once(shop):
     assert sorted(taken) == sorted(order.id for order in lying)
 
 
+def left_pending(shop, *wanted):
+    order = an_order(*wanted, at=shop.clock())
+    SqlDesk(shop.scope, Call(request_id="r", operation_id=order.operation_id), clock=shop.clock).open(order)
+    return order
+
+
+def test_what_a_later_version_wrote_beside_an_order_is_passed_over(shop, engine):
+    order = left_pending(shop, (1, 2))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            """UPDATE orders SET terms = terms || '{"later": 1}', lines = jsonb_set(lines, '{0,later}', '1')"""
+        )
+
+    shop.pass_time(LEASE)
+    shop.resume()
+
+    assert (shop.status(order), shop.stock.free[1]) == ("confirmed", 98)
+
+
+@pytest.mark.parametrize("spoilt", ["lines = '[{}]'", "terms = '7'", "payment_status = 'bartered'"])
+def test_an_order_that_cannot_be_read_keeps_no_other_waiting(shop, engine, spoilt):
+    unreadable = left_pending(shop)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE orders SET {spoilt}")
+    shop.pass_time(timedelta(seconds=1))
+    others = [left_pending(shop), left_pending(shop)]
+
+    shop.pass_time(LEASE)
+    shop.resume()
+
+    assert {shop.status(order) for order in others} == {"confirmed"}
+    assert shop.status(unreadable) == "pending"
+    assert shop.resume() == 0
+
+
 def of_a_cart(order, state="cart/4"):
     return replace(order, terms=replace(order.terms, from_cart=True, cart_state=state))
 
@@ -164,9 +200,92 @@ def test_what_was_ordered_from_a_cart_lately_is_told_with_what_is_under_way_but_
     with pytest.raises(OutcomeUnknown):
         shop.begin(second, settled={first.id})
 
-    assert sorted(checkouts(shop)) == [(first.id, "confirmed"), (second.id, "pending")]
+    assert checkouts(shop) == [(second.id, "pending"), (first.id, "confirmed")]
+    shop.pass_time(LATELY + timedelta(seconds=1))
+    assert checkouts(shop) == [(second.id, "pending")]
+
+
+def a_pending_checkout(shop):
+    shop.faults.order("authorize", OutcomeUnknown())
+    order = of_a_cart(an_order((1, 2)), "cart/1")
+    with pytest.raises(OutcomeUnknown):
+        shop.begin(order)
+    return order
+
+
+def test_a_checkout_that_is_under_way_keeps_the_next_waiting_however_old_it_is(shop):
+    """The sweeper will confirm it yet: the changed cart, which still holds its goods, would order them twice."""
+    shop.clock.moment = datetime.now(UTC)
+    pending = a_pending_checkout(shop)
+
+    shop.pass_time(LATELY * 5)
+    with pytest.raises(CartOrdered):
+        shop.begin(of_a_cart(an_order((1, 2), (2, 1)), "cart/2"))
+    shop.resume()
+
+    assert shop.status(pending) == "confirmed"
+    assert shop.stock.free == {1: 98, 2: 100}
+
+
+def test_a_checkout_that_is_under_way_is_told_whatever_was_ordered_since(shop):
+    shop.clock.moment = datetime.now(UTC)
+    pending = a_pending_checkout(shop)
+    for number in range(2, 7):
+        shop.pass_time(LATELY)
+        order = of_a_cart(an_order((1, 1)), f"cart/{number}")
+        shop.begin(order, settled=dict(checkouts(shop)))
+
+    assert (pending.id, "pending") in checkouts(shop)
+
+
+def test_a_checkout_that_was_confirmed_late_was_ordered_then(shop):
+    """Its cart may not have heard of that yet, though the order's id is old."""
+    shop.clock.moment = datetime.now(UTC)
+    order = a_pending_checkout(shop)
+    shop.pass_time(LATELY * 5)
+    shop.resume()
+
+    assert checkouts(shop) == [(order.id, "confirmed")]
+    with pytest.raises(CartOrdered):
+        shop.begin(of_a_cart(an_order((1, 2), (2, 1)), "cart/2"))
     shop.pass_time(LATELY + timedelta(seconds=1))
     assert checkouts(shop) == []
+
+
+def test_an_old_checkout_that_is_cancelled_is_not_ordered_anew(shop):
+    """Its cart may have forgotten it by now, and would let go of the same goods once more."""
+    shop.clock.moment = datetime.now(UTC)
+    order = a_pending_checkout(shop)
+    shop.pass_time(LEASE)
+    shop.resume()
+    shop.pass_time(LATELY * 5)
+
+    with shop.scope.writing() as session, serving(Call(request_id="r")):
+        found = SqlOrders(session)
+        found.cancel(*found.lock("me", order.id).cancelled(shop.clock(), actor="me"))
+
+    assert checkouts(shop) == []
+
+
+MANY_ORDERS = """
+    INSERT INTO orders (id, number, user_id, operation_id, status, payment_status, fulfilment_status, lines, units,
+                        terms, version, created_at, updated_at, resume_at)
+    SELECT '0000-' || n, n, 'me', n, 'rejected', '', '', '[]', 1, '{}', 1, now(), now(), now()
+    FROM generate_series(1, 5000) AS n"""
+
+
+def test_checkouts_are_found_without_a_look_at_all_else_that_their_buyer_ordered(shop, engine):
+    statement = SqlDesk(shop.scope, Call(request_id="r"), clock=shop.clock)._checkouts_of("me", orders.c.id)
+    written = statement.compile(engine, compile_kwargs={"literal_binds": True})
+
+    with engine.connect() as connection:
+        connection.exec_driver_sql(MANY_ORDERS)
+        connection.exec_driver_sql("ANALYZE orders")
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {written}").scalars())
+
+    assert "ix_orders_belated" in plan
+    assert re.search(r"Index Cond: .*\bid >= '", plan)
+    assert "Seq Scan" not in plan
 
 
 def test_only_the_last_few_are_told_however_many_there_were(shop):

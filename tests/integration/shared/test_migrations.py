@@ -13,6 +13,8 @@ from shared.persistence.migrations import migrate
 from tests.builders.waiting import eventually
 
 ORDER = "rpc_services.order"
+NEXT = "0002"
+"""It changes a table that is in use."""
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def waits_for_a_lock(url):
 
 
 def test_it_waits_for_a_table_in_use_a_moment_at_a_time_and_is_made_in_the_end(database, in_use):
-    done = threading.Thread(target=migrate, args=(ORDER, database))
+    done = threading.Thread(target=migrate, args=(ORDER, database), kwargs={"revision": NEXT})
     done.start()
     eventually(lambda: waits_for_a_lock(database), within=30)
     eventually(lambda: not waits_for_a_lock(database), within=30, what="a pause in which others get their turn")
@@ -55,17 +57,17 @@ def test_it_waits_for_a_table_in_use_a_moment_at_a_time_and_is_made_in_the_end(d
     in_use.rollback()
 
     done.join(60)
-    assert revision(database) == "0002"
+    assert revision(database) == NEXT
 
 
 def test_it_gives_up_when_the_patience_is_over_and_has_changed_nothing(database, in_use):
     with pytest.raises(OperationalError, match="lock timeout"):
-        migrate(ORDER, database, patience=timedelta(seconds=0.1))
+        migrate(ORDER, database, revision=NEXT, patience=timedelta(seconds=0.1))
 
     assert revision(database) == "0001"
     in_use.rollback()
-    migrate(ORDER, database)
-    assert revision(database) == "0002"
+    migrate(ORDER, database, revision=NEXT)
+    assert revision(database) == NEXT
 
 
 def test_a_database_of_a_newer_version_is_left_as_it_is(database):

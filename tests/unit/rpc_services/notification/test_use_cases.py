@@ -16,7 +16,7 @@ from rpc_services.notification.use_cases import (
 )
 from shared.contracts.events import ORDER_CANCELLED, ORDER_PLACED, Event, OrderCancelled, OrderPlaced
 from shared.contracts.notification import AuditDeliveries, ListNotifications
-from shared.contracts.refusals import InvalidRequest, Unavailable
+from shared.contracts.refusals import InvalidRequest, OutcomeUnknown, Unavailable
 from shared.values.identifiers import new_id
 from tests.fakes.clock import FakeClock
 from tests.fakes.notification import FakeDeliveries, a_delivery
@@ -285,6 +285,24 @@ class TestPosting:
 
         assert office.state(delivery) == "sent"
         assert office.mailer.taken == [delivery.message_id]
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_what_nobody_knows_to_be_noted_is_noted_once_more(self, when):
+        office = Office()
+        (delivery,) = office.queued()
+        settle, faults = office.deliveries.settle, [OutcomeUnknown()]
+
+        def settle_in_doubt(*arguments, **named):
+            held = settle(*arguments, **named) if when == "after" or not faults else None
+            if faults:
+                raise faults.pop()
+            return held
+
+        office.deliveries.settle = settle_in_doubt
+        office.postman.do_round(batch=9)
+
+        assert office.state(delivery) == "sent"
+        assert office.reports == [("sent", "")]
 
     def test_rounds_go_on_while_there_is_work_and_stop_when_the_time_is_over(self):
         office = Office()
