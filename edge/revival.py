@@ -35,18 +35,24 @@ class Process(Protocol):
 
 
 class Reviver:
-    """Remembers whom it has reported, so that each death is reported once."""
+    """Remembers whom it has reported, so that each death is reported once.
+
+    Of each name that is one process, until the next one runs: a system gives the ids of processes that are gone again.
+    """
 
     def __init__(self) -> None:
-        self._reported: set[int] = set()
+        self._reported: dict[str, int] = {}
 
     def newly_ended(self, processes: Iterable[Process]) -> list[tuple[str, int]]:
         """Names and exit codes of processes that have ended since the last look."""
         ended = []
         for one in processes:
-            if one.pid and one.exitcode is not None and one.pid not in self._reported:
-                self._reported.add(one.pid)
-                ended.append((one.name, one.exitcode))
+            pid, exitcode = one.pid, one.exitcode
+            if exitcode is None:
+                self._reported.pop(one.name, None)
+            elif pid and self._reported.get(one.name) != pid:
+                self._reported[one.name] = pid
+                ended.append((one.name, exitcode))
         return ended
 
 

@@ -18,6 +18,7 @@ from edge.cache.local import LocalStore
 from edge.cache.shared import Look, SharedStore
 from edge.rpc.calls import Deadline
 from edge.rpc.failures import NotExecuted
+from shared.contracts.refusals import DeadlinePassed
 
 if TYPE_CHECKING:
     from sanic import HTTPResponse
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 RETRY_SECONDS = 1.0
+GRACE_SECONDS = 0.25
+"""What knows of its deadline ends by itself and says why; this is for what does not, as an answer that stands still."""
+
+AHEAD_SECONDS = 1.0
+"""By how much the clocks of two edges may differ."""
+
 JITTER = 0.1
 """Entries that were fetched together expire apart: each lives up to a tenth shorter than its ``ttl``."""
 
@@ -43,6 +50,8 @@ class Fetching:
     dice: Dice = field(default_factory=random.SystemRandom)
     flights: dict[str, Flight] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    grace: float = GRACE_SECONDS
+    """Seconds after its deadline at which a fetch is stopped."""
     trusted_since: float = 0.0
     """What was fetched before this moment (seconds since the epoch) may have missed a purge."""
 
@@ -64,9 +73,11 @@ class Fetching:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
     def joinable(self, key: str) -> Flight | None:
-        """A fetch of this answer that is under way and that no purge has outdated."""
+        """A fetch of this answer that is under way, that no purge has outdated, and that is in time."""
         flight = self.flights.get(key)
-        return None if flight is None or flight.is_outdated or flight.landed.done() else flight
+        if flight is None or flight.is_outdated or flight.landed.done() or flight.deadline.remaining() <= 0:
+            return None
+        return flight
 
     def start(self, asked: Asked, *, in_background: bool) -> Flight:
         """Fetch it. In the background it goes on though nobody waits, and asks the target for what is merely stale."""
@@ -75,6 +86,8 @@ class Fetching:
         flight = Flight(asked.key, tags, deadline, is_wanted_anyway=in_background)
         work = self._fly(flight, asked, for_nobody(asked, deadline), in_background=in_background)
         flight.task = asyncio.create_task(work, name="cache")
+        if (late := self.flights.get(asked.key)) is not None:
+            late.is_outdated = True
         self.flights[asked.key] = flight
         self.tasks.add(flight.task)
         flight.task.add_done_callback(partial(self._ended, flight))
@@ -98,13 +111,14 @@ class Fetching:
             return
         began, wall = now, self.wall()
         try:
-            response = await asked.proceed(fetch)
+            response = await self._answer(asked, fetch)
         except Exception as fault:  # noqa: BLE001 - it is raised where somebody waits for it
             flight.land(Outcome(fault=fault, rpc_seconds=fetch.rpc_seconds))
             await self._note_fault(flight)
             return
         if not is_shareable(response):
             flight.land(Outcome(response=response, rpc_seconds=fetch.rpc_seconds))
+            await self._note_fault(flight)
             return
         entry = self._entry(asked, flight, response, wall)
         held = Held(entry, age=self.monotonic() - began, now=self.monotonic())
@@ -118,12 +132,28 @@ class Fetching:
         elif not may_keep:
             await self._note_fault(flight)
 
+    async def _answer(self, asked: Asked, fetch: Exchange) -> HTTPResponse:
+        """The target's. Raises what that does, and ``DeadlinePassed`` when it goes on and on."""
+        limit = asyncio.timeout(fetch.deadline.remaining() + self.grace)
+        try:
+            async with limit:
+                return await asked.proceed(fetch)
+        except TimeoutError:
+            if limit.expired():
+                raise DeadlinePassed from None
+            raise
+
     def _found(self, flight: Flight, look: Look) -> Held | None:
-        """What Redis had, now kept here too, unless it has been purged since or is older than what is here."""
+        """What Redis had, now kept here too, unless it has been purged since or is older than what is here.
+
+        Nobody knows how old an answer of the time to come is: a clock was set back after it was fetched.
+        """
         if look.entry is None or flight.is_outdated:
             return None
-        now = self.monotonic()
-        held = Held(look.entry, age=max(0.0, self.wall() - look.entry.fetched_at), now=now)
+        now, age = self.monotonic(), self.wall() - look.entry.fetched_at
+        if age < -AHEAD_SECONDS:
+            return None
+        held = Held(look.entry, age=max(0.0, age), now=now)
         if look.entry.fetched_at < self.trusted_since:
             held.distrust(now)
         current = self.local.get(flight.key)
@@ -139,7 +169,7 @@ class Fetching:
             held = self.local.get(flight.key)
             if held is not None:
                 held.retry_at = self.monotonic() + RETRY_SECONDS
-        elif outcome.fault is not None or (outcome.held is not None and outcome.held.entry.status != OK):
+        elif outcome.fault is not None or outcome.status != OK:
             self.local.drop(flight.key)
             await self.shared.drop(flight.key)
 

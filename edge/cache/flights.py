@@ -52,12 +52,16 @@ class Outcome:
     rpc_seconds: float = 0.0
 
     @property
+    def status(self) -> int:
+        """Of the answer; 0 where there is none."""
+        return self.held.entry.status if self.held is not None else self.response.status if self.response else 0
+
+    @property
     def is_failure(self) -> bool:
         """Whether an old answer is better than this."""
         if self.fault is not None:
             return is_failure(self.fault)
-        status = self.held.entry.status if self.held is not None else self.response.status if self.response else 0
-        return status >= SERVER_FAULT or status in FOR_NOW
+        return self.status >= SERVER_FAULT or self.status in FOR_NOW
 
 
 class Flight:
@@ -72,7 +76,7 @@ class Flight:
         self.began = time.monotonic()
         self.is_wanted_anyway = is_wanted_anyway
         self.is_outdated = False
-        """A purge came after it began: those who wait get its answer, nobody else does."""
+        """A purge came after it began, or another fetch after its deadline: who waits gets its answer, nobody else."""
         self.waiting = 0
         self.task: asyncio.Task[None] | None = None
         self.landed: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()

@@ -5,6 +5,9 @@ more than the quota, and what has left the span makes room at once. It holds wha
 eleven bytes each, and vanishes one span after the last admission. The expired head is found by doubling steps: the
 cost of a check does not grow with the number of those who expired.
 
+That clock can be set back. A window whose newest admission is then more than a second ahead of it begins anew: all of
+them would count until the clock has caught up with them. And no window makes anybody wait for longer than it is.
+
 The epoch is a key that is lost with all others: when it changes, the edges know that Redis has forgotten.
 """
 
@@ -14,6 +17,10 @@ EPOCH = "window-epoch"
 
 _PUSH = """
 local function push(name, stamp, count)
+  if count == 1 then
+    redis.call('RPUSH', name, stamp)
+    return
+  end
   while count > 0 do
     local stamps = {}
     for index = 1, math.min(count, 1000) do
@@ -45,6 +52,11 @@ local function look(name, quota, window)
   local used, oldest, limit = redis.call('LLEN', name), now, now - window
   if used > 0 then
     oldest = tonumber(redis.call('LINDEX', name, 0))
+  end
+  local newest = used > 1 and tonumber(redis.call('LINDEX', name, -1)) or oldest
+  if newest > now + 1000000 then
+    redis.call('DEL', name)
+    used, oldest = 0, now
   end
   if oldest <= limit then
     local low, high, step = 1, used, 1
@@ -84,7 +96,7 @@ while asked[at] do
     local one = windows[KEYS[index]]
     one.used, one.charged = one.used + admitted, one.charged + admitted
     answer[#answer + 1] = math.max(0, one.quota - one.used)
-    answer[#answer + 1] = one.oldest + one.window - now
+    answer[#answer + 1] = math.min(one.window, one.oldest + one.window - now)
   end
 end
 
@@ -112,6 +124,10 @@ for _, name in ipairs(KEYS) do
   local window, pairs_left = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   at = at + 2
   local last = tonumber(redis.call('LINDEX', name, -1) or 0)
+  if last > now + 1000000 then
+    redis.call('DEL', name)
+    last = 0
+  end
   for _ = 1, pairs_left do
     last = math.max(last, now - ARGV[at])
     push(name, string.format('%.0f', last), tonumber(ARGV[at + 1]))

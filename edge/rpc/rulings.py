@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
+from edge.rpc.failures import OutcomeUnknown
 from shared.resilience.breaker import BreakerState
 from shared.resilience.circuit import WHOLE
 
@@ -28,7 +30,7 @@ Ruling = Literal["open", "closed", "automatic"]
 
 
 class RulingsAway(Exception):
-    """Redis cannot be asked: nothing was changed."""
+    """Redis cannot be asked, or says no: nothing was changed."""
 
 
 class Rulings:
@@ -61,17 +63,32 @@ class Rulings:
         self._guard.rule(read_rulings(await self._redis.hgetall(KEY)))
 
     async def hold(self, service: str, method: str | None, ruling: Ruling) -> None:
-        """Rule for every worker, and obey here at once. Raises :class:`RulingsAway`."""
+        """Rule for every worker, and obey here at once.
+
+        Raises :class:`RulingsAway` when Redis cannot even be asked, and so was told nothing, or says no. What it was
+        told and does not answer it may have done, or do yet: :class:`OutcomeUnknown`.
+        """
         place = service if method is None else f"{service}.{method}"
         try:
-            if ruling == "automatic":
-                await self._redis.hdel(KEY, place)
-            else:
-                await self._redis.hset(KEY, place, ruling)
             await self.look()
         except REDIS_ERRORS as fault:
             raise RulingsAway(type(fault).__name__) from None
+        try:
+            await self._tell(place, ruling)
+        except ResponseError as fault:
+            raise RulingsAway(type(fault).__name__) from None
+        except REDIS_ERRORS as fault:
+            log.warning("rpc.breaker.ruling_unanswered", guarded=service, method=method or "all", ruling=ruling)
+            raise OutcomeUnknown(f"Redis did not say whether it has the ruling: {type(fault).__name__}") from None
         log.warning("rpc.breaker.ruled", guarded=service, method=method or "all", ruling=ruling)
+        with suppress(*REDIS_ERRORS):  # it is ruled, and whoever follows sees it within a second
+            await self.look()
+
+    async def _tell(self, place: str, ruling: Ruling) -> None:
+        if ruling == "automatic":
+            await self._redis.hdel(KEY, place)
+        else:
+            await self._redis.hset(KEY, place, ruling)
 
 
 def read_rulings(found: Mapping[Any, Any]) -> dict[str, dict[str, BreakerState]]:

@@ -29,7 +29,8 @@ class Account:
 
     def take(self, now, wanted, checks):
         for key, _, window in checks:
-            self.admissions[key] = [one for one in self.admissions[key] if one > now - window]
+            is_ahead = self.admissions[key][-1:] > [now + SECOND]
+            self.admissions[key] = [one for one in self.admissions[key] if one > now - window and not is_ahead]
         room = min(max(0, quota - len(self.admissions[key])) for key, quota, _ in checks)
         admitted = min(wanted, room)
         oldest = {key: self._oldest(key, quota, now) for key, quota, _ in checks}
@@ -119,6 +120,65 @@ def test_the_account_is_kept_while_quotas_change(server, steps):
     for gap, wanted, asked in steps:
         scripts.now += gap
         assert scripts.take((wanted, asked)) == account.take(scripts.now, wanted, asked)
+
+
+steps_of_the_clock = st.integers(-20, 15).map(lambda seconds: 2 * seconds * SECOND)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(steps_of_the_clock, groups), max_size=25))
+def test_a_window_with_admissions_of_the_time_to_come_begins_anew(server, steps):
+    scripts, account = Scripts(server), Account()
+
+    for gap, asked in steps:
+        scripts.now += gap
+        told = [(wanted, [(key, fixed[key], WINDOWS[key]) for key in keys]) for wanted, keys in asked]
+        expected = [account.take(scripts.now, wanted, some) for wanted, some in told]
+        assert scripts.take(*told) == [number for group in expected for number in group]
+
+
+@pytest.mark.parametrize("back", [20 * SECOND, 600 * SECOND], ids=["within the window", "by more than the window"])
+def test_a_clock_that_is_set_back_refuses_nobody_for_longer(server, back):
+    scripts = Scripts(server)
+    check = ("k", 60, 60 * SECOND)
+    for _ in range(60):
+        scripts.now += SECOND
+        scripts.take((1, [check]))
+
+    scripts.now -= back
+    first = scripts.take((1, [check]))
+    admitted = []
+    for _ in range(90):
+        scripts.now += SECOND
+        admitted.append(scripts.take((1, [check]))[0])
+
+    assert first == [1, 59, 60 * SECOND]
+    assert admitted == [1] * 90
+    assert scripts.client.llen("k") == 60
+
+
+def test_a_clock_that_is_set_back_by_a_moment_takes_nothing_back_and_never_tells_more_than_the_window(server):
+    scripts = Scripts(server)
+    check = ("k", 3, 10 * SECOND)
+    scripts.take((1, [check]))
+    scripts.now -= SECOND
+
+    told = [scripts.take((1, [check])) for _ in range(3)]
+
+    assert told == [[1, 1, 10 * SECOND], [1, 0, 10 * SECOND], [0, 0, 10 * SECOND]]
+
+
+def test_what_was_admitted_elsewhere_counts_from_when_it_was_after_the_clock_was_set_back_too(server):
+    scripts = Scripts(server)
+    check = ("k", 10, 10 * SECOND)
+    scripts.take((4, [check]))
+    scripts.now -= 600 * SECOND
+
+    scripts.charge("k", 10 * SECOND, (5 * SECOND, 2), (SECOND // 2, 3))
+
+    assert scripts.take((1, [check])) == [1, 4, 5 * SECOND]
+    scripts.now += 5 * SECOND
+    assert scripts.take((1, [check]))[:2] == [1, 5]
 
 
 def test_a_denied_call_leaves_every_window_as_it_was(server):

@@ -1,8 +1,10 @@
 import pytest
 import yaml
+from redis.exceptions import TimeoutError as NoAnswer
 
+from edge.rpc.failures import OutcomeUnknown
 from edge.rpc.guard import Guard
-from edge.rpc.rulings import RulingsAway
+from edge.rpc.rulings import KEY, Rulings, RulingsAway
 from edge.settings import PACKAGED_ROUTES
 from edge.upstreams.policy import HttpPolicy
 from edge.upstreams.rulings import EveryRuling
@@ -93,6 +95,32 @@ async def test_a_ruling_that_would_not_reach_all_workers_is_not_made(rulings):
 
     assert answer.status_code == 503
     assert "retry-after" in answer.headers
+
+
+async def test_of_a_ruling_that_may_have_been_made_nobody_is_told_that_it_was_not():
+    answer = await put("catalog", {"state": "open"}, rulings=FakeRulings(OutcomeUnknown("no answer")))
+
+    assert (answer.status_code, answer.json()["code"]) == (504, "outcome.unknown")
+
+
+class PlacesOfRedis(dict):
+    """Redis, which can be asked no more once it was told something."""
+
+    async def hgetall(self, _key):
+        if self:
+            raise NoAnswer("no answer")
+        return {}
+
+    async def hset(self, key, place, word):
+        self[key, place] = word
+
+
+async def test_a_ruling_that_was_made_is_told_so_even_if_redis_can_be_asked_no_more():
+    redis = PlacesOfRedis()
+    answer = await put("catalog", {"state": "open"}, rulings=Rulings(redis, Guard(None, ["catalog"])))
+
+    assert answer.status_code == 200
+    assert redis == {(KEY, "catalog"): "open"}
 
 
 async def test_only_administrators_may():
