@@ -16,6 +16,7 @@ from edge.rpc.post import Post, fair_ending, unfair_ending
 from shared.metrics.counting import calling
 from shared.metrics.outcomes import ABANDONED, ANSWERED, NOT_EXECUTED, UNKNOWN, outcome_of
 from shared.resilience.breaker import LOST_TOGETHER, BreakerPolicy, BreakerState
+from shared.resilience.deadline import FAIR_SECONDS
 from shared.resilience.presence import NOBODY_LISTENS
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ log = structlog.get_logger()
 LONGEST_WAIT = 2.0
 VERDICT_SECONDS = 0.1
 """So long a call waits for the verdict of the probe that is out, rather than be refused in that very moment."""
-
-FAIR_SECONDS = 0.1
-"""A call that reached the client with less time than this says nothing of the service when it is not answered."""
 
 
 class Guard:

@@ -22,6 +22,7 @@ from edge.rpc.failures import (
 from edge.rpc.wire import context_of, decode_reply, frame_properties, open_reply
 from shared.contracts import frames
 from shared.resilience.coalescing import CoalescingPolicy, NeverLeft, Overloaded, Unanswered
+from shared.resilience.deadline import FAIR_SECONDS
 from shared.tracing import recording
 from shared.tracing.framing import framed
 
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 POLICY = CoalescingPolicy(batches=1, batch_size=256, room=10_000)
 LONGEST_SEND = 120.0
 UNKNOWN_METHOD = "MethodNotFound"
-FAIR_SECONDS = 0.1
-"""A frame that leaves with less time than this for its first caller may expire without any fault of the service's."""
 
 
 class FramesNotSpoken(Exception):

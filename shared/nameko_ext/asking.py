@@ -90,7 +90,8 @@ class Asking(SharedExtension):
             lane = self.lanes[service] = Lane(service, write=self._writer_to(service), pending=self._pending)
             self.guards[service] = Guard(service)
         self._listeners.heed(service, patience=question.until - time.monotonic())
-        return self.guards[service].call(lambda: self._ask(lane, question))
+        patience = question.until - time.monotonic()
+        return self.guards[service].call(lambda: self._ask(lane, question), patience=patience)
 
     def _ask(self, lane: Lane, question: Question) -> frames.FramedReply:
         patience = question.until - time.monotonic()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,10 +66,19 @@ class Broker(SharedExtension):
         self._tended.append(link)
         self.container.spawn_managed_thread(link.run, identifier=link.name)
 
-    def park(self, delivery: Delivery, *, reason: str, origin: str, body: Any = None) -> None:
+    def park(
+        self,
+        delivery: Delivery,
+        *,
+        reason: str,
+        origin: str,
+        body: Any = None,
+        is_patient: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Put a message, or this ``body`` of it, aside for a person to look at. Raises :class:`NotConfirmed`.
 
-        ``origin`` is the queue that it came from: calls and events are kept apart.
+        ``origin`` is the queue that it came from: calls and events are kept apart. While ``is_patient``, it waits for
+        the end of an alarm.
         """
         properties = delivery.properties
         told = {
@@ -84,23 +93,23 @@ class Broker(SharedExtension):
             if isinstance(name, str) and isinstance(value, (str, bool, int)) and _is_small(value) and name not in told
         }
         message = message_like(properties, delivery.body if body is None else body, told | kept)
-        self._deliver_parked(message, parked.parking_key(self.service, origin))
+        self._deliver_parked(message, parked.parking_key(self.service, origin), is_patient)
         parked_from(self.service, origin)()
         log.warning("message.parked", reason=reason[:LONGEST_REASON], origin=origin)
 
-    def _deliver_parked(self, message: Message, key: str) -> None:
+    def _deliver_parked(self, message: Message, key: str, is_patient: Callable[[], bool]) -> None:
         """Among the events where calls have no queue yet: this process may be newer than the broker's definitions."""
         try:
-            self.publisher.deliver(message, exchange=parked.EXCHANGE, routing_key=key)
+            self.publisher.deliver(message, exchange=parked.EXCHANGE, routing_key=key, is_patient=is_patient)
         except NotConfirmed as fault:
             if fault.args != (UNROUTABLE,) or key == self.service:
                 raise
-            self.publisher.deliver(message, exchange=parked.EXCHANGE, routing_key=self.service)
+            self.publisher.deliver(message, exchange=parked.EXCHANGE, routing_key=self.service, is_patient=is_patient)
 
-    def try_park(self, delivery: Delivery, *, reason: str, origin: str, body: Any = None) -> bool:
-        """Park it; gives whether that worked."""
+    def try_park(self, delivery: Delivery, *, reason: str, **how: Any) -> bool:
+        """Park it as :meth:`park` does; gives whether that worked."""
         try:
-            self.park(delivery, reason=reason, origin=origin, body=body)
+            self.park(delivery, reason=reason, **how)
         except NotConfirmed as fault:
             log.warning("message.not_parked", reason=reason[:LONGEST_REASON], fault=str(fault))
             return False

@@ -35,6 +35,7 @@ class EventDoor(Entrypoint):
     def __init__(self, event_type: EventType) -> None:
         super().__init__()
         self.event_type = event_type
+        self._is_leaving = False
 
     def setup(self) -> None:
         """Prepare the consumer."""
@@ -59,10 +60,15 @@ class EventDoor(Entrypoint):
 
     def stop(self) -> None:
         """Take no more, give back what waits; the broker's extension closes the link when all is done."""
+        self._is_leaving = True
         self.consumer.cancel()
         for handling in self.container.waiting_for(self):
             self.container.withdraw(handling)
             handling.give_back()
+
+    def stays(self) -> bool:
+        """Whether an event may be kept for the end of an alarm of the broker's: who leaves gives it back."""
+        return not self._is_leaving
 
     @property
     def database(self) -> Database | None:
@@ -112,7 +118,7 @@ class EventDoor(Entrypoint):
         eventlet.spawn_n(self._park, delivery, reason)
 
     def _park(self, delivery: Delivery, reason: str) -> None:
-        if self.broker.try_park(delivery, reason=reason, origin=self.queue.name):
+        if self.broker.try_park(delivery, reason=reason, origin=self.queue.name, is_patient=self.stays):
             delivery.ack()
             self.fates["parked"]()
         else:

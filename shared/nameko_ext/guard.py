@@ -14,6 +14,7 @@ import structlog
 from shared.nameko_ext.failures import Blame, CallFailure, NotExecuted
 from shared.resilience.breaker import LOST_TOGETHER, BreakerPolicy, BreakerState
 from shared.resilience.circuit import Circuit, Ending
+from shared.resilience.deadline import FAIR_SECONDS
 from shared.resilience.presence import NOBODY_LISTENS
 
 log = structlog.get_logger()
@@ -29,7 +30,7 @@ class Guard:
     """A breaker for one service.
 
     Only the service's own faults count: its refusals are answers, and neither the broker's faults, nor our own
-    shedding, nor callers who go away say anything about it.
+    shedding, nor callers who go away or come too late say anything about it.
     """
 
     def __init__(
@@ -45,12 +46,12 @@ class Guard:
         """What it would do with a call now."""
         return self._circuit.state(ANY_METHOD)
 
-    def call(self, ask: Callable[[], Answer]) -> Answer:
-        """What ``ask`` gives. Raises what it raises.
+    def call(self, ask: Callable[[], Answer], *, patience: float) -> Answer:
+        """What ``ask`` gives, who has so many seconds for it. Raises what it raises.
 
         ``NotExecuted`` at once while nobody listens, or the breaker is open.
         """
-        attempt = self._circuit.attempt(ANY_METHOD, _ending)
+        attempt = self._circuit.attempt(ANY_METHOD, _fair_ending if patience >= FAIR_SECONDS else _unfair_ending)
         if attempt is None:
             retry_after = math.ceil(self._circuit.retry_after(ANY_METHOD))
             reason = f"the breaker is open: {self._circuit.reason(ANY_METHOD)}"
@@ -73,5 +74,10 @@ class Guard:
         log.warning("rpc.breaker.changed", guarded=self._service, after=state.value, reason=reason)
 
 
-def _ending(fault: BaseException) -> Ending:
+def _fair_ending(fault: BaseException) -> Ending:
     return Ending.SILENT if isinstance(fault, CallFailure) and fault.blame is Blame.SERVICE else Ending.VOID
+
+
+def _unfair_ending(_: BaseException) -> Ending:
+    """Of a call that had hardly any time from the start only an answer counts."""
+    return Ending.VOID

@@ -113,19 +113,22 @@ class Handling(Work):
                 invoke(self._event, self._data)
 
     def _put_off(self, fault: BaseException) -> None:
+        """Up the ladder, or into parking. It is kept until an alarm of the broker's is over, unless the service leaves.
+
+        What is given back six times is parked by the broker, and no alarm asks how long it may be.
+        """
         properties = self._delivery.properties
         headers = dict(properties.get("application_headers") or {})
         attempt = _count(headers.get(parked.ATTEMPT))
         delay_ms = next_delay_ms(attempt, is_outage=isinstance(fault, NOT_ANSWERS))
+        broker, queue, stays = self._door.broker, self._door.queue, self._door.stays
         try:
             if delay_ms is None:
                 reason = f"failed {attempt + 1} times, last with {_name(fault)}"
-                self._door.broker.park(self._delivery, reason=reason, origin=self._door.queue.name)
+                broker.park(self._delivery, reason=reason, origin=queue.name, is_patient=stays)
             else:
                 again = message_like(properties, self._delivery.body, {parked.ATTEMPT: attempt + 1, **_plain(headers)})
-                self._door.broker.publisher.deliver(
-                    again, exchange="", routing_key=self._door.queue.retry_name(delay_ms)
-                )
+                broker.publisher.deliver(again, exchange="", routing_key=queue.retry_name(delay_ms), is_patient=stays)
         except NotConfirmed as lost:
             log.warning("event.not_put_off", event_id=self._event.event_id, reason=str(lost))
             eventlet.sleep(1)

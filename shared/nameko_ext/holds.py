@@ -1,4 +1,4 @@
-"""Which events the broker refuses at present: theirs wait, so that the others leave."""
+"""Which events the broker does not take at present: theirs wait, so that the others leave."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Hold:
 
 
 class Holds:
-    """Event types that were refused, each left alone for a while that doubles with each refusal.
+    """Event types that were refused, or met with silence, each left alone for a while that doubles every time.
 
     By type, not by event or aggregate: the broker's no speaks of a queue that is full or not there, and queues are
     bound by type. So there are never more holds than types, however many events wait.
@@ -36,6 +36,11 @@ class Holds:
     def current(self) -> list[str]:
         """The types that are to be left alone now."""
         return [event_type for event_type, hold in self._holds.items() if hold.until > self._clock()]
+
+    @property
+    def doubted(self) -> Collection[str]:
+        """The types that are, and those that were and have not been taken since."""
+        return self._holds.keys()
 
     def learn(self, *, taken: Collection[str], refused: Collection[str]) -> None:
         """What the broker said of a batch: a type of which it took some is not refused for long."""

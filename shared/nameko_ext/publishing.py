@@ -22,6 +22,7 @@ CONFIRMED = "confirmed"
 UNROUTABLE = "unroutable"
 NACKED = "nacked"
 LOST = "lost"
+SILENT = "silent"
 
 
 class NotConfirmed(Exception):
@@ -45,9 +46,14 @@ class Confirmation:
 
     def wait(self, seconds: float = CONFIRM_SECONDS) -> str:
         """One of the four fates; silence counts as lost."""
+        said = self.word(seconds)
+        return LOST if said == SILENT else said
+
+    def word(self, seconds: float = CONFIRM_SECONDS) -> str:
+        """One of the four fates, or :data:`SILENT` when nothing was said: then something still may be."""
         with Timeout(seconds, exception=False):
             return str(self._fate.wait())
-        return LOST
+        return SILENT
 
 
 class Confirms:
@@ -140,21 +146,38 @@ class Publisher:
         self._confirms.publish(self.link, message, confirmation, exchange=exchange, routing_key=routing_key)
         return confirmation
 
-    def deliver(self, message: Message, *, exchange: str, routing_key: str) -> None:
+    def deliver(
+        self, message: Message, *, exchange: str, routing_key: str, is_patient: Callable[[], bool] = lambda: False
+    ) -> None:
         """Write it and wait until a queue has it. Raises :class:`NotConfirmed`.
 
-        In an alarm it waits as long as for a confirm: who is refused at once tries again at once, and what goes back
-        to its queue too often is parked by the broker.
+        In an alarm it waits as long as for a confirm, and while ``is_patient`` for its end: what goes back to its queue
+        too often is parked by the broker.
         """
         with Timeout(ALARM_SECONDS, exception=False):
-            while self.is_blocked:
-                sleep(LOOK_SECONDS)
+            self._wait_while_blocked(lambda: True)
+        self._wait_while_blocked(is_patient)
         try:
-            fate = self.publish(message, exchange=exchange, routing_key=routing_key).wait()
+            confirmation = self.publish(message, exchange=exchange, routing_key=routing_key)
         except (LinkDown, WriteFailed) as fault:
             raise NotConfirmed(str(fault)) from fault
+        fate = self._word_on(confirmation, is_patient)
         if fate != CONFIRMED:
-            raise NotConfirmed(fate)
+            raise NotConfirmed(LOST if fate == SILENT else fate)
+
+    def _wait_while_blocked(self, is_patient: Callable[[], bool]) -> None:
+        while self.is_blocked and is_patient():
+            sleep(LOOK_SECONDS)
+
+    def _word_on(self, confirmation: Confirmation, is_patient: Callable[[], bool]) -> str:
+        """In an alarm the broker has read nothing yet: sent again, the message would come twice."""
+        is_excused = True
+        said = SILENT
+        while is_excused and said == SILENT:
+            is_excused = self.is_blocked
+            said = confirmation.word()
+            is_excused = (is_excused or self.is_blocked) and is_patient()
+        return said
 
     def _open(self, connection: Any) -> None:
         connection.on_blocked = lambda _reason: self._block(is_blocked=True)

@@ -1,42 +1,34 @@
 """Carries written events to the broker: one relay at a time per database, each confirmed before it counts.
 
-The events of an aggregate leave in their order: the next when the broker has the one before. What the broker refuses
-waits with all that its aggregate wrote later, while the others leave.
+The events of an aggregate leave in their order: the next when the broker has the one before. What the broker refuses,
+or says nothing of, waits with all that its aggregate wrote later, while the others leave.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import orjson
 import structlog
-from amqp.basic_message import Message
 from eventlet.support.greenlets import GreenletExit
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.contracts import headers
-from shared.contracts.events import EVENT_TYPES
 from shared.contracts.exchanges import events_of
 from shared.messaging import outbox
 from shared.metrics.counting import published as count_published
-from shared.nameko_ext import wire
 from shared.nameko_ext.bell import Bell
-from shared.nameko_ext.broker import PERSISTENT
 from shared.nameko_ext.holds import Holds
 from shared.nameko_ext.link import LinkDown, WriteFailed
-from shared.nameko_ext.publishing import CONFIRMED, LOST, NACKED, UNROUTABLE, Confirmation, NotConfirmed
+from shared.nameko_ext.publishing import CONFIRM_SECONDS, CONFIRMED, SILENT, Confirmation, NotConfirmed
 from shared.nameko_ext.tracing import Departure
-from shared.values.times import now, to_rfc3339
+from shared.nameko_ext.waves import Told, fate_of, in_waves, message_for, types_of
+from shared.values.times import now
 
 log = structlog.get_logger()
 
@@ -49,31 +41,8 @@ KEEP_SECONDS = 2.0
 """A leader that waits for the broker says a word to PostgreSQL that often."""
 LEAD = text("SELECT set_config('idle_session_timeout', :milliseconds, false) WHERE pg_try_advisory_lock(:key)")
 """One statement, so that no process can hang with the lock and without the limit."""
-MUST_BE_HEARD = frozenset((event.service, event.name) for event in EVENT_TYPES if event.must_be_heard)
-
-REFUSED = frozenset((NACKED, UNROUTABLE))
-"""The broker's own no; silence and a lost link say nothing of an event."""
 
 Publish = Callable[..., Confirmation]
-
-
-@dataclass(slots=True)
-class Told:
-    """What the broker said of the events of a batch."""
-
-    taken: list[Any] = field(default_factory=list)
-    refused: list[Any] = field(default_factory=list)
-    unknown: list[Any] = field(default_factory=list)
-
-    def add(self, row: Any, fate: str) -> None:
-        """One more is known."""
-        rows = self.taken if fate == CONFIRMED else self.refused if fate in REFUSED else self.unknown
-        rows.append(row)
-
-    def without_followers(self, wave: Iterable[Any]) -> list[Any]:
-        """Those of the wave that follow no refused event of their aggregate."""
-        stuck = {row.aggregate_id for row in self.refused}
-        return [row for row in wave if row.aggregate_id not in stuck]
 
 
 class Relay:
@@ -82,7 +51,7 @@ class Relay:
     Whoever holds it and says nothing to PostgreSQL for :data:`LEAD_SECONDS` loses its session, and the lock with it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # keyword collaborators
         self,
         engine: Engine,
         committed: Bell,
@@ -90,13 +59,23 @@ class Relay:
         holds: Holds | None = None,
         *,
         is_blocked: Callable[[], bool] = lambda: False,
+        renew: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``is_blocked`` says whether the broker is out of memory or disk."""
+        """``is_blocked`` says whether the broker is out of memory or disk.
+
+        ``renew`` begins with a new channel, on which nothing is due any more; ``clock`` gives monotonic seconds.
+        """
         self._engine = engine
         self._committed = committed
         self._publish = publish
         self._is_blocked = is_blocked
+        self._renew = renew
+        self._clock = clock
         self._holds = holds or Holds()
+        self._give_up_at = -math.inf
+        self._unmarked: list[Any] = []
+        """Confirmed, but PostgreSQL could not note it yet: one batch at most."""
         self._stopping = False
         self._spoke_at = -math.inf
         self._leads = False  # as of the last attempt: who waits for the broker to come back tries again and again
@@ -151,15 +130,19 @@ class Relay:
                 self._committed.wait(POLL_SECONDS)
 
     def _relay_batch(self, connection: Connection) -> int:
+        """Raises ``SQLAlchemyError`` before anything is sent when what was sent before cannot be noted."""
+        self._mark(connection)
         rows = self._look(connection)
         told = Told()
         try:
-            for wave in in_waves(rows):
+            for wave in in_waves(rows, doubted=self._holds.doubted):
                 self._send(connection, told.without_followers(wave), told)
-                if told.unknown:
-                    raise NotConfirmed(f"{len(rows) - len(told.taken)} events wait")
+                if not told.is_complete:
+                    break
         finally:
             self._settle(connection, told)
+        if not told.is_complete:
+            raise NotConfirmed(f"{len(rows) - len(told.taken)} events wait")
         return len(rows)
 
     def _look(self, connection: Connection) -> Sequence[Any]:
@@ -183,20 +166,26 @@ class Relay:
                 confirmation = self._publish(message, exchange=events_of(row.service), routing_key=row.type)
                 sent.append((row, confirmation, departure))
         finally:
+            self._give_up_at = self._clock() + CONFIRM_SECONDS
             for row, confirmation, departure in sent:
                 fate = fate_of(row, self._word_on(confirmation, connection))
                 departure.arrived(well=fate == CONFIRMED)
                 told.add(row, fate)
 
     def _word_on(self, confirmation: Confirmation, connection: Connection) -> str:
-        """What the broker says of it. In an alarm it has read nothing yet: sent again, the event would come twice."""
+        """What the broker says of it before the wave is given up.
+
+        In an alarm it has read nothing yet: sent again, the event would come twice. So the time begins at its end.
+        """
         is_excused = True
-        said = LOST
-        while is_excused and said == LOST:
+        said = SILENT
+        while is_excused and said == SILENT:
             is_excused = self._is_blocked()
-            said = confirmation.wait()
+            said = confirmation.word(max(0.0, self._give_up_at - self._clock()))
             self._keep_lead(connection)
             is_excused = (is_excused or self._is_blocked()) and not self._stopping
+            if is_excused:
+                self._give_up_at = self._clock() + CONFIRM_SECONDS
         return said
 
     def _keep_lead(self, connection: Connection) -> None:
@@ -206,65 +195,33 @@ class Relay:
             self._spoke_at = time.monotonic()
 
     def _settle(self, connection: Connection, told: Told) -> None:
-        refused = {row.type for row in told.refused}
-        self._holds.learn(taken={row.type for row in told.taken}, refused=refused)
+        self._learn(told)
+        self._unmarked += told.taken
+        self._mark(connection)
+
+    def _learn(self, told: Told) -> None:
+        """A type of which nothing is said is left alone for a while, as a refused one is.
+
+        RabbitMQ reads no further on a channel while a queue keeps it waiting, and both sides keep what is due on it as
+        long as it lives: so the others go on over another one.
+        """
+        refused, silent = types_of(told.refused), types_of(told.silent)
+        self._holds.learn(taken=types_of(told.taken), refused=refused | silent)
         if refused:
             log.warning("outbox.refused", types=sorted(refused), events=len(told.refused))
-        if told.taken:
-            outbox.mark_published(connection, [row.id for row in told.taken])
-        for row in told.taken:
+        if silent:
+            log.warning("outbox.silent", types=sorted(silent), events=len(told.silent))
+            if not self._stopping:
+                self._renew()
+
+    def _mark(self, connection: Connection) -> None:
+        """What PostgreSQL cannot note now is noted before anything else is sent: sent again, it would come twice."""
+        if not self._unmarked:
+            return
+        outbox.mark_published(connection, [row.id for row in self._unmarked])
+        for row in self._unmarked:
             count_published(row.type)
-
-
-def in_waves(rows: Iterable[Any]) -> list[list[Any]]:
-    """First the oldest event of each aggregate, then the second of each that has one, and so on.
-
-    None is then sent before those that go before it have arrived, and those that have no order leave together.
-    """
-    waves: list[list[Any]] = []
-    seen: Counter[str] = Counter()
-    for row in rows:
-        if seen[row.aggregate_id] == len(waves):
-            waves.append([])
-        waves[seen[row.aggregate_id]].append(row)
-        seen[row.aggregate_id] += 1
-    return waves
-
-
-def message_for(row: Any, trace: Mapping[str, str | None]) -> Message:
-    """The event as it travels: the envelope as JSON, persistent, its id as the message's id, and its trace."""
-    envelope = {
-        "event_id": row.event_id,
-        "type": row.type,
-        "version": row.version,
-        "occurred_at": to_rfc3339(row.occurred_at),
-        "aggregate_id": row.aggregate_id,
-        "sequence": row.sequence,
-        "request_id": row.request_id,
-        "data": row.data,
-    }
-    context = {
-        headers.REQUEST_ID: row.request_id,
-        **trace,
-        headers.CALL_ID_STACK: [f"{row.service}.outbox.{row.event_id}"],
-    }
-    return Message(
-        orjson.dumps(envelope),
-        content_type=wire.CONTENT_TYPE,
-        content_encoding="utf-8",
-        delivery_mode=PERSISTENT,
-        message_id=row.event_id,
-        application_headers=headers.on_the_wire({name: value or None for name, value in context.items()}),
-    )
-
-
-def fate_of(row: Any, said: str) -> str:
-    """Confirmed when all who listen have it; that nobody does is fine unless the event must be heard."""
-    if said != UNROUTABLE:
-        return said
-    is_awaited = (row.service, row.type) in MUST_BE_HEARD
-    log.log(logging.WARNING if is_awaited else logging.DEBUG, "outbox.nobody_listens", type=row.type)
-    return UNROUTABLE if is_awaited else CONFIRMED
+        self._unmarked.clear()
 
 
 def _unlock(connection: Connection) -> None:

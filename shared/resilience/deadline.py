@@ -11,6 +11,10 @@ from msgspec import Struct
 WallClock = Callable[[], float]
 """Seconds since the epoch."""
 
+FAIR_SECONDS = 0.1
+"""A call that begins, or a frame that leaves, with less time than this says nothing of the service when it gets no
+answer in it."""
+
 _LATEST_MS = 2**53
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from contextlib import closing
 
 import amqp
 import psycopg2
 import pytest
 
+from shared.messaging.outbox import BATCH
+from tests.builders.rabbitmq import VIRTUAL_HOST
 from tests.builders.waiting import eventually
 
-pytestmark = pytest.mark.takes(40)
+pytestmark = pytest.mark.takes(90)
 
 QUEUE = "evt-demo-thing.added--demo.on_thing_added"
 PARKING = "parking.demo"
+SILENT = "evt-demo-thing.added--silent"
 
 IN_ALARM = 15
 """Seconds in which an event that is sent again after each silence comes three times."""
@@ -139,20 +143,50 @@ def test_two_relays_publish_everything_once_and_in_order(caller, start):
 
 def _write(environment: dict[str, str], name: str, data: object, event_type: str = "thing.added") -> None:
     """Into the outbox, as a change would."""
-    connection = psycopg2.connect(environment["KIRANA_DATABASE_URL"])
-    with connection, connection.cursor() as cursor:
-        cursor.execute(
+    _write_all(environment, [(name, data, event_type)])
+
+
+def _write_all(environment: dict[str, str], events: list[tuple[str, object, str]]) -> None:
+    """The same, by one change."""
+    with closing(psycopg2.connect(environment["KIRANA_DATABASE_URL"])) as connection, connection:
+        connection.cursor().executemany(
             "INSERT INTO outbox (event_id, service, type, version, aggregate_id, sequence, request_id, data)"
             " VALUES (%s, 'demo', %s, 1, %s, 1, 'r', %s)",
-            (str(uuid.uuid4()), event_type, name, json.dumps(data)),
+            [(str(uuid.uuid4()), event_type, name, json.dumps(data)) for name, data, event_type in events],
         )
-    connection.close()
+
+
+def _waiting(environment: dict[str, str]) -> set[str]:
+    """The types of the events in the outbox that wait."""
+    with closing(psycopg2.connect(environment["KIRANA_DATABASE_URL"])) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT type FROM outbox WHERE published_at IS NULL")
+        return {row[0] for row in cursor.fetchall()}
 
 
 def test_an_event_that_nobody_binds_is_no_obstacle(caller, environment):
     _write(environment, "x", {}, "thing.unheard")
 
     eventually(lambda: _count(caller, "x")["unpublished"] == 0, what="the unheard event")
+
+
+def test_a_queue_that_confirms_nothing_stops_no_event_of_another_type(caller, rabbit, environment):
+    """As one without a leader: more events than the relay takes at once wait for it. RabbitMQ confirms nothing else on
+    a channel on which it waits for such a queue."""
+    caller.channel.queue_declare(SILENT, durable=True, auto_delete=False, arguments={"x-queue-type": "quorum"})
+    caller.channel.queue_bind(SILENT, "demo.events", "thing.added")
+    rabbit.ctl("eval", f"sys:suspend('{VIRTUAL_HOST}_{SILENT}').")
+    things = [(name, {"name": name}, "thing.added") for name in (str(uuid.uuid4()) for _ in range(BATCH + 20))]
+    try:
+        _write_all(environment, [*things, ("x", {}, "thing.unheard")])
+        for _ in range(5):
+            eventually(lambda: _waiting(environment) == {"thing.added"}, what="the event of the other type")
+            time.sleep(1)
+            _write(environment, "x", {}, "thing.unheard")
+    finally:
+        rabbit.ctl("eval", f"sys:resume('{VIRTUAL_HOST}_{SILENT}').")
+        caller.channel.queue_delete(SILENT)
+
+    eventually(lambda: not _waiting(environment), what="the others, once the queue is gone")
 
 
 def test_an_alarm_of_the_broker_sends_no_event_twice(caller, rabbit, environment):
@@ -175,6 +209,31 @@ def test_an_alarm_of_the_broker_sends_no_event_twice(caller, rabbit, environment
     assert sent.count(later) == 1
     assert sent[0] == first  # which a broker that takes seconds to tell of its alarm may have got twice
     assert set(sent[:-1]) == {first}
+
+
+def test_an_event_that_fails_in_an_alarm_is_kept_until_it_is_over_and_then_put_off(caller, rabbit, demo):
+    """The ladder brings it to its handler in the alarm, in which nobody can send one there."""
+    caller.channel.queue_purge(PARKING)
+    caller.channel.queue_purge(f"retry.30s.{QUEUE}")
+    body = _envelope(f"unlucky {uuid.uuid4()}")
+    event_id = json.loads(body)["event_id"]
+
+    def tries():
+        return sum('"event.failed"' in line and event_id in line for line in demo.log.read_text().splitlines())
+
+    try:
+        _publish(caller, body, key=f"retry.5s.{QUEUE}", exchange="", **{"x-kirana-attempt": 1})
+        rabbit.ctl("set_vm_memory_high_watermark", "0.000001")
+        eventually(tries, what="the first try")
+        time.sleep(IN_ALARM)
+        assert tries() == 1
+    finally:
+        rabbit.ctl("set_vm_memory_high_watermark", "0.4")
+
+    last = eventually(lambda: caller.take(f"retry.30s.{QUEUE}"), what="the next step of the ladder, and the one after")
+    assert json.loads(last.body)["event_id"] == event_id
+    assert (last.headers["x-kirana-attempt"], tries()) == (3, 2)
+    assert caller.depth(PARKING) == 0
 
 
 def _events(caller, queue: str, *names: str) -> list[dict]:

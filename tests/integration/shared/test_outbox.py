@@ -4,6 +4,7 @@ import time
 
 import pytest
 from sqlalchemy import insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from shared.messaging import outbox
 from shared.messaging.tables import metadata
@@ -101,6 +102,24 @@ def test_newer_events_leave_while_more_than_a_batch_of_older_ones_is_refused(con
     while relay._relay_batch(connection):
         pass
     assert broker.sent == [*(f"o-{number}/1" for number in range(count)), "o-0/2"]
+
+
+def test_a_database_that_can_be_read_only_gets_no_event_sent_twice(connection):
+    write(connection, ("a", 1, PLACED), ("b", 1, PLACED))
+    broker = FullQueue()
+    broker.is_full = False
+    relay = Relay(None, Bell(), broker.publish)
+    connection.exec_driver_sql("SET default_transaction_read_only = on")
+    try:
+        for _ in range(3):
+            with pytest.raises(SQLAlchemyError, match="read-only"):
+                relay._relay_batch(connection)
+    finally:
+        connection.exec_driver_sql("SET default_transaction_read_only = off")
+
+    relay._relay_batch(connection)
+
+    assert broker.sent == published(connection) == ["a/1", "b/1"]
 
 
 @pytest.mark.parametrize("held", [[], [PLACED]])

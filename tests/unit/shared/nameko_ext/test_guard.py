@@ -21,6 +21,10 @@ def a_guard(clock=None):
     return Guard("shop", policy=POLICY, clock=clock or Clock())
 
 
+def call(guard, ask, patience=5.0):
+    return guard.call(ask, patience=patience)
+
+
 def fail(fault):
     def ask():
         raise fault
@@ -33,7 +37,7 @@ def an_open_guard(clock):
     for number in range(3):
         clock.now = (number - 2) * 2 * LOST_TOGETHER
         with pytest.raises(NobodyKnows):
-            guard.call(fail(SILENT))
+            call(guard, fail(SILENT))
     return guard
 
 
@@ -43,7 +47,7 @@ def test_a_service_that_keeps_failing_is_not_asked_and_the_caller_is_told_for_ho
     clock.now = 10.5
 
     with pytest.raises(NotExecuted) as refused:
-        guard.call(fail(AssertionError("it was asked")))
+        call(guard, fail(AssertionError("it was asked")))
 
     assert 17 <= refused.value.retry_after <= 20
 
@@ -62,9 +66,21 @@ def test_what_is_not_the_services_fault_never_opens_its_breaker(fault):
     guard = a_guard()
     for _ in range(20):
         with pytest.raises(type(fault)):
-            guard.call(fail(fault))
+            call(guard, fail(fault))
 
     assert guard.state is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize(("patience", "state"), [(0.03, BreakerState.CLOSED), (1.0, BreakerState.OPEN)])
+def test_a_call_that_never_had_time_says_nothing_of_the_service(patience, state):
+    clock = Clock()
+    guard = a_guard(clock)
+    for _ in range(20):
+        clock.now += 2 * LOST_TOGETHER
+        with pytest.raises((NobodyKnows, NotExecuted)):
+            call(guard, fail(SILENT), patience)
+
+    assert guard.state is state
 
 
 def test_after_its_time_one_probe_goes_through_and_its_answer_closes_the_breaker():
@@ -74,10 +90,10 @@ def test_after_its_time_one_probe_goes_through_and_its_answer_closes_the_breaker
 
     def probe():
         with pytest.raises(NotExecuted):
-            guard.call(fail(AssertionError("a second probe")))
+            call(guard, fail(AssertionError("a second probe")))
         return "answer"
 
-    assert guard.call(probe) == "answer"
+    assert call(guard, probe) == "answer"
     assert guard.state is BreakerState.CLOSED
 
 
@@ -87,7 +103,7 @@ def test_a_probe_that_fails_opens_it_again():
     clock.now = 30.0
 
     with pytest.raises(NobodyKnows):
-        guard.call(fail(SILENT))
+        call(guard, fail(SILENT))
 
     assert guard.state is BreakerState.OPEN
 
@@ -98,9 +114,9 @@ def test_a_probe_that_is_lost_makes_room_for_the_next(end):
     guard = an_open_guard(clock)
     clock.now = 30.0
     with pytest.raises(type(end)):
-        guard.call(fail(end))
+        call(guard, fail(end))
 
-    assert guard.call(lambda: "answer") == "answer"
+    assert call(guard, lambda: "answer") == "answer"
 
 
 def test_a_probe_that_never_ends_blocks_the_next_for_no_longer_than_its_lease():
@@ -110,11 +126,11 @@ def test_a_probe_that_never_ends_blocks_the_next_for_no_longer_than_its_lease():
 
     def probe():
         clock.now = 41.0
-        assert guard.call(lambda: "second") == "second"
+        assert call(guard, lambda: "second") == "second"
         raise SILENT
 
     with pytest.raises(NobodyKnows):
-        guard.call(probe)
+        call(guard, probe)
 
     assert guard.state is BreakerState.CLOSED
 
@@ -124,7 +140,7 @@ def test_while_nobody_listens_every_call_is_refused_with_the_reason():
     guard.lost()
 
     with pytest.raises(NotExecuted, match="no instance of the service is listening") as refused:
-        guard.call(fail(AssertionError("it was asked")))
+        call(guard, fail(AssertionError("it was asked")))
 
     assert (refused.value.retry_after, refused.value.blame) == (1, Blame.CALLER)
 
@@ -136,7 +152,7 @@ def test_time_alone_brings_nobody_back():
     clock.now = 3600.0
 
     with pytest.raises(NotExecuted):
-        guard.call(fail(AssertionError("it was asked")))
+        call(guard, fail(AssertionError("it was asked")))
 
 
 def test_when_somebody_listens_again_all_calls_go_through_at_once():
@@ -146,7 +162,7 @@ def test_when_somebody_listens_again_all_calls_go_through_at_once():
     guard.wake()
 
     assert guard.state is BreakerState.CLOSED
-    assert guard.call(lambda: guard.call(lambda: "answer")) == "answer", "none waits for the verdict on another"
+    assert call(guard, lambda: call(guard, lambda: "answer")) == "answer", "none waits for the verdict on another"
 
 
 def test_who_failed_before_nobody_was_left_is_probed_when_somebody_listens_again():

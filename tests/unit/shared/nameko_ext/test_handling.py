@@ -8,6 +8,7 @@ from shared.messaging.call import Call
 from shared.metrics.counting import FATES, handled, registry
 from shared.nameko_ext import topology
 from shared.nameko_ext.broker import MOST_HEADER_BYTES
+from shared.nameko_ext.events import EventDoor
 from shared.nameko_ext.handling import MOST_OUTAGE_ATTEMPTS, Handling, next_delay_ms
 
 
@@ -35,7 +36,8 @@ def handle(handler, *, attempts, headers=(), sent=None):
         publisher=SimpleNamespace(deliver=lambda message, **__: sent.append(message) or taken.append("put_off")),
     )
     queue = topology.event_queue("order", "order.placed", "notification", "on_order_placed")
-    door = SimpleNamespace(database=None, queue=queue, broker=broker, fates=handled(ORDER_PLACED.name))
+    fates = handled(ORDER_PLACED.name)
+    door = SimpleNamespace(database=None, queue=queue, broker=broker, fates=fates, stays=lambda: True)
     properties = {"application_headers": {**dict(headers), parked.ATTEMPT: attempts}}
     delivery = SimpleNamespace(properties=properties, body=b"{}", ack=lambda: taken.append("acked"))
     event = Event(event_id="e", type="order.placed", version=1, occurred_at="", aggregate_id="o", sequence=1,
@@ -63,6 +65,17 @@ def test_an_event_counts_once_under_what_became_of_it(handler, attempts, fate, d
 
     after = fates()
     assert {each: after[each] - before[each] for each in FATES} == {each: each == fate for each in FATES}
+
+
+def test_a_door_keeps_an_event_for_the_end_of_an_alarm_until_it_closes():
+    door = EventDoor(ORDER_PLACED)
+    door.consumer = SimpleNamespace(cancel=lambda: None)
+    door.container = SimpleNamespace(waiting_for=lambda _: [])
+    assert door.stays()
+
+    door.stop()
+
+    assert not door.stays()
 
 
 def test_an_event_that_is_put_off_knows_how_often_it_was_tried_however_much_travels_with_it():

@@ -21,7 +21,8 @@ class FakePublisher:
     def __init__(self, **fates):
         self.tried, self._fates = [], fates
 
-    def deliver(self, message, *, exchange, routing_key):
+    def deliver(self, message, *, exchange, routing_key, is_patient):
+        del is_patient
         self.message = message
         self.tried.append((exchange, routing_key))
         if routing_key in self._fates:

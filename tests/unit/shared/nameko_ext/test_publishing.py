@@ -170,6 +170,64 @@ def test_what_must_arrive_waits_for_the_end_of_an_alarm(publisher, connection, c
     assert delivering.wait() is None
 
 
+@pytest.fixture
+def alarmed(publisher, connection, channel, monkeypatch):
+    """Delivers in an alarm that outlasts all bounds; gives how that went and what may be ended: alarm and patience."""
+    monkeypatch.setattr("shared.nameko_ext.publishing.ALARM_SECONDS", 0.0)
+    monkeypatch.setattr("shared.nameko_ext.publishing.LOOK_SECONDS", 0.0)
+    patience = [True]
+
+    def is_patient():
+        return bool(patience)
+
+    delivering = eventlet.spawn(
+        publisher.deliver, amqp.Message("x"), exchange="e", routing_key="k", is_patient=is_patient
+    )
+    return SimpleNamespace(delivering=delivering, leave=patience.clear)
+
+
+def turns():
+    for _ in range(10):
+        eventlet.sleep(0)
+
+
+def test_who_is_patient_waits_for_the_end_of_an_alarm_however_long_it_is(publisher, connection, channel, alarmed):
+    connection.on_blocked("low on memory")
+    turns()
+    assert (channel.sent, alarmed.delivering.dead) == ([], False)
+
+    connection.on_unblocked()
+    turns()
+    channel.tell("basic_ack", 1)
+
+    assert alarmed.delivering.wait() is None
+
+
+def test_who_leaves_is_patient_no_longer(publisher, connection, channel, alarmed):
+    connection.on_blocked("low on memory")
+    turns()
+
+    alarmed.leave()
+
+    with pytest.raises(NotConfirmed):
+        alarmed.delivering.wait()
+    assert channel.sent == []
+
+
+def test_what_the_broker_was_given_just_before_its_alarm_is_not_sent_again(monkeypatch, connection, channel, alarmed):
+    monkeypatch.setattr(Confirmation.word, "__defaults__", (0.05,))
+    turns()
+    connection.on_blocked("low on memory")
+    eventlet.sleep(0.2)
+    assert (len(channel.sent), alarmed.delivering.dead) == (1, False)
+
+    connection.on_unblocked()
+    channel.tell("basic_ack", 1)
+
+    assert alarmed.delivering.wait() is None
+    assert len(channel.sent) == 1
+
+
 def test_what_one_connection_was_told_says_nothing_of_the_next(publisher, connection):
     connection.on_blocked("low on memory")
 

@@ -1,7 +1,7 @@
 """When an event counts as published."""
 
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -13,8 +13,18 @@ from shared.metrics.counting import registry
 from shared.nameko_ext.bell import Bell
 from shared.nameko_ext.holds import FIRST_SECONDS, Holds
 from shared.nameko_ext.link import LinkDown
-from shared.nameko_ext.publishing import CONFIRMED, LOST, NACKED, UNROUTABLE, Confirmation, NotConfirmed
-from shared.nameko_ext.relay import Relay, fate_of, in_waves
+from shared.nameko_ext.publishing import (
+    CONFIRM_SECONDS,
+    CONFIRMED,
+    LOST,
+    NACKED,
+    SILENT,
+    UNROUTABLE,
+    Confirmation,
+    NotConfirmed,
+)
+from shared.nameko_ext.relay import Relay
+from shared.nameko_ext.waves import fate_of, in_waves
 from shared.values.times import now
 
 
@@ -120,7 +130,7 @@ class Outbox:
 
     def unpublished(self, _, *, without=()):
         held = {row.aggregate_id for row in self.rows if row.type in without}
-        return [row for row in self.rows if row.aggregate_id not in held]
+        return [row for row in self.rows if row.aggregate_id not in held][: self.BATCH]
 
     def waiting_since(self, _):
         return self.rows[0].occurred_at if self.rows else None
@@ -184,6 +194,7 @@ def test_what_is_refused_is_left_alone_for_ever_longer_and_sent_in_order_at_last
 
     broker.fates, seconds[0] = {}, 45.0
     relay._relay_batch(None)
+    relay._relay_batch(None)
     assert broker.sent[-2:] == written.marked == [1, 2]
 
 
@@ -200,7 +211,7 @@ def test_a_queue_that_has_room_again_and_is_full_again_is_tried_again_soon():
     assert holds.current == []
 
 
-def test_silence_is_no_refusal_and_nothing_is_sent_after_it(outbox):
+def test_a_lost_link_is_no_refusal_and_nothing_is_sent_after_it(outbox):
     written = outbox(a_row(1, "o-1", 1), a_row(2, "o-2", 1, "order.cancelled"), a_row(3, "o-2", 2))
     broker = Broker(placed=LOST)
     relay = a_relay(broker)
@@ -211,6 +222,130 @@ def test_silence_is_no_refusal_and_nothing_is_sent_after_it(outbox):
 
     assert broker.sent == [1, 2, 1, 3]
     assert (written.marked, relay._holds.current) == ([2], [])
+
+
+class Deaf(Broker):
+    """Says nothing of some types of events; it takes :attr:`seconds` to know that of one."""
+
+    def __init__(self, *types):
+        super().__init__()
+        self.types = set(types)
+        self.seconds = 0.0
+
+    def publish(self, message, **where):
+        if where["routing_key"].removeprefix("order.") not in self.types:
+            return super().publish(message, **where)
+        super().publish(message, **where)
+        return SimpleNamespace(word=self._wait_in_vain)
+
+    def _wait_in_vain(self, seconds):
+        self.seconds += seconds
+        return SILENT
+
+    def relay(self, *, renew=lambda: None):
+        return Relay(None, Bell(), self.publish, Holds(self.clock, Longest()), renew=renew, clock=self.clock)
+
+    def clock(self):
+        return self.seconds
+
+
+def one_round(relay):
+    """As :meth:`Relay.run` goes on."""
+    with suppress(NotConfirmed):
+        relay._relay_batch(None)
+
+
+def test_a_queue_that_says_nothing_stops_no_other_events_though_a_batch_of_its_own_is_before_them(outbox):
+    written = outbox(*(a_row(number, f"o-{number}", 1) for number in range(120)), a_row(120, "c", 1, "order.cancelled"))
+    broker = Deaf("placed")
+    relay = broker.relay()
+
+    one_round(relay)
+    one_round(relay)
+
+    assert written.marked == [120]
+    assert broker.seconds == CONFIRM_SECONDS  # for a hundred together
+    assert relay._waiting_since == written.rows[0].occurred_at
+
+
+def test_of_a_type_of_which_nothing_is_said_nor_of_its_aggregates_anything_is_sent_while_it_is_held(outbox):
+    written = outbox(
+        a_row(1, "o-1", 1), a_row(2, "o-2", 1, "order.cancelled"), a_row(3, "o-1", 2, "order.cancelled"),
+        a_row(4, "o-2", 2), a_row(5, "o-3", 1, "order.cancelled"), a_row(6, "o-2", 3, "order.cancelled"),
+    )  # fmt: skip
+    broker = Deaf("placed")
+    relay = broker.relay()
+
+    one_round(relay)
+    assert (broker.sent, written.marked) == ([1, 2, 5], [2, 5])
+    one_round(relay)
+    assert broker.sent == [1, 2, 5]
+
+    broker.types, broker.seconds = set(), broker.seconds + FIRST_SECONDS
+    one_round(relay)
+    assert broker.sent[3:] == [1]  # the first of its type, alone
+    one_round(relay)
+    assert broker.sent[4:] == [3, 4, 6]
+
+
+def test_a_queue_that_says_nothing_is_asked_again_by_one_event_after_all_others(outbox):
+    written = outbox(
+        a_row(1, "o-1", 1), a_row(2, "o-2", 1), a_row(3, "o-3", 1, "order.cancelled"),
+        a_row(4, "o-3", 2), a_row(5, "o-4", 1, "order.cancelled"), a_row(6, "o-4", 2, "order.cancelled"),
+    )  # fmt: skip
+    broker = Deaf("placed")
+    relay = broker.relay()
+    one_round(relay)
+    written.rows.append(a_row(7, "o-5", 1, "order.cancelled"))
+    broker.sent.clear()
+
+    broker.seconds += FIRST_SECONDS
+    one_round(relay)
+
+    assert broker.sent == [6, 7, 1]
+
+
+def test_a_broker_that_said_nothing_of_anything_is_asked_again_by_one_event_of_each_type(outbox):
+    written = outbox(a_row(1, "o-1", 1), a_row(2, "o-2", 1), a_row(3, "o-3", 1, "order.cancelled"))
+    broker = Deaf("placed", "cancelled")
+    relay = broker.relay()
+    one_round(relay)
+
+    broker.types, broker.seconds = set(), broker.seconds + FIRST_SECONDS
+    one_round(relay)
+    one_round(relay)
+
+    assert (broker.sent[3:], written.marked) == ([1, 3, 2], [1, 3, 2])
+
+
+def test_what_a_silent_queue_owes_is_forgotten_with_its_channel(outbox):
+    outbox(a_row(1, "o-1", 1), a_row(2, "o-2", 1, "order.cancelled"))
+    renewed = []
+
+    relay = Deaf("placed").relay(renew=lambda: renewed.append(1))
+    one_round(relay)
+    one_round(relay)
+
+    assert renewed == [1]
+
+
+def test_an_event_that_cannot_be_noted_is_published_once(outbox):
+    written = outbox(a_row(1, "o-1", 1), a_row(2, "o-2", 1))
+    broker, faults = Broker(), iter([True] * 3)
+    relay, mark = a_relay(broker), written.mark_published
+
+    def full(connection, ids):
+        if next(faults, False):
+            raise OperationalError("UPDATE", {}, Exception("No space left on device"))
+        mark(connection, ids)
+
+    written.mark_published = full
+    for _ in range(3):
+        with pytest.raises(OperationalError):
+            relay._relay_batch(None)
+    relay._relay_batch(None)
+
+    assert (broker.sent, written.marked) == ([1, 2], [1, 2])
 
 
 class Alarmed(Broker):
@@ -226,10 +361,10 @@ class Alarmed(Broker):
         broker = self
 
         class Slow(Confirmation):
-            def wait(self, seconds=0):
+            def word(self, seconds=0):
                 del seconds
                 broker.is_out_of_memory = next(broker.windows)
-                return LOST if broker.is_out_of_memory else CONFIRMED
+                return SILENT if broker.is_out_of_memory else CONFIRMED
 
         return Slow()
 
@@ -247,8 +382,8 @@ def test_an_event_that_waits_for_the_end_of_an_alarm_is_sent_once(outbox, alarm)
 
 def test_an_alarm_that_ends_as_the_waiting_does_leaves_time_for_the_confirm(outbox):
     written = outbox(a_row(1, "o-1", 1))
-    said, told = iter([LOST, CONFIRMED]), iter([True, False, False, False])
-    confirmation = SimpleNamespace(wait=lambda: next(said))
+    said, told = iter([SILENT, CONFIRMED]), iter([True, False, False, False])
+    confirmation = SimpleNamespace(word=lambda _: next(said))
     relay = Relay(None, Bell(), lambda *_, **__: confirmation, is_blocked=lambda: next(told))
 
     relay._relay_batch(None)
