@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rpc_services.cart import trails
+from rpc_services.cart.records import MEMORY
 from shared.contracts.refusals import OutcomeUnknown, Unavailable
 
 Run = Callable[..., Any]
@@ -25,12 +27,14 @@ CREATE TABLE IF NOT EXISTS effects (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS effects_expiring ON effects (expires_at);
 """
+NEWEST = "SELECT version, expires_at, fields FROM carts WHERE owner = ? AND expires_at > ?"
+BEGINNING_OF = "SELECT version, substr(fields, 1, ?) FROM carts WHERE owner = ? AND expires_at > ?"
 UPSERT = """
 INSERT INTO carts (owner, version, expires_at, fields) VALUES (?, ?, ?, ?)
 ON CONFLICT (owner) DO UPDATE
 SET version = excluded.version, expires_at = excluded.expires_at, fields = excluded.fields
-WHERE excluded.version > carts.version OR carts.expires_at <= ?
 """
+FIND_EFFECT = "SELECT fingerprint FROM effects WHERE id = ? AND expires_at > ?"
 REMEMBER = """
 INSERT INTO effects (id, fingerprint, expires_at) VALUES (?, ?, ?)
 ON CONFLICT (id) DO UPDATE
@@ -42,6 +46,9 @@ SELECT COUNT(*) FROM carts WHERE expires_at > ? AND instr(fields, '"q:') AND ins
 """
 BUSY_TIMEOUT_SECONDS = 2.0
 WAL_ATTEMPTS = 10
+MEMORY_MS = int(MEMORY.total_seconds() * 1000)
+
+Row = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +70,18 @@ class Effect:
     expires_at: int
 
 
+class Parted(Exception):
+    """The journal has a state of the cart that this one was not built upon and did not lead to."""
+
+    def __init__(self) -> None:
+        super().__init__("the cart was changed from the same state elsewhere")
+
+
 @dataclass
 class _Entry:
     stored: Stored
     effect: Effect | None
+    operation: str
     now: int
     done: bool = False
     fault: Exception | None = field(default=None)
@@ -81,8 +96,9 @@ class Journal:
     """The newest state of each cart in a SQLite file, synced to disk before :meth:`keep` returns.
 
     Group commit: whoever comes while a commit is in flight joins the next one. All methods raise :class:`Unavailable`
-    when the disk does not do its part. :meth:`keep` raises :class:`OutcomeUnknown` when whoever commits for the batch
-    is stopped while the disk works. Times are in milliseconds since the epoch.
+    when the disk does not do its part. :meth:`keep` raises it also for a state that parted from those that the journal
+    has, and :class:`OutcomeUnknown` when whoever commits for the batch is stopped while the disk works. Times are in
+    milliseconds since the epoch.
     """
 
     def __init__(self, path: Path, *, run: Run = directly) -> None:
@@ -96,13 +112,12 @@ class Journal:
 
     def read(self, owner: str, *, now: int) -> Stored | None:
         """The newest state of a cart that has not expired."""
-        query = "SELECT version, expires_at, fields FROM carts WHERE owner = ? AND expires_at > ?"
-        row = self._first(query, owner, now)
+        row = self._first(NEWEST, owner, now)
         return Stored(owner=owner, version=row[0], expires_at=row[1], fields=row[2]) if row else None
 
     def find_effect(self, id_: str, *, now: int) -> str | None:
         """The fingerprint of an operation that has had its effect and is still remembered."""
-        row = self._first("SELECT fingerprint FROM effects WHERE id = ? AND expires_at > ?", id_, now)
+        row = self._first(FIND_EFFECT, id_, now)
         return str(row[0]) if row else None
 
     def _first(self, query: str, *values: str | int) -> Any:
@@ -113,9 +128,13 @@ class Journal:
             self._reader = None
             raise Unavailable(retry_after=1) from fault
 
-    def keep(self, stored: Stored, *, now: int, effect: Effect | None = None) -> None:
-        """Make a state durable, unless a newer one of the same cart already is, and what it is the effect of."""
-        entry = _Entry(stored, effect, now)
+    def keep(self, stored: Stored, *, now: int, effect: Effect | None = None, operation: str = "") -> None:
+        """Make a state durable, unless a newer one that was built upon it already is, and what it is the effect of.
+
+        What else it was built upon and nobody has journalled is remembered with it. ``operation`` is the name by which
+        the state itself remembers what has no key.
+        """
+        entry = _Entry(stored, effect, operation, now)
         self._waiting.append(entry)
         with self._committing:
             if not entry.done:
@@ -163,19 +182,18 @@ class Journal:
             if isinstance(fault, OutcomeUnknown):
                 self._writer = None  # the stopped commit may still be using it
             for entry in batch:
-                entry.done, entry.fault = True, fault
+                entry.done, entry.fault = True, fault or entry.fault
 
     def _write(self, batch: Sequence[_Entry]) -> None:
-        rows = [
-            (each.stored.owner, each.stored.version, each.stored.expires_at, each.stored.fields, each.now)
-            for each in batch
-        ]
-        effects = [(one.id, one.fingerprint, one.expires_at, each.now) for each in batch if (one := each.effect)]
         try:
             writer = self._writer = self._writer or self._open()
             with writer:
-                writer.executemany(UPSERT, rows)
-                writer.executemany(REMEMBER, effects)
+                writer.execute("BEGIN IMMEDIATE")
+                news = _News(writer)
+                for entry in sorted(batch, key=lambda each: each.stored.version):  # each is compared with one near it
+                    news.add(entry)
+                writer.executemany(UPSERT, news.carts.values())
+                writer.executemany(REMEMBER, news.effects.values())
         except (sqlite3.Error, OSError):
             self._writer = None
             raise
@@ -199,6 +217,57 @@ class Journal:
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(SCHEMA)
         return connection
+
+
+class _News:
+    """Rows of the carts that a batch makes newer, and of the effects that are in them and were not journalled."""
+
+    def __init__(self, writer: sqlite3.Connection) -> None:
+        self._writer = writer
+        self._newest: dict[str, tuple[int, list[str]]] = {}
+        self.carts: dict[str, Row] = {}
+        self.effects: dict[str, Row] = {}
+
+    def add(self, entry: _Entry) -> None:
+        """Mark what has parted from its cart as such, and take nothing of it."""
+        state = entry.stored
+        marks = trails.marks_of(state.version, state.fields)
+        version, here = self._newest.get(state.owner) or self._kept(state.owner, entry.now)
+        newer_by = state.version - version
+        if trails.is_out_of_sight(here, newer_by=newer_by):
+            parted = not self._has(entry)
+        else:
+            parted = trails.have_parted(marks, here, newer_by=newer_by)
+        if parted:
+            entry.fault = Parted()
+            return
+        if newer_by > 0:
+            self._newest[state.owner] = state.version, marks
+            self.carts[state.owner] = (state.owner, state.version, state.expires_at, state.fields)
+        self.effects |= _effects(entry, marks[: max(0, newer_by)])
+
+    def _kept(self, owner: str, now: int) -> tuple[int, list[str]]:
+        row = self._writer.execute(BEGINNING_OF, (trails.LONGEST, owner, now)).fetchone()
+        return (row[0], trails.marks_of(*row)) if row else (0, [])
+
+    def _has(self, entry: _Entry) -> bool:
+        """Whether a change that comes too late to be compared is known by its effect, or to the cart itself."""
+        if (own := entry.effect) is not None:
+            return (
+                own.id in self.effects or self._writer.execute(FIND_EFFECT, (own.id, entry.now)).fetchone() is not None
+            )
+        owner = entry.stored.owner
+        row = self.carts.get(owner) or self._writer.execute(NEWEST, (owner, entry.now)).fetchone()
+        return entry.operation in str(row[-1])
+
+
+def _effects(entry: _Entry, marks: Sequence[str]) -> dict[str, Row]:
+    """What was built upon and is not journalled is remembered for as long as if it were told now."""
+    until = entry.now + MEMORY_MS
+    rows: dict[str, Row] = {id_: (id_, fingerprint, until, entry.now) for id_, fingerprint in trails.effects_in(marks)}
+    if (own := entry.effect) is not None:
+        rows[own.id] = (own.id, own.fingerprint, own.expires_at, entry.now)
+    return rows
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

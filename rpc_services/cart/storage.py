@@ -17,8 +17,9 @@ from rpc_services.cart.domain import refusal_for as _refusal_for
 from rpc_services.cart.journal import Effect, Journal, Stored
 from rpc_services.cart.records import MEMORY, places_of, script
 from rpc_services.cart.shards import AWAY, NOT_TAKING_WRITES, Shards, reaching
+from rpc_services.cart.trails import TRAIL
 from shared.contracts.cart import MAX_LINES, MAX_QUANTITY
-from shared.contracts.refusals import DeadlinePassed, OutcomeUnknown, Refusal, Unavailable
+from shared.contracts.refusals import DeadlinePassed, OutcomeUnknown, Unavailable
 from shared.messaging.call import current
 from shared.metrics import trade
 from shared.values.identifiers import NewId
@@ -74,10 +75,20 @@ class RedisCarts:
         outcome, details, fields = self._run(owner, _ask(change), change.operation)
         if outcome not in SETTLED:
             raise _refusal_for(outcome, details)
-        self._keep(owner, fields, change.operation, _fingerprint(change))
+        self._keep(owner, fields, change, outcome)
         if outcome is Outcome.DONE:
             trade.cart_changed(change.verb.value)
         return Changed(state=_state(fields), refused=tuple(details))
+
+    def repeated(self, owner: Owner, change: Change) -> Changed | None:
+        """The cart, made durable, when this change had its effect before; else nothing is done."""
+        outcome, details, fields = self._run(owner, _ask(change) | {"verb": LOOK}, change.operation)
+        if outcome is Outcome.KEY_REUSED:
+            raise _refusal_for(outcome, details)
+        if outcome is not Outcome.REPLAYED:
+            return None
+        self._keep(owner, fields, change, outcome)
+        return Changed(state=_state(fields))
 
     def token_for(self, operation: Operation, token: str) -> str:
         """Remember the token under the operation, or give the one that is remembered."""
@@ -123,7 +134,8 @@ class RedisCarts:
         now = self._now()
         stored = self._journal.read(owner.key, now=now)
         if operation is not None and operation.is_keyed:
-            ask["known"] = self._journal.find_effect(_effect(owner, operation), now=now) or ""
+            ask["effect"] = _effect(owner, operation)
+            ask["known"] = self._journal.find_effect(ask["effect"], now=now) or ""
         if stored is not None:
             ask |= {
                 "stored": [part for pair in orjson.loads(stored.fields).items() for part in pair],
@@ -139,35 +151,38 @@ class RedisCarts:
         if (deadline := current().deadline) is not None and deadline.has_passed():
             raise DeadlinePassed
         with reaching(client):
-            outcome, details, flat = self._change(keys=_keys(owner, operation), args=[orjson.dumps(ask)], client=client)
+            outcome, details, flat = self._change(keys=_keys(owner), args=[orjson.dumps(ask)], client=client)
         return Outcome(outcome), [int(each) for each in details], dict(zip(flat[::2], flat[1::2], strict=True))
 
-    def _keep(self, owner: Owner, fields: Fields, operation: Operation | None, fingerprint: str) -> None:
-        now, version = self._now(), int(fields["version"])
+    def _keep(self, owner: Owner, fields: Fields, change: Change, outcome: Outcome) -> None:
+        now, operation, trail = self._now(), change.operation, fields.get(TRAIL)
         stored = Stored(
             owner=owner.key,
-            version=version,
+            version=int(fields["version"]),
             expires_at=int(fields["expires_at"]),
-            fields=orjson.dumps(fields).decode(),
+            fields=orjson.dumps({TRAIL: trail, **fields} if trail else fields).decode(),
         )
         effect = None
         if operation is not None and operation.is_keyed:
             until = now + int(MEMORY.total_seconds() * 1000)
-            effect = Effect(id=_effect(owner, operation), fingerprint=fingerprint, expires_at=until)
+            effect = Effect(id=_effect(owner, operation), fingerprint=_fingerprint(change), expires_at=until)
         try:
-            self._journal.keep(stored, now=now, effect=effect)
+            self._journal.keep(stored, now=now, effect=effect, operation=_name(operation))
         except Unavailable as fault:
-            raise self._undone(owner, version, operation, fault) from fault
+            if self._undo(owner, fields) and outcome is Outcome.DONE:
+                raise
+            raise OutcomeUnknown from fault
 
-    def _undone(self, owner: Owner, version: int, operation: Operation | None, fault: Unavailable) -> Refusal:
-        """Take back what could not be journalled. When others built on it already, nobody can say it did not happen."""
-        client = self._shards.client_for(owner.key)
-        keys = _keys(owner, operation)
+    def _undo(self, owner: Owner, fields: Fields) -> bool:
+        """Take back what could not be journalled. When others built on it already, nobody can say it did not happen.
+
+        Nor is it known of what is only repeated: the first time it may have been journalled.
+        """
+        args = [fields["version"], fields.get(TRAIL, "")]
         try:
-            discarded = self._discard(keys=keys, args=[str(version), _name(operation)], client=client)
+            return bool(self._discard(keys=_keys(owner), args=args, client=self._shards.client_for(owner.key)))
         except (redis.RedisError, *AWAY):
-            return OutcomeUnknown()
-        return fault if discarded else OutcomeUnknown()
+            return False
 
     def _now(self) -> int:
         return int(self._clock().timestamp() * 1000)
@@ -229,8 +244,8 @@ def _key(owner: Owner) -> str:
     return f"cart:{owner.key}"
 
 
-def _keys(owner: Owner, operation: Operation | None) -> list[str]:
-    places = places_of(owner, operation.id if operation else "")
+def _keys(owner: Owner) -> list[str]:
+    places = places_of(owner, "")
     return [_key(owner), places.records, places.order]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from rpc_services.cart import domain
@@ -31,6 +32,9 @@ class Carts(Protocol):
 
         Raises ``CartNotFound``, ``CartClosed``, ``ItemNotFound``, ``LimitExceeded``, ``StaleVersion``, ``KeyReused``.
         """
+
+    def repeated(self, owner: Owner, change: Change) -> Changed | None:
+        """The cart, if this change's operation had its effect before; else nothing is done. Raises ``KeyReused``."""
 
     def token_for(self, operation: Operation, token: str) -> str:
         """The token that this operation gave out: this one, unless it already gave out another."""
@@ -69,6 +73,7 @@ def add_item(
 ) -> cart.Cart:
     """Add to a cart; without user and token, to a new guest cart whose token is in the answer.
 
+    What this operation added before is told as done, whatever the catalogue says of the product now.
     Raises ``catalog.ProductNotFound``, ``CartNotFound``, ``CartClosed``, ``LimitExceeded``, ``KeyReused``.
     """
     owner, token = owner_of(request), None
@@ -78,13 +83,16 @@ def add_item(
     before = carts.look(owner)
     if before is None and owner.is_guest and token is None:
         raise cart.CartNotFound
-    found = products.find(_distinct([*(before.product_ids if before else []), request.product_id]))
-    if request.product_id not in found:
-        raise ProductNotFound(product_ids=[request.product_id])
-    snapshot = snapshot_of(found[request.product_id])
-    line = CartLine(product_id=request.product_id, quantity=request.quantity, snapshot=snapshot)
-    opens = token is not None or not owner.is_guest
-    after = carts.change(owner, domain.add(line, operation, opens=opens))
+    line = CartLine(product_id=request.product_id, quantity=request.quantity)
+    change = domain.add(line, operation, opens=token is not None or not owner.is_guest)
+    try:
+        found = _on_sale(request.product_id, beside=before.product_ids if before else [], products=products)
+    except Refusal:
+        if operation is None or (done := carts.repeated(owner, change)) is None:
+            raise
+        return quote(done.state, _prices(done.state.product_ids, products), token=token)
+    line = replace(line, snapshot=snapshot_of(found[request.product_id]))
+    after = carts.change(owner, replace(change, lines=(line,)))
     return quote(after.state, found, token=token)
 
 
@@ -167,6 +175,14 @@ def _nothing_yet(owner: Owner) -> cart.Cart:
     if owner.is_guest:
         raise cart.CartNotFound
     return EMPTY
+
+
+def _on_sale(product_id: int, *, beside: Sequence[int], products: Products) -> dict[int, Product]:
+    """This product, and the others in the cart of those that exist. Raises ``ProductNotFound``."""
+    found = products.find(_distinct([*beside, product_id]))
+    if product_id not in found:
+        raise ProductNotFound(product_ids=[product_id])
+    return found
 
 
 def _prices(product_ids: Sequence[int], products: Products) -> dict[int, Product] | None:

@@ -85,6 +85,9 @@ class FakeCarts:
         self._carts[owner.key] = after
         return Changed(state=after, refused=tuple(refused))
 
+    def repeated(self, owner, change):
+        return self._replayed(owner, change, self._carts.get(owner.key))
+
     def _replayed(self, owner, change, state):
         if change.operation is None:
             return None

@@ -1,9 +1,10 @@
 -- Changes one cart in one step. KEYS[1] is its hash, KEYS[2] and KEYS[3] are records of operations and their order;
 -- ARGV[1] is a JSON object that says what is wanted.
 -- Gives {outcome, details, the whole hash as it is now}. Ids travel as strings: a Lua number is a double.
--- The hash holds id, version, closed_by, operations, settled, expires_at, and for each product q:<id> (how many)
--- and s:<id> (when it was first added, a bar, and the snapshot).
+-- The hash holds id, version, closed_by, operations, settled, expires_at, trail (see below; not in what the last version
+-- wrote), and for each product q:<id> (how many) and s:<id> (when it was first added, a bar, and the snapshot).
 local FIXED_FIELDS = 6
+local SHORTEST_TRAIL, LONGEST_TRAIL = 4, 64
 
 local key = KEYS[1]
 local ask = cjson.decode(ARGV[1])
@@ -12,20 +13,44 @@ local function field(name)
   return redis.call('HGET', key, name)
 end
 
-if ask.stored and tonumber(field('version') or '0') < tonumber(ask.stored_version) then
-  redis.call('DEL', key)
-  redis.call('HSET', key, unpack(ask.stored))
-  redis.call('PEXPIREAT', key, ask.stored_expires_at)
-end
-
 local version = tonumber(field('version') or '0')
+local stored_version = tonumber(ask.stored_version or '0')
+if version == 0 or version < stored_version then
+  drop_unanswered(KEYS[2], KEYS[3])
+  if ask.stored then
+    redis.call('DEL', key)
+    redis.call('HSET', key, unpack(ask.stored))
+    redis.call('PEXPIREAT', key, ask.stored_expires_at)
+    version = stored_version
+  end
+end
 local exists = version > 0
 
 local function answer(outcome, ...)
   return { outcome, { ... }, redis.call('HGETALL', key) }
 end
 
-if ask.verb == 'look' then
+-- The last changes that led to the cart as it is, newest first.
+local function marks()
+  local found = {}
+  for mark in string.gmatch(string.match(field('trail') or '', '^' .. version .. ' (.*)$') or '', '%S+') do
+    table.insert(found, mark)
+  end
+  return found
+end
+
+-- The fingerprint of the operation if it is among the changes that the journal did not have when it was asked.
+local function since_asked()
+  local found = version > stored_version and marks() or {}
+  for at = 1, math.min(#found, version - stored_version) do
+    local fingerprint = string.match(found[at], '^' .. ask.effect .. ':(%x+)')
+    if fingerprint then
+      return fingerprint
+    end
+  end
+end
+
+if ask.verb == 'look' and not ask.operation then
   return answer('done')
 end
 if not exists and not ask.opens then
@@ -37,11 +62,15 @@ local remembered = field(memory) or ''
 if ask.operation ~= '' and exists then
   local record = ask.keyed and redis.call('HGET', KEYS[2], ask.operation)
   local seen = record and string.match(record, '^(%x+)|')
-    or ask.keyed and string.match(ask.known, '%x+')
+    or ask.keyed and (string.match(ask.known, '%x+') or since_asked())
     or string.match(' ' .. remembered .. ' ', ' ' .. ask.operation .. ':(%x*) ')
   if seen then
     return answer(seen == ask.fingerprint and 'replayed' or 'key_reused')
   end
+end
+
+if ask.verb == 'look' then
+  return answer('done')
 end
 
 local closed_by = field('closed_by') or ''
@@ -52,7 +81,7 @@ if ask.expected_version ~= '' and tonumber(ask.expected_version) ~= version then
   return answer('stale', tostring(version))
 end
 
-local count = exists and (redis.call('HLEN', key) - FIXED_FIELDS) / 2 or 0
+local count = exists and (redis.call('HLEN', key) - FIXED_FIELDS - redis.call('HEXISTS', key, 'trail')) / 2 or 0
 local changed = false
 
 local function quantity_of(id)
@@ -157,11 +186,25 @@ elseif ask.operation ~= '' then
   end
 end
 
+-- Names this run of this change, and its effect if it has a key. The same change made elsewhere has another mark.
+local function mark()
+  return (ask.keyed and (ask.effect .. ':' .. ask.fingerprint .. '.') or '') .. string.sub(ask.new_id, -8)
+end
+
+-- The next version and the changes that lead to it: by them states of one history can be told from those of another, and
+-- whoever journals this one knows which effects are in it. It goes back to what is journalled.
+local function trail()
+  local length = math.min(LONGEST_TRAIL, math.max(SHORTEST_TRAIL, version + 2 - stored_version))
+  local made_by = marks()
+  table.insert(made_by, 1, mark())
+  return (version + 1) .. ' ' .. table.concat(made_by, ' ', 1, math.min(length, #made_by))
+end
+
 -- What settles an order or a merge counts as a change even if no line did: the journal must keep that it happened.
 if changed or ask.settles then
   local other = ask.settles and 'operations' or 'settled'
   redis.call('HSET', key, 'id', exists and field('id') or ask.new_id, 'version', version + 1, 'closed_by', closed_by,
-    memory, remembered, other, field(other) or '', 'expires_at', ask.expires_at)
+    memory, remembered, other, field(other) or '', 'expires_at', ask.expires_at, 'trail', trail())
   redis.call('PEXPIREAT', key, ask.expires_at)
 elseif exists and not ask.keyed then
   redis.call('HSET', key, memory, remembered)

@@ -22,3 +22,13 @@ local function drop_record(records, order, operation)
   redis.call('ZREM', order, operation)
 end
 
+-- A record without an answer tells of the cart that lies beside it, and goes when that goes.
+local function drop_unanswered(records, order)
+  local all = redis.call('HGETALL', records)
+  for at = 1, #all, 2 do
+    if string.match(all[at + 1], '^%x*|$') then
+      drop_record(records, order, all[at])
+    end
+  end
+end
+

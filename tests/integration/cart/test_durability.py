@@ -13,7 +13,8 @@ from rpc_services.cart.domain import CartLine, Operation, Owner, Verb
 from rpc_services.cart.journal import Journal, directly
 from rpc_services.cart.records import places_of
 from rpc_services.cart.shards import Shards, reaching
-from rpc_services.cart.storage import RedisCarts
+from rpc_services.cart.storage import RedisCarts, _ask
+from shared.contracts.cart import LimitExceeded
 from shared.contracts.refusals import DeadlinePassed, KeyReused, OutcomeUnknown, StaleVersion, Unavailable
 from shared.messaging.call import Call, serving
 from shared.resilience.deadline import Deadline
@@ -154,6 +155,20 @@ def test_a_key_that_the_last_version_remembered_in_the_cart_itself_is_known(cart
     assert contents(carts.change(owner, adding(operation=operation)).state) == {APPLE: 1}
 
 
+def test_a_cart_of_the_last_version_is_full_at_200_lines_and_goes_on(carts, shards):
+    owner = a_user()
+    for product_id in range(1, 200):
+        carts.change(owner, adding(product_id))
+    shards.client_for(owner.key).hdel(f"cart:{owner.key}", "trail")
+
+    carts.change(owner, adding(200))
+
+    with pytest.raises(LimitExceeded) as refusal:
+        carts.change(owner, adding(201))
+    assert refusal.value.details == {"product_id": 201, "wanted": 201, "limit": 200}
+    assert carts.change(owner, adding(200)).state.version == 201
+
+
 def test_a_redis_that_fell_behind_is_brought_forward(carts, shards):
     owner = a_user()
     key = f"cart:{owner.key}"
@@ -217,6 +232,18 @@ def test_a_repetition_after_a_failed_journal_adds_once(on_that_disk, disk, finge
     state = on_that_disk.change(owner, adding(APPLE, 5, operation)).state
 
     assert contents(state) == {APPLE: 6}
+
+
+def test_what_was_changed_before_is_durable_when_it_is_told(carts, servers):
+    """Who changed it died before the journal was told."""
+    owner, operation = a_user(), an_operation(fingerprint="f")
+    change = adding(operation=operation)
+    carts._run(owner, _ask(change), operation)
+
+    told = carts.repeated(owner, change)
+
+    flush(servers)
+    assert contents(told.state) == contents(carts.look(owner)) == {APPLE: 1}
 
 
 def test_looking_does_not_prolong_a_cart_and_changing_does(carts, shards):

@@ -92,6 +92,27 @@ class CartsBehaviour:
         with pytest.raises(KeyReused):
             carts.change(owner, adding(operation=Operation(id=operation.id, fingerprint="two")))
 
+    @pytest.mark.parametrize("fingerprint", ["", "f"], ids=["without a key", "with a key"])
+    def test_only_a_change_that_was_made_is_told_to_who_asks_for_it(self, carts, fingerprint):
+        owner, operation = a_user(), an_operation(fingerprint=fingerprint)
+        change = adding(quantity=2, operation=operation)
+        assert carts.repeated(owner, change) is None
+        carts.change(owner, adding(PEAR))
+        assert carts.repeated(owner, change) is None
+        assert contents(carts.look(owner)) == {PEAR: 1}
+
+        made = carts.change(owner, change)
+
+        assert carts.repeated(owner, change) == made
+        assert carts.repeated(owner, adding(quantity=2)) is None
+
+    def test_who_asks_for_a_change_under_the_key_of_another_is_refused(self, carts):
+        owner, operation = a_user(), an_operation(fingerprint="one")
+        carts.change(owner, adding(operation=operation))
+
+        with pytest.raises(KeyReused):
+            carts.repeated(owner, adding(operation=Operation(id=operation.id, fingerprint="two")))
+
     def test_a_change_with_a_key_is_known_after_any_number_of_others(self, carts):
         owner, first = a_user(), an_operation(fingerprint="first")
         carts.change(owner, adding(operation=first))

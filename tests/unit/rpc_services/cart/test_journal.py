@@ -2,6 +2,7 @@ import sqlite3
 import threading
 from contextlib import closing
 
+import orjson
 import pytest
 
 from rpc_services.cart.journal import Effect, Journal, Stored, directly
@@ -87,6 +88,140 @@ def test_a_file_from_before_effects_were_kept_is_taken_over(path):
     with closing(Journal(path)) as journal:
         assert journal.read("user:1", now=NOW) == a_state(version=3)
         assert journal.find_effect("op", now=NOW) is None
+
+
+def made_by(*marks, version=None, **fields):
+    """A state whose changes are these, newest first."""
+    version = version or len(marks)
+    return a_state(version=version, fields=orjson.dumps({"trail": " ".join([str(version), *marks])}).decode(), **fields)
+
+
+@pytest.mark.parametrize(
+    "parted",
+    [made_by("c", "a"), made_by("d", "c", "a"), made_by("d", "b", "c"), made_by("c")],
+    ids=["of the same version", "newer", "newer, and equal again", "older"],
+)
+def test_a_state_that_parted_from_the_one_that_is_kept_is_refused_with_its_effect(journal, parted):
+    journal.keep(made_by("b", "a"), now=NOW)
+
+    with pytest.raises(Unavailable):
+        journal.keep(parted, now=NOW, effect=an_effect())
+
+    assert journal.read("user:1", now=NOW) == made_by("b", "a")
+    assert journal.find_effect("op", now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        made_by("b", "a"),
+        made_by("c", "b", "a"),
+        made_by("a"),
+        made_by("d", "c", "b", version=4),
+        made_by("b", version=2),
+    ],
+    ids=["the same", "newer", "older", "two newer", "that knows of its own change only"],
+)
+def test_states_of_one_history_are_kept_with_their_effects_and_the_newest_stays(journal, later):
+    journal.keep(made_by("b", "a"), now=NOW)
+
+    journal.keep(later, now=NOW, effect=an_effect())
+
+    assert journal.read("user:1", now=NOW).version == max(2, later.version)
+    assert journal.find_effect("op", now=NOW) == "one"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    ['{"version":"2"}', '{"trail":"1 z"}', '{"trail":"2 ' + "z" * 4000 + '"}', '{"version":"2","trail":"2 z"}'],
+    ids=["no trail", "of another version", "too long", "not as it is written"],
+)
+def test_a_state_whose_trail_cannot_be_read_is_kept_by_its_version(journal, fields):
+    journal.keep(made_by("b", "a"), now=NOW)
+
+    journal.keep(a_state(version=2, fields=fields), now=NOW, effect=an_effect())
+    journal.keep(a_state(version=3, fields=fields), now=NOW)
+
+    assert journal.find_effect("op", now=NOW) == "one"
+    assert journal.read("user:1", now=NOW).version == 3
+
+
+def test_a_state_that_is_further_ahead_than_its_trail_is_long_is_kept(journal):
+    journal.keep(made_by("b", "a"), now=NOW)
+
+    journal.keep(made_by("z", "y", version=9), now=NOW)
+
+    assert journal.read("user:1", now=NOW).version == 9
+
+
+def test_a_state_that_comes_too_late_to_be_compared_is_known_by_its_effect_or_refused(journal):
+    journal.keep(made_by("c:1.c", "b:1.b", "a:1.a"), now=NOW)
+    journal.keep(made_by("e:1.e", "d:1.d", version=5), now=NOW)
+
+    journal.keep(made_by("b:1.b", "a:1.a"), now=NOW, effect=an_effect("b"))
+    with pytest.raises(Unavailable):
+        journal.keep(made_by("b:1.b", "a:1.a"), now=NOW, effect=an_effect("x"))
+
+    assert journal.read("user:1", now=NOW).version == 5
+    assert journal.find_effect("x", now=NOW) is None
+
+
+def test_one_without_a_key_is_known_by_the_operations_that_the_cart_itself_remembers(journal):
+    fields = {"trail": "5 e d", "operations": " one: two: three:"}
+    journal.keep(a_state(version=5, fields=orjson.dumps(fields).decode()), now=NOW)
+
+    journal.keep(made_by("b", "a"), now=NOW, operation="two")
+    journal.keep(made_by("x", "a"), now=NOW)  # nobody can tell
+    with pytest.raises(Unavailable):
+        journal.keep(made_by("x", "a"), now=NOW, operation="four")
+
+    assert journal.read("user:1", now=NOW).version == 5
+
+
+def test_what_was_built_upon_and_not_journalled_is_remembered_for_a_day(journal):
+    day = 24 * 3600 * 1000
+    journal.keep(made_by("old:1", expires_at=3 * day), now=NOW)
+
+    journal.keep(made_by("c", "b:2.x", "a:1.y", "old:1", expires_at=3 * day), now=NOW + day)
+
+    assert [journal.find_effect(id_, now=NOW + day) for id_ in ("a", "b", "old")] == ["1", "2", None]
+    assert journal.find_effect("a", now=NOW + 2 * day) is None
+
+
+def test_one_that_parted_does_not_fail_the_others_of_its_batch(path):
+    in_flight, go_on = threading.Event(), threading.Event()
+
+    def slowly(function, *arguments):
+        in_flight.set()
+        assert go_on.wait(10)
+        return directly(function, *arguments)
+
+    journal = Journal(path, run=slowly)
+    states = [made_by("a"), made_by("d", "c", "b", "a"), made_by("b", "a"), made_by("x", "a"), a_state("user:2")]
+    told = {}
+
+    def keep(state):
+        try:
+            journal.keep(state, now=NOW)
+        except Unavailable:
+            told[state] = Unavailable
+
+    threads = [threading.Thread(target=keep, args=(state,)) for state in states]
+    for number, each in enumerate(threads):
+        each.start()
+        assert in_flight.wait(10)
+        eventually(lambda number=number: len(journal._waiting) == number, what="one more who waits")
+    go_on.set()
+    for each in threads:
+        each.join(10)
+
+    assert told == {states[3]: Unavailable}
+    assert (journal.commits, journal.read("user:1", now=NOW), journal.read("user:2", now=NOW).version) == (
+        2,
+        states[1],
+        1,
+    )
+    journal.close()
 
 
 def test_an_older_state_never_replaces_a_newer_one(journal):

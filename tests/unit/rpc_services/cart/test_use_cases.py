@@ -4,7 +4,7 @@ from rpc_services.cart import use_cases
 from rpc_services.cart.domain import Operation
 from shared.contracts import cart
 from shared.contracts.catalog import Line, ProductNotFound
-from shared.contracts.refusals import DeadlinePassed, Internal, OutcomeUnknown, StaleVersion, Unavailable
+from shared.contracts.refusals import DeadlinePassed, Internal, KeyReused, OutcomeUnknown, StaleVersion, Unavailable
 from tests.fakes.carts import FakeCarts, FakeProducts, a_product
 
 TOKEN = "t" * 43
@@ -93,14 +93,46 @@ def test_an_unknown_product_is_not_added(shop):
     assert shop.get(user_id="me").version == 0
 
 
+@pytest.mark.parametrize("owner", [{"user_id": "me"}, {}], ids=["a user", "a new guest"])
+def test_what_was_added_is_no_less_in_the_cart_because_it_is_sold_no_more(shop, products, owner):
+    operation = Operation(id="key", fingerprint="f")
+    first = shop.add(operation=operation, **owner)
+    del products.products[1]
+
+    again = shop.add(operation=operation, **owner)
+
+    assert [(item.product_id, item.quantity, item.current_price) for item in again.items] == [(1, 1, None)]
+    assert (again.version, again.cart_token) == (first.version, first.cart_token)
+    with pytest.raises(ProductNotFound):
+        shop.add(operation=Operation(id="another", fingerprint="f"), **owner)
+    with pytest.raises(ProductNotFound):
+        shop.add(**owner)
+
+
+def test_another_request_under_the_key_of_what_was_added_is_refused(shop):
+    shop.add(user_id="me", operation=Operation(id="key", fingerprint="f"))
+
+    with pytest.raises(KeyReused):
+        shop.add(404, user_id="me", operation=Operation(id="key", fingerprint="another"))
+
+
+FAULTS = [Unavailable(retry_after=1), OutcomeUnknown(), DeadlinePassed(), Internal()]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_was_added_is_told_as_done_though_the_catalogue_does_not_answer_its_repetition(shop, products, fault):
+    operation = Operation(id="key", fingerprint="f")
+    shop.add(user_id="me", operation=operation)
+    products.fault = fault
+
+    assert shop.add(user_id="me", operation=operation).item_count == 1
+
+
 def test_nothing_is_added_while_the_catalogue_is_away(shop, products):
     products.fault = Unavailable(retry_after=1)
 
     with pytest.raises(Unavailable):
         shop.add(user_id="me")
-
-
-FAULTS = [Unavailable(retry_after=1), OutcomeUnknown(), DeadlinePassed(), Internal()]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
