@@ -146,6 +146,8 @@ class Outcome(StrEnum):
     NO_ITEM = "no_item"
     LIMIT = "limit"
     KEY_REUSED = "key_reused"
+    ASKED_TOO_EARLY = "asked_too_early"
+    """Nothing was done: since the journal was asked more has been changed than the cart can tell."""
 
 
 def refusal_for(outcome: Outcome, details: list[int]) -> Refusal:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 TRAIL = "trail"
+SHORTEST = 4
+"""A trail that is shorter began with the cart, or with a state that has none."""
+
 LONGEST = 4_000
 """Letters of a state's JSON that hold its whole trail, which stands first there: 64 changes of 60, and a version."""
 
@@ -20,7 +23,7 @@ def marks_of(version: int, fields: str) -> list[str]:
     if not fields.startswith(_BEGINNING):
         return []
     trail, end, _ = fields[len(_BEGINNING) : LONGEST].partition('"')
-    of_version, *marks = trail.split(" ")
+    of_version, *marks = trail.split()
     return marks if end and of_version == str(version) else []
 
 
@@ -41,4 +44,4 @@ def have_parted(state: Sequence[str], kept: Sequence[str], *, newer_by: int) -> 
 
 def is_out_of_sight(kept: Sequence[str], *, newer_by: int) -> bool:
     """Whether a state comes so late that the trail of the one that is kept tells no more of it."""
-    return 0 < len(kept) <= -newer_by
+    return SHORTEST <= len(kept) <= -newer_by

@@ -20,8 +20,8 @@ if version == 0 or version < stored_version then
   if ask.stored then
     redis.call('DEL', key)
     redis.call('HSET', key, unpack(ask.stored))
-    redis.call('PEXPIREAT', key, ask.stored_expires_at)
-    version = stored_version
+    redis.call('PEXPIREAT', key, ask.stored_expires_at) -- which deletes it at once if that is over by this clock
+    version = tonumber(field('version') or '0')
   end
 end
 local exists = version > 0
@@ -39,15 +39,27 @@ local function marks()
   return found
 end
 
--- The fingerprint of the operation if it is among the changes that the journal did not have when it was asked.
+-- The fingerprint of the operation if it is among the changes that the journal did not have when it was asked; whether
+-- some of those are beyond the trail.
 local function since_asked()
   local found = version > stored_version and marks() or {}
   for at = 1, math.min(#found, version - stored_version) do
     local fingerprint = string.match(found[at], '^' .. ask.effect .. ':(%x+)')
     if fingerprint then
-      return fingerprint
+      return fingerprint, false
     end
   end
+  return nil, 0 < #found and #found < version - stored_version
+end
+
+-- Answers with a state that somebody else made. If it may not be journalled yet, then whoever asks now journals it, so it
+-- is marked: who made it cannot take it back any more.
+local function answer_shared(outcome, ...)
+  local made_by = field('trail') or ''
+  if version > stored_version and string.match(made_by, '^' .. version .. ' .*%S$') then
+    redis.call('HSET', key, 'trail', made_by .. ' ')
+  end
+  return answer(outcome, ...)
 end
 
 if ask.verb == 'look' and not ask.operation then
@@ -62,10 +74,19 @@ local remembered = field(memory) or ''
 if ask.operation ~= '' and exists then
   local record = ask.keyed and redis.call('HGET', KEYS[2], ask.operation)
   local seen = record and string.match(record, '^(%x+)|')
-    or ask.keyed and (string.match(ask.known, '%x+') or since_asked())
     or string.match(' ' .. remembered .. ' ', ' ' .. ask.operation .. ':(%x*) ')
+  local is_beyond = false
+  if ask.keyed and not seen then
+    seen = string.match(ask.known, '%x+')
+    if not seen then
+      seen, is_beyond = since_asked()
+    end
+  end
+  if is_beyond then
+    return answer('asked_too_early')
+  end
   if seen then
-    return answer(seen == ask.fingerprint and 'replayed' or 'key_reused')
+    return answer_shared(seen == ask.fingerprint and 'replayed' or 'key_reused')
   end
 end
 
@@ -206,7 +227,9 @@ if changed or ask.settles then
   redis.call('HSET', key, 'id', exists and field('id') or ask.new_id, 'version', version + 1, 'closed_by', closed_by,
     memory, remembered, other, field(other) or '', 'expires_at', ask.expires_at, 'trail', trail())
   redis.call('PEXPIREAT', key, ask.expires_at)
-elseif exists and not ask.keyed then
+  return answer('done', unpack(refused))
+end
+if exists and not ask.keyed then
   redis.call('HSET', key, memory, remembered)
 end
-return answer('done', unpack(refused))
+return answer_shared('done', unpack(refused))

@@ -4,6 +4,9 @@ import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +14,8 @@ from rpc_services.cart.domain import Verb
 from rpc_services.cart.journal import Journal, directly
 from rpc_services.cart.shards import Shards
 from rpc_services.cart.storage import RedisCarts, _ask
+from rpc_services.cart.trails import SHORTEST
+from shared.contracts.cart import CartNotFound
 from shared.contracts.refusals import OutcomeUnknown, Unavailable
 from shared.values.identifiers import new_id
 from shared.values.times import now
@@ -197,22 +202,69 @@ class JournalAskedTooEarly(Journal):
         return found
 
 
+@pytest.fixture
+def early(shards, tmp_path):
+    """Carts of a process that asks its journal too early."""
+    with closing(JournalAskedTooEarly(tmp_path / "journal.sqlite3")) as journal:
+        yield SimpleNamespace(journal=journal, carts=RedisCarts(shards, journal, clock=now, new_id=new_id))
+
+
+@pytest.mark.parametrize("others", [0, SHORTEST + 1], ids=["alone", "with more than a trail tells"])
 def test_what_is_journalled_just_after_it_was_asked_for_is_known_to_a_redis_that_lost_its_record(
-    carts, owner, shards, servers, tmp_path
+    carts, owner, early, servers, others
 ):
     operation = keyed()
     change = adding(APPLE, 1, operation)
 
     def meanwhile():
+        early.journal.meanwhile = lambda: None
         carts.change(owner, change)
+        for _ in range(others):
+            carts.change(owner, adding(PLUM))
         empty(servers)
         carts.look(owner)
 
-    with closing(JournalAskedTooEarly(tmp_path / "journal.sqlite3")) as journal:
-        journal.meanwhile = meanwhile
-        state = RedisCarts(shards, journal, clock=now, new_id=new_id).change(owner, change).state
+    early.journal.meanwhile = meanwhile
+    state = early.carts.change(owner, change).state
 
-    assert contents(state) == {PEAR: 1, APPLE: 1}
+    assert contents(state) == {PEAR: 1, APPLE: 1} | ({PLUM: others} if others else {})
+
+
+def test_a_cart_that_others_change_faster_than_the_journal_can_be_asked_is_busy(carts, owner, early):
+    def meanwhile():
+        for _ in range(SHORTEST + 1):
+            carts.change(owner, adding(PLUM))
+
+    early.journal.meanwhile = meanwhile
+    with pytest.raises(Unavailable):
+        early.carts.change(owner, adding(APPLE, 1, keyed()))
+
+    assert contents(carts.look(owner)).keys() == {PEAR, PLUM}
+
+
+@pytest.mark.parametrize("also", [editing(Verb.SET, PEAR, 1), adding(APPLE, 1, A := keyed())], ids=["nothing", "again"])
+def test_what_somebody_else_journalled_without_a_change_of_their_own_has_happened(carts, owner, start, also):
+    one, other = start(), start()
+    one.begin(owner, adding(APPLE, 1, A))
+    other.begin(owner, also)
+    other.end_well()
+
+    assert one.end_badly() is OutcomeUnknown
+    assert contents(carts.look(owner)) == {PEAR: 1, APPLE: 1}
+    assert contents(carts.change(owner, adding(APPLE, 1, A)).state) == {PEAR: 1, APPLE: 1}
+
+
+def test_a_cart_whose_time_is_over_by_the_clock_of_redis_is_none(owner, journal, shards):
+    hour, another = timedelta(hours=1), a_user()
+    at = int((now() - hour).timestamp() * 1000)
+    kept = journal.read(owner.key, now=at)
+    journal.keep(replace(kept, owner=another.key, expires_at=at + 60_000), now=at)
+    behind = RedisCarts(shards, journal, clock=lambda: now() - hour, new_id=new_id)
+
+    with pytest.raises(CartNotFound):
+        behind.change(another, editing(Verb.CLEAR))
+
+    assert not shards.client_for(another.key).exists(f"cart:{another.key}")
 
 
 class TestTwoServersForOneCart:

@@ -156,26 +156,36 @@ def test_a_state_that_is_further_ahead_than_its_trail_is_long_is_kept(journal):
 
 def test_a_state_that_comes_too_late_to_be_compared_is_known_by_its_effect_or_refused(journal):
     journal.keep(made_by("c:1.c", "b:1.b", "a:1.a"), now=NOW)
-    journal.keep(made_by("e:1.e", "d:1.d", version=5), now=NOW)
+    journal.keep(made_by("g:1.g", "f:1.f", "e:1.e", "d:1.d", version=7), now=NOW)
 
     journal.keep(made_by("b:1.b", "a:1.a"), now=NOW, effect=an_effect("b"))
     with pytest.raises(Unavailable):
-        journal.keep(made_by("b:1.b", "a:1.a"), now=NOW, effect=an_effect("x"))
+        journal.keep(made_by("x:1.x", "a:1.a"), now=NOW, effect=an_effect("x"))
 
-    assert journal.read("user:1", now=NOW).version == 5
+    assert journal.read("user:1", now=NOW).version == 7
     assert journal.find_effect("x", now=NOW) is None
 
 
+def test_beside_a_trail_that_began_upon_a_state_without_one_states_go_by_their_version(journal):
+    journal.keep(a_state(version=5), now=NOW)
+    journal.keep(made_by("b", version=6), now=NOW)
+
+    journal.keep(a_state(version=5), now=NOW, effect=an_effect("n"))
+
+    assert journal.find_effect("n", now=NOW) == "one"
+    assert journal.read("user:1", now=NOW).version == 6
+
+
 def test_one_without_a_key_is_known_by_the_operations_that_the_cart_itself_remembers(journal):
-    fields = {"trail": "5 e d", "operations": " one: two: three:"}
-    journal.keep(a_state(version=5, fields=orjson.dumps(fields).decode()), now=NOW)
+    fields = {"trail": "7 g f e d", "operations": " one: two: three:"}
+    journal.keep(a_state(version=7, fields=orjson.dumps(fields).decode()), now=NOW)
 
     journal.keep(made_by("b", "a"), now=NOW, operation="two")
     journal.keep(made_by("x", "a"), now=NOW)  # nobody can tell
     with pytest.raises(Unavailable):
         journal.keep(made_by("x", "a"), now=NOW, operation="four")
 
-    assert journal.read("user:1", now=NOW).version == 5
+    assert journal.read("user:1", now=NOW).version == 7
 
 
 def test_what_was_built_upon_and_not_journalled_is_remembered_for_a_day(journal):
