@@ -52,10 +52,13 @@ class SqlDesk:
         """The last few: each was opened only when those before it were settled, so more could not be wanting.
 
         Not all of the hour: a cart remembers a hundred, and would let go of a forgotten one's goods once more.
-        Of those that are pending one is enough: while there is any, nothing else is ordered.
+        What is pending is not read: it decides, even if no code of this release can read it.
         """
         with self._scope.reading() as session:
-            return read_orders(session, session.execute(self._checkouts_of(user_id, orders)).all())
+            rows = session.execute(self._checkouts_of(user_id, orders)).all()
+            if any(row.status == Status.PENDING for row in rows):
+                raise CartOrdered
+            return read_orders(session, rows)
 
     def open(self, order: Order, *, settled: Collection[str] = ()) -> Any | None:
         """Claim the operation and write the order in one transaction."""

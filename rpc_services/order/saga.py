@@ -45,7 +45,8 @@ class Desk(Protocol):
     def checkouts(self, user_id: str) -> list[Order]:
         """The last of what this buyer ordered from the cart within :data:`LATELY` and is not rejected.
 
-        What is pending counts however old it is, for it may be confirmed yet; what was confirmed late was ordered then.
+        What was confirmed late was ordered then. May raise ``CartOrdered`` while any is pending, however old it is, for
+        it may be confirmed yet.
         """
 
     def open(self, order: Order, *, settled: Collection[str] = ()) -> Any | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import eventlet
@@ -66,9 +67,12 @@ class EventDoor(Entrypoint):
             self.container.withdraw(handling)
             handling.give_back()
 
-    def stays(self) -> bool:
-        """Whether an event may be kept for the end of an alarm of the broker's: who leaves gives it back."""
-        return not self._is_leaving
+    def keeps(self, delivery: Delivery) -> bool:
+        """Whether an event may be kept for the end of an alarm of the broker's.
+
+        Who leaves gives it back. When its connection has gone, somebody else is given it, and sees to it.
+        """
+        return not (self._is_leaving or delivery.is_lost)
 
     @property
     def database(self) -> Database | None:
@@ -118,7 +122,9 @@ class EventDoor(Entrypoint):
         eventlet.spawn_n(self._park, delivery, reason)
 
     def _park(self, delivery: Delivery, reason: str) -> None:
-        if self.broker.try_park(delivery, reason=reason, origin=self.queue.name, is_patient=self.stays):
+        keeps = partial(self.keeps, delivery)
+        is_ours = not delivery.is_lost
+        if is_ours and self.broker.try_park(delivery, reason=reason, origin=self.queue.name, is_patient=keeps):
             delivery.ack()
             self.fates["parked"]()
         else:

@@ -117,18 +117,14 @@ class Handling(Work):
 
         What is given back six times is parked by the broker, and no alarm asks how long it may be.
         """
-        properties = self._delivery.properties
-        headers = dict(properties.get("application_headers") or {})
+        headers = dict(self._delivery.properties.get("application_headers") or {})
         attempt = _count(headers.get(parked.ATTEMPT))
         delay_ms = next_delay_ms(attempt, is_outage=isinstance(fault, NOT_ANSWERS))
-        broker, queue, stays = self._door.broker, self._door.queue, self._door.stays
         try:
             if delay_ms is None:
-                reason = f"failed {attempt + 1} times, last with {_name(fault)}"
-                broker.park(self._delivery, reason=reason, origin=queue.name, is_patient=stays)
+                self._park(f"failed {attempt + 1} times, last with {_name(fault)}")
             else:
-                again = message_like(properties, self._delivery.body, {parked.ATTEMPT: attempt + 1, **_plain(headers)})
-                broker.publisher.deliver(again, exchange="", routing_key=queue.retry_name(delay_ms), is_patient=stays)
+                self._send_up({parked.ATTEMPT: attempt + 1, **_plain(headers)}, delay_ms)
         except NotConfirmed as lost:
             log.warning("event.not_put_off", event_id=self._event.event_id, reason=str(lost))
             eventlet.sleep(1)
@@ -137,6 +133,25 @@ class Handling(Work):
         else:
             self._delivery.ack()
             self._door.fates["parked" if delay_ms is None else "put_off"]()
+
+    def _park(self, reason: str) -> None:
+        self._must_be_ours()
+        broker, origin = self._door.broker, self._door.queue.name
+        broker.park(self._delivery, reason=reason, origin=origin, is_patient=self._is_kept)
+
+    def _send_up(self, headers: dict[str, Any], delay_ms: int) -> None:
+        self._must_be_ours()
+        again = message_like(self._delivery.properties, self._delivery.body, headers)
+        key = self._door.queue.retry_name(delay_ms)
+        self._door.broker.publisher.deliver(again, exchange="", routing_key=key, is_patient=self._is_kept)
+
+    def _must_be_ours(self) -> None:
+        """Raises :class:`NotConfirmed` when its connection has gone: a copy of it would come beside it."""
+        if self._delivery.is_lost:
+            raise NotConfirmed("it is somebody else's by now")
+
+    def _is_kept(self) -> bool:
+        return self._door.keeps(self._delivery)
 
 
 def next_delay_ms(attempt: int, *, is_outage: bool) -> int | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -64,6 +66,7 @@ class Link:
         self._on_lost = on_lost
         self._connection: Any = None
         self._closed = False
+        self._is_renewing = False
         self._told: type[Exception] | None = None
         self._opened = Event()
         self._left = Event()
@@ -93,9 +96,9 @@ class Link:
                 raise
             except Exception as fault:  # noqa: BLE001  # whatever it was, the cure is a new connection
                 self._tell(fault)
-            finally:
-                self.drop()
-            if not self._closed:
+            if self._is_renewing:  # nobody is away
+                self._is_renewing = False
+            elif not self._closed:
                 sleep(_pause(attempt))
                 attempt += 1
         self._left.send(None)
@@ -121,12 +124,18 @@ class Link:
             raise WriteFailed(str(fault)) from fault
 
     def drop(self) -> None:
-        """Close the socket at once; :meth:`run` will connect again."""
+        """Hang up at once; :meth:`run` will close the socket, and connect again."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        _abandon(connection)
+        _hang_up(connection)
         self._on_lost()
+
+    def renew(self) -> None:
+        """Drop a connection of which nothing is wrong, for one on which nothing is due; :meth:`run` opens it now."""
+        if self._connection is not None:
+            self._is_renewing = True
+            self.drop()
 
     def close(self) -> None:
         """Leave for good, once the broker says that it has done all that was written; in vain it waits for seconds.
@@ -147,7 +156,7 @@ class Link:
 
     def _tell(self, fault: Exception) -> None:
         """Once per outage and kind of fault, not once per attempt."""
-        if not self._closed and type(fault) is not self._told:
+        if not (self._closed or self._is_renewing) and type(fault) is not self._told:
             self._told = type(fault)
             log.warning("broker.away", link=self.name, reason=f"{type(fault).__name__}: {fault}"[:300])
 
@@ -179,6 +188,13 @@ class Link:
             self._opened.send(None)
 
     def _read(self, connection: Any) -> None:
+        try:
+            self._read_on(connection)
+        finally:
+            self.drop()
+            _abandon(connection)
+
+    def _read_on(self, connection: Any) -> None:
         beat_at = time.monotonic() + 1
         while self._connection is connection:
             with contextlib.suppress(TimeoutError):
@@ -199,6 +215,20 @@ def _write_together(transport: Any, frames: Callable[[], Any]) -> None:
         transport._write = write  # noqa: SLF001
     if gathered:
         transport.write(b"".join(gathered))
+
+
+def _hang_up(connection: Any) -> None:
+    """Whoever reads from the socket is woken by its end, and closes it.
+
+    Closed by anybody else, the reader would sleep on, listening at a number that may be another socket's by then.
+    By a copy of it, for a TLS socket that is told to shut down forgets how to be closed.
+    """
+    try:
+        transport = connection._transport  # noqa: SLF001  # asked for by its other name, one that is closed connects anew
+        with socket.socket(fileno=os.dup(transport.sock.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
+    except Exception as fault:  # noqa: BLE001  # it has ended by itself
+        log.debug("broker.hung_up_before", reason=str(fault))
 
 
 def _abandon(connection: Any) -> None:

@@ -42,7 +42,7 @@ class Outbox(DependencyProvider):
             self.database.committed,
             self._publisher.publish,
             is_blocked=lambda: self._publisher.is_blocked,
-            renew=self._publisher.link.drop,
+            renew=self._publisher.link.renew,
         )
         self.container.spawn_managed_thread(self._publisher.link.run, identifier=self._publisher.link.name)
         self._running = self.container.spawn_managed_thread(self._relay.run, identifier="outbox relay")

@@ -151,12 +151,16 @@ class Publisher:
     ) -> None:
         """Write it and wait until a queue has it. Raises :class:`NotConfirmed`.
 
-        In an alarm it waits as long as for a confirm, and while ``is_patient`` for its end: what goes back to its queue
-        too often is parked by the broker.
+        In an alarm it waits as long as for a confirm, or while ``is_patient`` for its end: what goes back to its queue
+        too often is parked by the broker. Whose patience ended before has written nothing.
         """
-        with Timeout(ALARM_SECONDS, exception=False):
-            self._wait_while_blocked(lambda: True)
-        self._wait_while_blocked(is_patient)
+        if is_patient():
+            self._wait_while_blocked(is_patient)
+            if not is_patient():
+                raise NotConfirmed("nobody waits for the end of the alarm any more")
+        else:
+            with Timeout(ALARM_SECONDS, exception=False):
+                self._wait_while_blocked(lambda: True)
         try:
             confirmation = self.publish(message, exchange=exchange, routing_key=routing_key)
         except (LinkDown, WriteFailed) as fault:

@@ -37,9 +37,9 @@ def handle(handler, *, attempts, headers=(), sent=None):
     )
     queue = topology.event_queue("order", "order.placed", "notification", "on_order_placed")
     fates = handled(ORDER_PLACED.name)
-    door = SimpleNamespace(database=None, queue=queue, broker=broker, fates=fates, stays=lambda: True)
+    door = SimpleNamespace(database=None, queue=queue, broker=broker, fates=fates, keeps=lambda _: True)
     properties = {"application_headers": {**dict(headers), parked.ATTEMPT: attempts}}
-    delivery = SimpleNamespace(properties=properties, body=b"{}", ack=lambda: taken.append("acked"))
+    delivery = SimpleNamespace(properties=properties, body=b"{}", is_lost=False, ack=lambda: taken.append("acked"))
     event = Event(event_id="e", type="order.placed", version=1, occurred_at="", aggregate_id="o", sequence=1,
                   request_id="r", data={})  # fmt: skip
     Handling(door, delivery, event, None, Call(request_id="r")).run(SimpleNamespace(call_id_stack=[]), handler)
@@ -71,11 +71,12 @@ def test_a_door_keeps_an_event_for_the_end_of_an_alarm_until_it_closes():
     door = EventDoor(ORDER_PLACED)
     door.consumer = SimpleNamespace(cancel=lambda: None)
     door.container = SimpleNamespace(waiting_for=lambda _: [])
-    assert door.stays()
+    delivery = SimpleNamespace(is_lost=False)
+    assert door.keeps(delivery)
 
     door.stop()
 
-    assert not door.stays()
+    assert not door.keeps(delivery)
 
 
 def test_an_event_that_is_put_off_knows_how_often_it_was_tried_however_much_travels_with_it():
